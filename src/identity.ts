@@ -1,0 +1,79 @@
+/** SPIFFE IDs (SPIFFE-ID.md sections 2 and 2.3): the grammar is checked on bytes, once, where they come in. */
+import { Refusal } from "./errors.ts";
+
+declare const brand: unique symbol;
+
+/** A well-formed SPIFFE ID with a non-root path. Made only by this file. */
+export type SpiffeId = string & { readonly [brand]: "SpiffeId" };
+
+/** The most a SPIFFE ID may be, in bytes (SPIFFE-ID.md 2.3). */
+export const spiffeIdBytesMax = 2048;
+/** The most a trust domain may be, in bytes (as SPIRE has it). */
+export const trustDomainBytesMax = 255;
+
+const trustDomainGrammar = /^[a-z0-9._-]+$/;
+const segmentGrammar = /^[a-zA-Z0-9._-]+$/;
+const scheme = "spiffe://";
+
+/** Which Istio workload an identity names. */
+export interface WorkloadName {
+  readonly trustDomain: string;
+  readonly namespace: string;
+  readonly serviceAccount: string;
+}
+
+/** Reads a URI name's bytes. Refusal `malformed` says which rule they break; the bytes are quoted only when ASCII. */
+export function readSpiffeId(bytes: Uint8Array): SpiffeId {
+  if (bytes.length > spiffeIdBytesMax) throw malformed(`longer than ${spiffeIdBytesMax} bytes`);
+  // Latin-1 maps each byte to one character, so the grammars below see exactly the bytes.
+  return parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).latin1Slice());
+}
+
+/** The identity Istio derives for a workload: `spiffe://<td>/ns/<ns>/sa/<sa>`. */
+export function workloadId(name: WorkloadName): SpiffeId {
+  return parse(`${scheme}${name.trustDomain}/ns/${name.namespace}/sa/${name.serviceAccount}`);
+}
+
+/** The identity of a cluster's agent at the hub. */
+export function agentId(hub: string, cluster: string): SpiffeId {
+  return parse(`${scheme}${hub}/cluster/${cluster}`);
+}
+
+/** The cluster an agent's identity names, or undefined when it is no agent of this hub. */
+export function clusterOf(hub: string, id: SpiffeId): string | undefined {
+  const prefix = `${scheme}${hub}/cluster/`;
+  const cluster = id.startsWith(prefix) ? id.slice(prefix.length) : "";
+  return cluster !== "" && !cluster.includes("/") ? cluster : undefined;
+}
+
+/** The workload an identity names, or undefined when it has not Istio's shape. */
+export function workloadOf(id: SpiffeId): WorkloadName | undefined {
+  const [trustDomain, ns, namespace, sa, serviceAccount, ...rest] = id.slice(scheme.length).split("/");
+  if (trustDomain === undefined || namespace === undefined || serviceAccount === undefined) return undefined;
+  if (ns !== "ns" || sa !== "sa" || rest.length > 0) return undefined;
+  return { trustDomain, namespace, serviceAccount };
+}
+
+export function isTrustDomain(text: string): boolean {
+  return text.length <= trustDomainBytesMax && trustDomainGrammar.test(text);
+}
+
+function parse(text: string): SpiffeId {
+  if (text.length > spiffeIdBytesMax) throw malformed(`longer than ${spiffeIdBytesMax} bytes`);
+  if (!text.startsWith(scheme)) throw malformed('not of the scheme "spiffe"');
+  const [trustDomain, ...segments] = text.slice(scheme.length).split("/");
+  if (trustDomain === undefined || !isTrustDomain(trustDomain)) {
+    throw malformed(`its trust domain is not 1 to ${trustDomainBytesMax} of a-z, 0-9, ".", "-", "_"`);
+  }
+  if (segments.length === 0) throw malformed("it has no path");
+  for (const segment of segments) {
+    if (!segmentGrammar.test(segment) || segment === "." || segment === "..") {
+      throw malformed('a path segment is empty, ".", ".." or has characters other than a-z, A-Z, 0-9, ".", "-", "_"');
+    }
+  }
+  return text as SpiffeId;
+}
+
+function malformed(rule: string): Refusal {
+  return new Refusal("malformed", `not a SPIFFE ID: ${rule}`);
+}

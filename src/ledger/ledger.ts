@@ -1,0 +1,130 @@
+/**
+ * The ledger: every certificate we meant to sign and every act of an operator. What is promised here holds for SQLite and,
+ * later, PostgreSQL; one contract suite judges both.
+ */
+import type { ProfileName } from "../pki/profile.ts";
+
+declare const brand: unique symbol;
+
+/** The log of what belongs to no tenant: agents' and issuers' certificates, serving certificates, operators' acts. */
+export const hubLog = "@hub";
+
+/** A grant turned to bytes, not yet written down. Nothing can sign it. */
+export interface Draft {
+  /** A tenant's name, or `hubLog`. */
+  readonly log: string;
+  /** Empty for a certificate of the hub itself. */
+  readonly cluster: string;
+  readonly door: Door;
+  readonly profile: ProfileName;
+  /** The id of the authority that is to sign. */
+  readonly authority: string;
+  readonly bundleVersion: string;
+  /** The serial number's content octets. */
+  readonly serial: Uint8Array;
+  /** The URI name, or the DNS names joined by ",". */
+  readonly identity: string;
+  /** Which rule decided, as `tenant/rule`, and the proof it accepted. */
+  readonly rule: string;
+  readonly proof: string;
+  /** SHA-256 of the token that proved it; never the token. */
+  readonly tokenSha256?: Uint8Array;
+  /** SHA-256 of the leaf's SubjectPublicKeyInfo. */
+  readonly keySha256: Uint8Array;
+  /**
+   * Set when the proof was a token bound to no pod, or a renewal that goes back to one: when that token was shown. Only
+   * such a certificate can be renewed by showing it.
+   */
+  readonly renewableSince?: Date;
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+  /** The exact bytes that will be signed. */
+  readonly tbs: Uint8Array;
+  readonly idempotency?: Idempotency;
+}
+
+export type Door = "istio" | "certificate-request" | "csr" | "own";
+
+export interface Idempotency {
+  /** Unique for one request for all time: cluster, door and UID. */
+  readonly key: string;
+  /** Digest of key, names, usages and duration: what must not differ between two requests of one idempotency key. */
+  readonly digest: Uint8Array;
+}
+
+/** A draft that is durably written. Only a ledger makes one, and only an intent can be signed. */
+export type Intent = Draft & { readonly id: number; readonly [brand]: "Intent" };
+
+/** What became of one draft. */
+export type Intended =
+  | { readonly kind: "intent"; readonly intent: Intent }
+  /** Its idempotency key was intended before with the same digest; `signature` is missing where none was recorded. */
+  | { readonly kind: "replay"; readonly intent: Intent; readonly signature?: Uint8Array }
+  /** Its idempotency key was intended before with another digest. Nothing was written. */
+  | { readonly kind: "replay-differs" }
+  /** Its tenant or cluster is suspended. Nothing was written. */
+  | { readonly kind: "suspended"; readonly what: "tenant" | "cluster" };
+
+/** An act of an operator, or of Espalier on the database's made state. */
+export interface Act {
+  readonly log: string;
+  readonly verb: string;
+  /** Who: `unix:<user>` for the socket, `espalier` for what the issuer does by itself. */
+  readonly operator: string;
+  readonly reason: string;
+  /** What the verb was given, as strings. Never a secret. */
+  readonly details: Readonly<Record<string, string>>;
+}
+
+/** An entry as it is read back. `position` is missing until the sequencer has placed it. */
+export interface StoredEntry {
+  readonly log: string;
+  readonly position?: number;
+  readonly kind: "intent" | "act";
+  /** The canonical bytes: an RFC 8785 JSON object. */
+  readonly body: Uint8Array;
+  /** RFC 6962 2.1: SHA-256(0x00 || body). */
+  readonly leafHash: Uint8Array;
+  /** The TBS and the recorded signature of an intent. */
+  readonly tbs?: Uint8Array;
+  readonly signature?: Uint8Array;
+  readonly authority?: string;
+}
+
+export interface EntryFilter {
+  readonly log?: string;
+  readonly identity?: string;
+  readonly cluster?: string;
+  readonly unrecordedOnly?: boolean;
+  /** Newest first, at most this many. */
+  readonly limit: number;
+}
+
+export interface Ledger {
+  /**
+   * Writes all drafts with one durable write, in which suspensions are read too; when it returns, a crash cannot lose them.
+   * The answers are in the order of the drafts.
+   * @throws Refusal `unavailable` when nothing was written (disk full, database away). Then nothing may be signed.
+   */
+  intend(drafts: readonly Draft[]): Promise<readonly Intended[]>;
+  /** Writes a signature down, behind the reply: with the next durable write or within `recordDelayMs`. Never throws. */
+  record(intent: Intent, signature: Uint8Array): void;
+  /** The intent of a serial, with its signature where one is recorded. */
+  findSerial(serial: Uint8Array): Promise<{ readonly intent: Intent; readonly signature?: Uint8Array } | undefined>;
+  /** Newest first. */
+  entries(filter: EntryFilter): AsyncIterable<StoredEntry>;
+  /** By serial in hex, or `log/position`. */
+  entry(id: string): Promise<StoredEntry | undefined>;
+  /** Recomputes every hash, tree and head from the stored bytes. Yields as it goes; the last has `done`. */
+  verify(log?: string): AsyncIterable<LogReport>;
+}
+
+export interface LogReport {
+  readonly log: string;
+  readonly entries: number;
+  readonly unrecorded: number;
+  /** RFC 6962 2.1 tree hash over the sequenced entries so far. */
+  readonly rootHash: Uint8Array;
+  readonly faults: readonly string[];
+  readonly done: boolean;
+}

@@ -1,0 +1,79 @@
+/** Made state: what Espalier and its operators made, in the same database as the ledger. Each change is one durable write with its act. */
+import type { KeyAlgorithm } from "../custody/signer.ts";
+import type { Act } from "./ledger.ts";
+
+/** `hub` and `root` sign authorities and the hub's own; `serving` signs one cluster's; `tenant` signs workloads. */
+export type AuthorityKind = "hub" | "root" | "serving" | "tenant";
+export type AuthorityState = "prepared" | "active" | "retiring" | "retired" | "revoked";
+
+/** One generation of a CA key: a root or an authority. */
+export interface AuthorityRecord {
+  readonly id: string;
+  readonly kind: AuthorityKind;
+  /** The TrustRoot, MeshCluster or MeshTenant it belongs to; the hub's name for `hub`. */
+  readonly owner: string;
+  readonly state: AuthorityState;
+  readonly algorithm: KeyAlgorithm;
+  /** Its key in custody. */
+  readonly keyName: string;
+  /** DER. */
+  readonly certificate: Uint8Array;
+  /** The id of what signed it; missing for a self-signed root. */
+  readonly parent?: string;
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+}
+
+export interface JoinTokenRecord {
+  /** SHA-256 of the token. */
+  readonly tokenSha256: Uint8Array;
+  readonly cluster: string;
+  /** RFC 7638, base64url: the one key it may register. */
+  readonly keyThumbprint: string;
+  readonly expiresAt: Date;
+  readonly usedAt?: Date;
+}
+
+/** A cluster's token-signing key that a join registered. */
+export interface JoinedKey {
+  readonly cluster: string;
+  readonly keyThumbprint: string;
+  /** The public JWK, as JSON. */
+  readonly jwk: string;
+}
+
+export interface SuspensionKey {
+  readonly kind: "tenant" | "cluster";
+  readonly name: string;
+}
+
+/** What agents have put in force, kept for the rotation gates. */
+export interface AcknowledgementRecord {
+  readonly cluster: string;
+  readonly agent: string;
+  readonly version: string;
+  readonly inForceSince: Date;
+}
+
+export interface State {
+  authorities(): Promise<readonly AuthorityRecord[]>;
+  /** @throws Refusal `not-ready` when the id is taken, or when kind and owner already have one in state `active` and this is `active` too. */
+  addAuthority(record: AuthorityRecord, act: Act): Promise<void>;
+
+  addJoinToken(record: JoinTokenRecord, act: Act): Promise<void>;
+  joinToken(tokenSha256: Uint8Array): Promise<JoinTokenRecord | undefined>;
+  /**
+   * Marks the token used and registers the key, in one write.
+   * @throws Refusal `proof-invalid` when the token is unknown, used, expired or another cluster's, or the thumbprint is not
+   * its own; Refusal `not-this-caller` when the key already belongs to another cluster.
+   */
+  useJoinToken(tokenSha256: Uint8Array, key: JoinedKey, at: Date, act: Act): Promise<void>;
+  joinedKeys(): Promise<readonly JoinedKey[]>;
+
+  suspensions(): Promise<readonly SuspensionKey[]>;
+  /** False when it was so already; then nothing is written. */
+  setSuspended(key: SuspensionKey, suspended: boolean, act: Act): Promise<boolean>;
+
+  acknowledge(record: AcknowledgementRecord): Promise<void>;
+  acknowledgements(): Promise<readonly AcknowledgementRecord[]>;
+}

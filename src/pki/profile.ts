@@ -1,0 +1,36 @@
+/** The closed table of what a leaf may be. Names and validity come from a grant; everything else stands here. */
+export type ProfileName = "workload" | "serving" | "agent" | "operator" | "issuer";
+
+export interface Profile {
+  /** Extended key usages, in order. X509-SVID 4.4: an SVID with any has both. */
+  readonly usages: readonly ("serverAuth" | "clientAuth")[];
+  /** Exactly one URI name (a SPIFFE ID), or none. */
+  readonly uri: boolean;
+  /** DNS names: at least one, or none. */
+  readonly dns: boolean;
+  /** No certificate of this profile lives longer, whatever a resource says. Seconds, without the backdate. */
+  readonly validitySecondsCap: number;
+}
+
+const day = 86_400;
+
+/**
+ * `agent` and `operator` have clientAuth alone, so neither can be served as an issuer; `serving` and `issuer` have
+ * serverAuth alone, so neither can call one.
+ */
+export const profiles: Readonly<Record<ProfileName, Profile>> = {
+  workload: { usages: ["serverAuth", "clientAuth"], uri: true, dns: false, validitySecondsCap: 90 * day },
+  serving: { usages: ["serverAuth"], uri: false, dns: true, validitySecondsCap: 90 * day },
+  agent: { usages: ["clientAuth"], uri: true, dns: false, validitySecondsCap: day },
+  operator: { usages: ["clientAuth"], uri: true, dns: false, validitySecondsCap: day },
+  issuer: { usages: ["serverAuth"], uri: false, dns: true, validitySecondsCap: 30 * day },
+};
+
+/** How far back NotBefore lies (Istio's ClockSkewGracePeriod), in seconds. */
+export const backdateSeconds = 120;
+
+/** The names a leaf carries: one URI or DNS names, as its profile has it. */
+export interface LeafNames {
+  readonly uri?: string;
+  readonly dns: readonly string[];
+}
