@@ -1,0 +1,195 @@
+/**
+ * CA certificates: roots and the authorities under them. Rare, so they are encoded by pkijs, a second hand beside our own
+ * writer; the key that signs stays where it is (`Signer`).
+ */
+import * as asn1js from "asn1js";
+import * as pkijs from "pkijs";
+import type { Signer } from "../custody/signer.ts";
+import { Refusal } from "../errors.ts";
+import { signatureAlgorithmOf, signatureAlgorithms } from "./algorithm.ts";
+import { type Certificate, readCertificate } from "./certificate.ts";
+import { verifySignature } from "./chain.ts";
+import { fromHex } from "./encode.ts";
+import { extensionId } from "./extension.ts";
+import { readPublicKey, toKeyId } from "./key.ts";
+import { toCertificate } from "./leaf.ts";
+
+interface Validity {
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+}
+
+export interface RootRequest extends Validity {
+  readonly signer: Signer;
+  readonly commonName: string;
+  readonly organization?: string;
+  /** Content octets, as `newSerial` makes them. */
+  readonly serial: Uint8Array;
+}
+
+export interface AuthorityRequest extends Validity {
+  /** The parent's key and certificate. */
+  readonly signer: Signer;
+  readonly parent: Uint8Array;
+  readonly spki: Uint8Array;
+  readonly commonName: string;
+  readonly organization?: string;
+  readonly serial: Uint8Array;
+  /** How many authorities may follow: 0 where it signs leaves only (RFC 5280 4.2.1.9). */
+  readonly pathLength: number;
+}
+
+interface Content extends Validity {
+  readonly serial: Uint8Array;
+  readonly issuer: pkijs.RelativeDistinguishedNames;
+  readonly subject: pkijs.RelativeDistinguishedNames;
+  readonly spki: Uint8Array;
+  readonly pathLength?: number;
+  /** The parent's key identifier; a root needs none (RFC 5280 4.2.1.1). */
+  readonly aki?: Uint8Array;
+}
+
+const oid = {
+  commonName: "2.5.4.3",
+  organization: "2.5.4.10",
+  subjectKeyIdentifier: "2.5.29.14",
+  keyUsage: "2.5.29.15",
+  basicConstraints: "2.5.29.19",
+  authorityKeyIdentifier: "2.5.29.35",
+} as const;
+
+/** ub-common-name and ub-organization-name (RFC 5280 appendix A.1). */
+const nameLengthMax = 64;
+const mustBeCritical: ReadonlySet<number> = new Set([extensionId.basicConstraints, extensionId.keyUsage]);
+/** keyCertSign and cRLSign: bits 5 and 6, one unused. */
+const keyUsageContent = fromHex("06");
+
+/** A self-signed root in DER. @throws Refusal `config` for a name X.520 does not allow, and what the signer throws */
+export async function createRoot(request: RootRequest): Promise<Uint8Array> {
+  const { signer, commonName, organization, notBefore, notAfter, serial } = request;
+  const name = toName(commonName, organization);
+  return signWith(signer, { serial, issuer: name, subject: name, spki: signer.spki, notBefore, notAfter });
+}
+
+/** An authority under a parent, in DER. @throws as `createRoot`; Error when key and parent do not belong together */
+export async function createAuthority(request: AuthorityRequest): Promise<Uint8Array> {
+  const { signer, spki, commonName, organization, notBefore, notAfter, serial, pathLength } = request;
+  const parent = readCertificate(request.parent);
+  if (Buffer.compare(parent.spki, signer.spki) !== 0) throw new Error("the parent's certificate has another key");
+  if (parent.ski === undefined) throw new Error("the parent's certificate has no subject key identifier");
+  const issuer = new pkijs.RelativeDistinguishedNames({
+    schema: asn1js.fromBER(Uint8Array.from(parent.subject)).result,
+  });
+  const subject = toName(commonName, organization);
+  const validity = { notBefore, notAfter };
+  return signWith(signer, { serial, issuer, subject, spki, ...validity, pathLength, aki: parent.ski });
+}
+
+/**
+ * What must hold before an authority may sign leaves, or a root authorities (then `parent` is the root itself). Plain Error
+ * with the reason: a certificate that breaks it was not made here, or not for this.
+ */
+export function checkAuthority(certificate: Uint8Array, parent: Uint8Array, at: Date): void {
+  const child = readCertificate(certificate);
+  const above = readCertificate(parent);
+  const selfSigned = Buffer.compare(certificate, parent) === 0;
+  for (const one of selfSigned ? [child] : [child, above]) checkCa(one, at);
+  if (Buffer.compare(child.issuer, above.subject) !== 0) throw new Error("the parent has another name than its issuer");
+  if (
+    !selfSigned &&
+    (child.aki === undefined || above.ski === undefined || Buffer.compare(child.aki, above.ski) !== 0)
+  ) {
+    throw new Error("the parent has another key identifier than its issuer");
+  }
+  if (!selfSigned && above.pathLength !== undefined && (child.pathLength ?? Infinity) >= above.pathLength) {
+    throw new Error("its path length is not below its parent's (RFC 5280 4.2.1.9)");
+  }
+  if (child.notAfter > above.notAfter) throw new Error("it outlives its parent");
+  if (!verifySignature(child, parent)) throw new Error("its signature is not by its parent's key");
+}
+
+function checkCa(certificate: Certificate, at: Date): void {
+  const { isCa, keyUsage, extensions, subject, ski, spki, notBefore, notAfter } = certificate;
+  readPublicKey(spki);
+  if (!isCa || extensions.some(({ id, critical }) => mustBeCritical.has(id) && !critical)) {
+    throw new Error(
+      "it has no critical basic constraints with cA, or no critical key usage (RFC 5280 4.2.1.9, 4.2.1.3)",
+    );
+  }
+  if (!keyUsage.includes("keyCertSign") || !keyUsage.includes("cRLSign")) {
+    throw new Error("its key usage lacks keyCertSign or cRLSign");
+  }
+  if (subject.length === 2) throw new Error("its subject is empty (RFC 5280 4.1.2.6)");
+  if (ski === undefined) throw new Error("it has no subject key identifier (RFC 5280 4.2.1.2)");
+  if (at < notBefore || at > notAfter) {
+    throw new Error(
+      `it is valid from ${notBefore.toISOString()} to ${notAfter.toISOString()}, not ${at.toISOString()}`,
+    );
+  }
+}
+
+async function signWith(signer: Signer, content: Content): Promise<Uint8Array> {
+  const tbs = new Uint8Array(toPkijs(content, signer).encodeTBS().toBER());
+  return toCertificate(signer, tbs, await signer.sign(tbs));
+}
+
+function toPkijs(content: Content, signer: Signer): pkijs.Certificate {
+  const certificate = new pkijs.Certificate();
+  certificate.version = 2;
+  certificate.serialNumber = new asn1js.Integer({ valueHex: Uint8Array.from(content.serial).buffer });
+  certificate.signature = new pkijs.AlgorithmIdentifier({
+    schema: asn1js.fromBER(signatureAlgorithms[signatureAlgorithmOf[signer.algorithm]].der).result,
+  });
+  certificate.issuer = content.issuer;
+  certificate.subject = content.subject;
+  certificate.notBefore = toPkijsTime(content.notBefore);
+  certificate.notAfter = toPkijsTime(content.notAfter);
+  certificate.subjectPublicKeyInfo = new pkijs.PublicKeyInfo({
+    schema: asn1js.fromBER(Uint8Array.from(content.spki)).result,
+  });
+  certificate.extensions = toExtensions(content);
+  return certificate;
+}
+
+function toExtensions({ pathLength, spki, aki }: Content): pkijs.Extension[] {
+  // pkijs encodes a path length of undefined as 0, so the key has to be missing.
+  const constraints = new pkijs.BasicConstraints(
+    pathLength === undefined ? { cA: true } : { cA: true, pathLenConstraint: pathLength },
+  );
+  const keyUsage = new asn1js.BitString({ valueHex: keyUsageContent.slice().buffer, unusedBits: 1 });
+  const ski = new asn1js.OctetString({ valueHex: Uint8Array.from(toKeyId(spki)).buffer });
+  const extensions = [
+    toExtension(oid.basicConstraints, true, constraints.toSchema()),
+    toExtension(oid.keyUsage, true, keyUsage),
+    toExtension(oid.subjectKeyIdentifier, false, ski),
+  ];
+  if (aki === undefined) return extensions;
+  const keyIdentifier = new asn1js.OctetString({ valueHex: Uint8Array.from(aki).buffer });
+  const authorityKeyId = new pkijs.AuthorityKeyIdentifier({ keyIdentifier });
+  return [...extensions, toExtension(oid.authorityKeyIdentifier, false, authorityKeyId.toSchema())];
+}
+
+function toExtension(extnID: string, critical: boolean, value: asn1js.BaseBlock): pkijs.Extension {
+  return new pkijs.Extension({ extnID, critical, extnValue: value.toBER() });
+}
+
+/** Organization first, as Istio's tools write it; UTF8String (RFC 5280 4.1.2.4). */
+function toName(commonName: string, organization: string | undefined): pkijs.RelativeDistinguishedNames {
+  const names = [toAttribute(oid.commonName, commonName)];
+  if (organization !== undefined) names.unshift(toAttribute(oid.organization, organization));
+  return new pkijs.RelativeDistinguishedNames({ typesAndValues: names });
+}
+
+function toAttribute(type: string, text: string): pkijs.AttributeTypeAndValue {
+  if (text.length === 0 || text.length > nameLengthMax) {
+    throw new Refusal("config", `a CA's name has to be 1 to ${nameLengthMax} characters long, not ${text.length}`);
+  }
+  return new pkijs.AttributeTypeAndValue({ type, value: new asn1js.Utf8String({ value: text }) });
+}
+
+/** pkijs writes milliseconds and does not choose the type by itself (RFC 5280 4.1.2.5). */
+function toPkijsTime(date: Date): pkijs.Time {
+  const value = new Date(Math.floor(date.getTime() / 1000) * 1000);
+  const type = value.getUTCFullYear() < 2050 ? pkijs.TimeType.UTCTime : pkijs.TimeType.GeneralizedTime;
+  return new pkijs.Time({ type, value });
+}

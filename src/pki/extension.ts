@@ -1,0 +1,59 @@
+/** The frame around extensions (RFC 5280 4.2), the same in a certificate and in a CSR. */
+import { type Cursor, enter, enterWrapped, leave, malformed, peek, readContent, tag, take } from "./der.ts";
+import { fromHex } from "./encode.ts";
+
+/** The last arc of the extensions we know; all are id-ce, 2.5.29 (RFC 5280 4.2.1). */
+export const extensionId = {
+  subjectKeyIdentifier: 14,
+  keyUsage: 15,
+  subjectAltName: 17,
+  basicConstraints: 19,
+  authorityKeyIdentifier: 35,
+  extKeyUsage: 37,
+} as const;
+
+const known: ReadonlySet<number> = new Set(Object.values(extensionId));
+/** No certificate or CSR that we read has more extensions. */
+const extensionsMax = 32;
+const criticalTrue = fromHex("0101ff");
+
+/**
+ * Reads a SEQUENCE of extensions, each at most once. `read` is called with the last arc of an id-ce extension (0 for any
+ * other) and the cursor at the value; it must read all of it. The value of one we know is checked DER, any other is opaque.
+ */
+export function readExtensions(cursor: Cursor, read: (id: number, critical: boolean) => void): void {
+  const list = enter(cursor, tag.sequence, "the list of extensions");
+  if (cursor.at === cursor.end) throw malformed("an empty list of extensions (RFC 5280 4.1)");
+  const seen: string[] = [];
+  while (cursor.at < cursor.end) {
+    const extension = enter(cursor, tag.sequence, "an extension");
+    const oid = readContent(cursor, tag.oid, "an extension's type");
+    checkNew(seen, oid);
+    const critical = readCritical(cursor);
+    const id = idOf(oid);
+    const enterValue = known.has(id) ? enterWrapped : enter;
+    const value = enterValue(cursor, tag.octetString, "an extension's value");
+    read(id, critical);
+    leave(cursor, value, "an extension's value");
+    leave(cursor, extension, "an extension");
+  }
+  leave(cursor, list, "the list of extensions");
+}
+
+function checkNew(seen: string[], oid: Uint8Array): void {
+  const key = Buffer.from(oid.buffer, oid.byteOffset, oid.byteLength).toString("latin1");
+  if (seen.includes(key)) throw malformed("the same extension twice (RFC 5280 4.2)");
+  if (seen.length >= extensionsMax) throw malformed(`more than ${extensionsMax} extensions`);
+  seen.push(key);
+}
+
+/** DEFAULT FALSE is never written out (X.690 11.5). */
+function readCritical(cursor: Cursor): boolean {
+  if (take(cursor, criticalTrue)) return true;
+  if (peek(cursor) === tag.boolean) throw malformed("an extension's critical FALSE written out (X.690 11.5)");
+  return false;
+}
+
+function idOf(oid: Uint8Array): number {
+  return oid.length === 3 && oid[0] === 0x55 && oid[1] === 0x1d ? (oid[2] ?? 0) : 0;
+}

@@ -1,0 +1,142 @@
+/**
+ * The last look at the exact bytes before they are signed: every MUST of X509-SVID and of RFC 5280's profile that a leaf of
+ * ours can break. It reads the bytes anew and shares nothing with the template that wrote them. A finding is our own fault.
+ */
+import { isDeepStrictEqual } from "node:util";
+import { readSpiffeId } from "../identity.ts";
+import { signatureAlgorithmOf } from "./algorithm.ts";
+import { type Certificate, readTbs, type Tbs } from "./certificate.ts";
+import { fromHex, toAscii } from "./encode.ts";
+import { extensionId } from "./extension.ts";
+import { readPublicKey, toKeyId } from "./key.ts";
+import { backdateSeconds, type LeafNames, type ProfileName, profiles } from "./profile.ts";
+
+export interface Expected {
+  readonly profile: ProfileName;
+  readonly names: LeafNames;
+  readonly spki: Uint8Array;
+  /** The certificate of the authority that is to sign, read once with `readCertificate`. */
+  readonly authority: Certificate;
+}
+
+export type LintName =
+  | "form"
+  | "serial-positive"
+  | "serial-length"
+  | "signature-algorithm"
+  | "issuer"
+  | "validity-order"
+  | "validity-authority"
+  | "validity-cap"
+  | "subject-empty"
+  | "names-exact"
+  | "names-profile"
+  | "names-form"
+  | "names-critical"
+  | "key-exact"
+  | "key-usage"
+  | "extended-usage"
+  | "basic-constraints"
+  | "subject-key-id"
+  | "authority-key-id"
+  | "extensions-known";
+
+/** Whether the bytes keep the rule. */
+type Lint = (tbs: Tbs, expected: Expected) => boolean;
+
+/** `form` is what the strict reader refuses: DER, version, time encoding, duplicates, unknown critical extensions. */
+const lints: Readonly<Record<Exclude<LintName, "form">, Lint>> = {
+  // RFC 5280 4.1.2.2: positive, at most 20 octets.
+  "serial-positive": ({ serial }) => (serial[0] ?? 0) < 0x80 && !(serial.length === 1 && serial[0] === 0),
+  "serial-length": ({ serial }) => serial.length >= 17 && serial.length <= 20,
+  "signature-algorithm": ({ signatureAlgorithm }, { authority }) =>
+    signatureAlgorithm === signatureAlgorithmOf[readPublicKey(authority.spki)],
+  // RFC 5280 4.1.2.4: the authority's subject, byte for byte.
+  issuer: ({ issuer }, { authority }) => equal(issuer, authority.subject),
+  "validity-order": ({ notBefore, notAfter }) => notBefore < notAfter,
+  "validity-authority": ({ notAfter }, { authority }) => notAfter <= authority.notAfter,
+  "validity-cap": ({ notBefore, notAfter }, { profile }) =>
+    notAfter.getTime() - notBefore.getTime() <= (profiles[profile].validitySecondsCap + backdateSeconds) * 1000,
+  "subject-empty": ({ subject }) => subject.length === 2,
+  "names-exact": ({ uris, dns, otherNames }, { names }) =>
+    otherNames === 0 &&
+    isDeepStrictEqual(uris, names.uri === undefined ? [] : [names.uri]) &&
+    isDeepStrictEqual(dns, names.dns),
+  // X509-SVID section 2: exactly one URI; a profile without one has DNS names.
+  "names-profile": ({ uris, dns }, { profile }) =>
+    uris.length === (profiles[profile].uri ? 1 : 0) && dns.length > 0 === profiles[profile].dns,
+  "names-form": ({ uris, dns }) => uris.every(isSpiffeId) && dns.every(isHostName),
+  // RFC 5280 4.2.1.6 and X509-SVID section 2: critical, since the subject is empty.
+  "names-critical": (tbs) => isCritical(tbs, extensionId.subjectAltName) === true,
+  "key-exact": ({ spki }, expected) => equal(spki, expected.spki),
+  // X509-SVID 4.3: critical, digitalSignature, neither keyCertSign nor cRLSign.
+  "key-usage": (tbs) => is(tbs, extensionId.keyUsage, true, digitalSignatureAndKeyEncipherment),
+  // X509-SVID 4.4 for the profiles that have both.
+  "extended-usage": (tbs, { profile }) =>
+    isCritical(tbs, extensionId.extKeyUsage) === false && isDeepStrictEqual(tbs.usages, profiles[profile].usages),
+  // X509-SVID 4.1: cA false; the empty SEQUENCE is its DER.
+  "basic-constraints": (tbs) => is(tbs, extensionId.basicConstraints, true, emptySequence),
+  // RFC 5280 4.2.1.1, 4.2.1.2: never critical; the authority's is copied.
+  "subject-key-id": (tbs) =>
+    isCritical(tbs, extensionId.subjectKeyIdentifier) === false &&
+    tbs.ski !== undefined &&
+    equal(tbs.ski, toKeyId(tbs.spki)),
+  "authority-key-id": (tbs, { authority }) =>
+    isCritical(tbs, extensionId.authorityKeyIdentifier) === false &&
+    tbs.aki !== undefined &&
+    authority.ski !== undefined &&
+    equal(tbs.aki, authority.ski),
+  // The six above; the reader refuses duplicates.
+  "extensions-known": ({ extensions }) => extensions.length === 6 && extensions.every(({ id }) => id !== 0),
+};
+
+const table = Object.entries(lints);
+const digitalSignatureAndKeyEncipherment = fromHex("030205a0");
+const emptySequence = fromHex("3000");
+const labelGrammar = /^(?!-)[a-z0-9-]{1,63}(?<!-)$/;
+
+/** @throws Error naming the lint that does not hold */
+export function lintTbs(tbs: Uint8Array, expected: Expected): void {
+  const read = readForm(tbs);
+  for (const [name, holds] of table) {
+    if (!holds(read, expected)) throw new Error(`lint ${name}: the bytes to be signed do not keep it`);
+  }
+}
+
+function readForm(tbs: Uint8Array): Tbs {
+  try {
+    return readTbs(tbs);
+  } catch (cause) {
+    throw new Error("lint form: the bytes to be signed are no TBSCertificate of ours", { cause });
+  }
+}
+
+/** Undefined where the extension is missing. */
+function isCritical({ extensions }: Tbs, id: number): boolean | undefined {
+  for (const extension of extensions) if (extension.id === id) return extension.critical;
+  return undefined;
+}
+
+function is({ extensions }: Tbs, id: number, critical: boolean, value: Uint8Array): boolean {
+  for (const extension of extensions) {
+    if (extension.id === id) return extension.critical === critical && equal(extension.value, value);
+  }
+  return false;
+}
+
+function isSpiffeId(uri: string): boolean {
+  try {
+    return readSpiffeId(toAscii(uri)) === uri;
+  } catch {
+    return false;
+  }
+}
+
+/** RFC 1123 2.1 in lower case; no wildcards, no trailing dot. */
+function isHostName(name: string): boolean {
+  return name.length <= 253 && name.split(".").every((label) => labelGrammar.test(label));
+}
+
+function equal(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && Buffer.compare(a, b) === 0;
+}
