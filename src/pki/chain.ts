@@ -105,13 +105,17 @@ export function openVerifier(): LeafVerifier {
   };
 }
 
-/** Whether `issuer`, a certificate in DER, made the signature; nothing else about either. @throws Refusal `malformed` */
+/** Whether the issuer's key signed the certificate; nothing else about either. @throws Refusal `malformed` for the issuer's DER */
 export function verifySignature(certificate: Certificate, issuer: Uint8Array): boolean {
   const { spki } = readCertificate(issuer);
-  return isSignedBy(certificate, spki, createPublicKey(toKeyInput(spki)));
+  return hasSignatureOf(certificate, spki, createPublicKey(toKeyInput(spki)));
 }
 
-function isSignedBy({ tbs, signature, signatureAlgorithm }: Certificate, spki: Uint8Array, key: KeyObject): boolean {
+function hasSignatureOf(
+  { tbs, signature, signatureAlgorithm }: Certificate,
+  spki: Uint8Array,
+  key: KeyObject,
+): boolean {
   const { hash: digest } = signatureAlgorithms[signatureAlgorithm];
   return goTogether(signatureAlgorithm, readPublicKey(spki)) && verify(digest, tbs, key, signature);
 }
@@ -158,7 +162,7 @@ function isIssuer(child: Certificate, parent: Certificate): boolean {
 
 function checkSigned(child: Certificate, { certificate, publicKey }: Known): void {
   if (!isIssuer(child, certificate)) throw new Error("a certificate of the chain is not issued by the next");
-  if (!isSignedBy(child, certificate.spki, publicKey)) {
+  if (!hasSignatureOf(child, certificate.spki, publicKey)) {
     throw new Error("a signature of the chain is not by the next certificate's key");
   }
 }

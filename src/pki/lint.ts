@@ -2,7 +2,6 @@
  * The last look at the exact bytes before they are signed: every MUST of X509-SVID and of RFC 5280's profile that a leaf of
  * ours can break. It reads the bytes anew and shares nothing with the template that wrote them. A finding is our own fault.
  */
-import { isDeepStrictEqual } from "node:util";
 import { readSpiffeId } from "../identity.ts";
 import { signatureAlgorithmOf } from "./algorithm.ts";
 import { type Certificate, readTbs, type Tbs } from "./certificate.ts";
@@ -59,9 +58,7 @@ const lints: Readonly<Record<Exclude<LintName, "form">, Lint>> = {
     notAfter.getTime() - notBefore.getTime() <= (profiles[profile].validitySecondsCap + backdateSeconds) * 1000,
   "subject-empty": ({ subject }) => subject.length === 2,
   "names-exact": ({ uris, dns, otherNames }, { names }) =>
-    otherNames === 0 &&
-    isDeepStrictEqual(uris, names.uri === undefined ? [] : [names.uri]) &&
-    isDeepStrictEqual(dns, names.dns),
+    otherNames === 0 && same(uris, names.uri === undefined ? [] : [names.uri]) && same(dns, names.dns),
   // X509-SVID section 2: exactly one URI; a profile without one has DNS names.
   "names-profile": ({ uris, dns }, { profile }) =>
     uris.length === (profiles[profile].uri ? 1 : 0) && dns.length > 0 === profiles[profile].dns,
@@ -73,7 +70,7 @@ const lints: Readonly<Record<Exclude<LintName, "form">, Lint>> = {
   "key-usage": (tbs) => is(tbs, extensionId.keyUsage, true, digitalSignatureAndKeyEncipherment),
   // X509-SVID 4.4 for the profiles that have both.
   "extended-usage": (tbs, { profile }) =>
-    isCritical(tbs, extensionId.extKeyUsage) === false && isDeepStrictEqual(tbs.usages, profiles[profile].usages),
+    isCritical(tbs, extensionId.extKeyUsage) === false && same(tbs.usages, profiles[profile].usages),
   // X509-SVID 4.1: cA false; the empty SEQUENCE is its DER.
   "basic-constraints": (tbs) => is(tbs, extensionId.basicConstraints, true, emptySequence),
   // RFC 5280 4.2.1.1, 4.2.1.2: never critical; the authority's is copied.
@@ -135,6 +132,10 @@ function isSpiffeId(uri: string): boolean {
 /** RFC 1123 2.1 in lower case; no wildcards, no trailing dot. */
 function isHostName(name: string): boolean {
   return name.length <= 253 && name.split(".").every((label) => labelGrammar.test(label));
+}
+
+function same(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((text, index) => text === b[index]);
 }
 
 function equal(a: Uint8Array, b: Uint8Array): boolean {
