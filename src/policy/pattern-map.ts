@@ -74,11 +74,15 @@ export function visitMeeting<T>(map: PatternMap<T>, pattern: Pattern, visit: Vis
 
 /** Whether one of the map's patterns covers this one. */
 export function hasCovering<T>(map: PatternMap<T>, pattern: Pattern): boolean {
-  return !visitCovering(map, pattern, () => false);
+  return !visitCovering(map, pattern, stop);
 }
 
 export function hasMeeting<T>(map: PatternMap<T>, pattern: Pattern): boolean {
-  return !visitMeeting(map, pattern, () => false);
+  return !visitMeeting(map, pattern, stop);
+}
+
+function stop(): boolean {
+  return false;
 }
 
 function firstFrom(sorted: readonly string[], from: string): number {

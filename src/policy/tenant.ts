@@ -27,7 +27,7 @@ export function tenantsOf(table: RuleTable, facts: Facts): readonly string[] {
 function winner(rows: readonly Row[]): Row | undefined {
   let best: Row | undefined;
   for (const row of rows) {
-    if (rows.some((other) => row.beatenBy.has(other))) continue;
+    if (row.beatenBy.size > 0 && rows.some((other) => row.beatenBy.has(other))) continue;
     if (best === undefined || row.position < best.position) best = row;
   }
   return best;
