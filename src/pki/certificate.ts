@@ -12,7 +12,6 @@ import {
   openDer,
   peek,
   readContent,
-  readElement,
   readOctets,
   skip,
   tag,
@@ -20,11 +19,13 @@ import {
 } from "./der.ts";
 import { fromHex } from "./encode.ts";
 import { extensionId, readExtensions } from "./extension.ts";
+import { readSpki } from "./key.ts";
+import { type AltNames, readAltNames, readName } from "./name.ts";
 import { readTime } from "./time.ts";
 import { type KeyUsage, readKeyUsage, readUsages } from "./usage.ts";
 
 /** What stands in a TBSCertificate. */
-export interface Tbs {
+export interface Tbs extends AltNames {
   /** Content octets, the sign included. */
   readonly serial: Uint8Array;
   /** The whole Name, as encoded. */
@@ -33,10 +34,6 @@ export interface Tbs {
   readonly spki: Uint8Array;
   readonly notBefore: Date;
   readonly notAfter: Date;
-  readonly uris: readonly string[];
-  readonly dns: readonly string[];
-  /** Names of other kinds: how many. */
-  readonly otherNames: number;
   readonly isCa: boolean;
   readonly pathLength?: number;
   /** Empty where the extension is missing. */
@@ -94,13 +91,13 @@ function readBody(cursor: Cursor): Tbs {
   if (!take(cursor, versionThree)) throw malformed("the certificate's version is not 3");
   const serial = readContent(cursor, tag.integer, "the serial number");
   const signatureAlgorithm = readSignatureAlgorithm(cursor);
-  const issuer = readElement(cursor, tag.sequence, "the issuer");
+  const issuer = readName(cursor, "the issuer");
   const validity = enter(cursor, tag.sequence, "the validity");
   const notBefore = readTime(cursor);
   const notAfter = readTime(cursor);
   leave(cursor, validity, "the validity");
-  const subject = readElement(cursor, tag.sequence, "the subject");
-  const spki = readElement(cursor, tag.sequence, "the public key");
+  const subject = readName(cursor, "the subject");
+  const spki = readSpki(cursor);
   const extensions: ExtensionMark[] = [];
   const draft: Draft = {
     serial,
@@ -148,7 +145,7 @@ function readValue(cursor: Cursor, id: number, critical: boolean, draft: Draft):
       readAuthorityKeyId(cursor, draft);
       return;
     case extensionId.subjectAltName:
-      readNames(cursor, draft);
+      Object.assign(draft, readAltNames(cursor));
       return;
     default:
       if (critical) throw malformed("a critical extension that we do not know (RFC 5280 4.2)");
@@ -177,30 +174,4 @@ function readAuthorityKeyId(cursor: Cursor, draft: Draft): void {
   if (peek(cursor) === 0xa1) skip(cursor);
   if (peek(cursor) === 0x82) skip(cursor);
   leave(cursor, whole, "the authority key identifier");
-}
-
-function readNames(cursor: Cursor, draft: Draft): void {
-  const whole = enter(cursor, tag.sequence, "the subject alternative name");
-  if (cursor.at === cursor.end) throw malformed("a subject alternative name without names (RFC 5280 4.2.1.6)");
-  const uris: string[] = [];
-  const dns: string[] = [];
-  while (cursor.at < cursor.end) {
-    const type = peek(cursor);
-    if (type === 0x86) uris.push(readAscii(cursor, type));
-    else if (type === 0x82) dns.push(readAscii(cursor, type));
-    else {
-      skip(cursor);
-      draft.otherNames += 1;
-    }
-  }
-  draft.uris = uris;
-  draft.dns = dns;
-  leave(cursor, whole, "the subject alternative name");
-}
-
-/** IA5String; a control character in a name has only ever been an attack. */
-function readAscii(cursor: Cursor, type: number): string {
-  const bytes = readContent(cursor, type, "a name");
-  for (const octet of bytes) if (octet < 0x21 || octet > 0x7e) throw malformed("a name that is not printable ASCII");
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
 }

@@ -2,7 +2,7 @@
 import { hash } from "node:crypto";
 import { Refusal } from "../errors.ts";
 import type { KeyKind } from "./algorithm.ts";
-import { enter, enterWrapped, leave, openDer, readContent, readOctets, skip, tag, take } from "./der.ts";
+import { type Cursor, enter, enterWrapped, leave, openDer, readContent, readOctets, skip, tag, take } from "./der.ts";
 import { fromHex } from "./encode.ts";
 
 interface FixedForm {
@@ -33,6 +33,19 @@ export function readPublicKey(spki: Uint8Array): KeyKind {
     if (spki.length === form.length && startsWith(spki, form.prefix)) return form.kind;
   }
   return readRsaKey(spki);
+}
+
+/** A SubjectPublicKeyInfo of any kind, as encoded; another CA's certificate may hold keys that we would not certify. */
+export function readSpki(cursor: Cursor): Uint8Array {
+  const start = cursor.at;
+  const whole = enter(cursor, tag.sequence, "the public key");
+  const algorithm = enter(cursor, tag.sequence, "the key's algorithm");
+  readContent(cursor, tag.oid, "the key's algorithm");
+  if (cursor.at < cursor.end) skip(cursor);
+  leave(cursor, algorithm, "the key's algorithm");
+  readOctets(cursor, "the public key's bits");
+  leave(cursor, whole, "the public key");
+  return cursor.bytes.subarray(start, cursor.at);
 }
 
 /** The bits of the subjectPublicKey, without tag, length and number of unused bits. */
