@@ -60,12 +60,13 @@ export function toEntries(tenants: readonly Tenant[]): readonly Entry[] {
     .sort((a, b) => compare(a.tenant.name, b.tenant.name) || compare(a.rule.name, b.rule.name));
 }
 
-export function reaches({ maps }: Entry, facts: Facts): boolean {
-  return (
-    hasCovering(maps.namespaces, facts.namespace) &&
-    hasCovering(maps.clusters, facts.cluster) &&
-    hasCovering(maps.serviceAccounts, facts.serviceAccount)
-  );
+/** Whether the rule matches in these dimensions; a list with `*` need not be asked. */
+export function reaches({ maps }: Entry, facts: Facts, asked: readonly Dimension[] = dimensions): boolean {
+  for (const dimension of asked) {
+    const map = maps[dimension];
+    if (map !== everything && !hasCovering(map, facts[factOf[dimension]])) return false;
+  }
+  return true;
 }
 
 /**
@@ -102,8 +103,10 @@ function toEntry(tenant: Tenant, rule: Rule): Entry {
   return { tenant, rule, lists, maps };
 }
 
+const everything: PatternMap<true> = toPatternMap(new Map([["*", true]]));
+
 function toUnion(patterns: readonly Pattern[]): PatternMap<true> {
-  return toPatternMap(new Map(patterns.map((pattern) => [pattern, true])));
+  return patterns[0] === "*" ? everything : toPatternMap(new Map(patterns.map((pattern) => [pattern, true])));
 }
 
 /** By code unit: not by the locale of whoever runs this. */

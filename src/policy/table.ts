@@ -28,7 +28,7 @@ export interface RuleTable {
 }
 
 type Index =
-  | { readonly kind: "list"; readonly rows: readonly Row[] }
+  | { readonly kind: "list"; readonly rows: readonly Row[]; readonly asked: readonly Dimension[] }
   | { readonly kind: "map"; readonly dimension: Dimension; readonly map: PatternMap<Index> };
 
 /** So many rules are looked at one by one; more are divided by the next dimension. */
@@ -59,8 +59,9 @@ export function matchingRows(table: RuleTable, facts: Facts): readonly Row[] {
 }
 
 /** Divides only where many rules stand together, so that a long list in each dimension is not multiplied out. */
-function toIndex(rows: readonly Row[], [dimension, ...rest]: readonly Dimension[]): Index {
-  if (dimension === undefined || rows.length <= listMax) return { kind: "list", rows };
+function toIndex(rows: readonly Row[], asked: readonly Dimension[]): Index {
+  const [dimension, ...rest] = asked;
+  if (dimension === undefined || rows.length <= listMax) return { kind: "list", rows, asked };
   const groups = groupByPattern(rows, (row) => row.entry.lists[dimension]);
   const map = toPatternMap(new Map([...groups].map(([pattern, group]) => [pattern, toIndex(group, rest)])));
   return { kind: "map", dimension, map };
@@ -68,7 +69,7 @@ function toIndex(rows: readonly Row[], [dimension, ...rest]: readonly Dimension[
 
 function collect(index: Index, facts: Facts, found: Row[]): void {
   if (index.kind === "list") {
-    for (const row of index.rows) if (reaches(row.entry, facts)) found.push(row);
+    for (const row of index.rows) if (reaches(row.entry, facts, index.asked)) found.push(row);
     return;
   }
   visitCovering(index.map, facts[factOf[index.dimension]], (next) => {

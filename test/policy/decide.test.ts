@@ -120,7 +120,7 @@ test("validity is within minimum and maximum, and whole", () => {
       fc.integer({ min: 300, max: 7_776_000 }),
     )
     .map((three) => three.sort((a, b) => a - b))
-    .map(([minimumSeconds = 0, defaultSeconds = 0, maximumSeconds = 0]) => ({
+    .map(([minimumSeconds, defaultSeconds, maximumSeconds]) => ({
       minimumSeconds,
       defaultSeconds,
       maximumSeconds,
