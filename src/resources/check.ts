@@ -1,0 +1,130 @@
+/** The rules that hold between documents, and between them and the state in force. */
+import { overlaps } from "../policy/overlap.ts";
+import type { Locate, Resources } from "./declared.ts";
+import { type Finding, toFinding, toProblem } from "./finding.ts";
+import type { Kind } from "./kind.ts";
+import type { MeshCluster } from "./mesh-cluster.ts";
+import type { Path, Problem } from "./problem.ts";
+import { warn } from "./warn.ts";
+
+/** What the documents are held against. */
+export interface Context {
+  /** The hub's name: the trust domain of agents and operators, so no tenant's. */
+  readonly hub?: string;
+  /** What has been in force until now; nothing at the first start. */
+  readonly inForce?: Resources;
+}
+
+export interface Verdict {
+  readonly problems: readonly Problem[];
+  /** Empty when there are problems: those come first. */
+  readonly warnings: readonly Problem[];
+}
+
+export function checkDeclared(declared: Resources, locate: Locate, context: Context = {}): Verdict {
+  const place = (finding: Finding): Problem => toProblem(finding, locate);
+  const problems = [
+    ...references(declared, context.inForce),
+    ...trustDomains(declared, context),
+    ...lifetimes(declared),
+    ...oneOwner(declared.clusters, globalNames),
+    ...oneOwner(declared.clusters, tokenKeys),
+    ...overlaps([...declared.tenants.values()]).map((problem) => toFinding(declared, problem)),
+  ].map(place);
+  return { problems, warnings: problems.length > 0 ? [] : warn(declared).map(place) };
+}
+
+function* references({ roots, tenants, clusters }: Resources, inForce: Resources | undefined): Generator<Finding> {
+  for (const { name, root, rules } of tenants.values()) {
+    if (!roots.has(root)) {
+      const rule = missing("TrustRoot", root, inForce?.roots.has(root) === true);
+      yield { kind: "MeshTenant", name, path: ["spec", "root"], rule };
+    }
+    for (const [i, rule] of rules.entries()) {
+      for (const [j, cluster] of rule.clusters.entries()) {
+        if (cluster === "*" || clusters.has(cluster)) continue;
+        const text = missing("MeshCluster", cluster, inForce?.clusters.has(cluster) === true);
+        yield { kind: "MeshTenant", name, path: ["spec", "rules", i, "clusters", j], rule: text };
+      }
+    }
+  }
+}
+
+function missing(kind: Kind, name: string, wasThere: boolean): string {
+  if (wasThere) return `${kind} "${name}" is named here and cannot be deleted`;
+  return `there is no ${kind} "${name}"`;
+}
+
+function* trustDomains({ tenants }: Resources, { hub, inForce }: Context): Generator<Finding> {
+  const path = ["spec", "trustDomain"];
+  for (const { name, trustDomain } of tenants.values()) {
+    if (trustDomain === hub) {
+      yield {
+        kind: "MeshTenant",
+        name,
+        path,
+        rule: `"${hub}" is the hub's name: its trust domain is for agents and operators alone`,
+      };
+    }
+    const before = inForce?.tenants.get(name)?.trustDomain;
+    if (before !== undefined && before !== trustDomain) {
+      yield {
+        kind: "MeshTenant",
+        name,
+        path,
+        rule: `cannot be changed: it is "${before}" and would become "${trustDomain}"`,
+      };
+    }
+  }
+}
+
+function* lifetimes({ roots, tenants }: Resources): Generator<Finding> {
+  for (const { name, root, authority } of tenants.values()) {
+    const most = roots.get(root)?.validityDays;
+    if (most === undefined || authority.validityDays <= most) continue;
+    const rule = `is more than the validityDays of TrustRoot "${root}", ${most}`;
+    yield { kind: "MeshTenant", name, path: ["spec", "authority", "validityDays"], rule };
+  }
+}
+
+/** What belongs to one cluster only: where each piece stands, what it is, and what to call it. */
+type Owned = readonly { readonly path: Path; readonly id: string; readonly what: string }[];
+
+function* oneOwner(clusters: Resources["clusters"], owned: (cluster: MeshCluster) => Owned): Generator<Finding> {
+  const owners = new Map<string, string>();
+  for (const cluster of clusters.values()) {
+    for (const { path, id, what } of owned(cluster)) {
+      const owner = owners.get(id);
+      if (owner === undefined) owners.set(id, cluster.name);
+      else if (owner !== cluster.name) {
+        yield {
+          kind: "MeshCluster",
+          name: cluster.name,
+          path,
+          rule: `${what} also belongs to MeshCluster "${owner}", and can to one only`,
+        };
+      }
+    }
+  }
+}
+
+/**
+ * Names that mean one thing everywhere. Those under `.svc` mean in each cluster its own service (every istiod is
+ * istiod.istio-system.svc), and what tells them apart is that each cluster trusts its own serving root alone.
+ */
+function globalNames({ servingNames }: MeshCluster): Owned {
+  return servingNames.flatMap((id, at) =>
+    /\.svc(\.cluster\.local)?$/.test(id)
+      ? []
+      : [{ path: ["spec", "servingNames", at], id, what: `serving name "${id}"` }],
+  );
+}
+
+/** With a key of two clusters, a token of one would be good in the other. */
+function tokenKeys({ tokens: { keys } }: MeshCluster): Owned {
+  const path = ["spec", "tokens", "keys"];
+  if (keys.kind === "url") return [{ path: [...path, "url"], id: new URL(keys.url).href, what: "this URL" }];
+  // A joined key is held against the others when it joins, in the database.
+  if (keys.kind === "joined") return [];
+  return keys.keys.map(({ thumbprint: id }) => ({ path, id, what: `the key with thumbprint "${id}"` }));
+}

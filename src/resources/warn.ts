@@ -1,0 +1,81 @@
+/** What documents may say and somebody may not have meant. Nothing here refuses anything. */
+import { shadowed } from "../policy/shadow.ts";
+import type { Resources } from "./declared.ts";
+import { type Finding, toFinding } from "./finding.ts";
+import type { MeshTenant } from "./mesh-tenant.ts";
+
+export function warn(declared: Resources): readonly Finding[] {
+  const tenants = [...declared.tenants.values()];
+  return [
+    ...wide(tenants),
+    ...shadowed(tenants).map((problem) => toFinding(declared, problem)),
+    ...sharedTrustDomains(tenants),
+    ...nestedTrustDomains(tenants),
+    ...unheardZtunnels(declared),
+  ];
+}
+
+function* wide(tenants: readonly MeshTenant[]): Generator<Finding> {
+  for (const { name, rules } of tenants) {
+    for (const [at, rule] of rules.entries()) {
+      const path = (field: string) => ["spec", "rules", at, field, 0];
+      if (rule.clusters.includes("*")) {
+        yield {
+          kind: "MeshTenant",
+          name,
+          path: path("clusters"),
+          rule: "* is every cluster, also those declared later",
+        };
+      }
+      if (rule.namespaces.includes("*")) {
+        yield {
+          kind: "MeshTenant",
+          name,
+          path: path("namespaces"),
+          rule: "* is every namespace: whoever makes a new one there makes it this tenant's",
+        };
+      }
+    }
+  }
+}
+
+/** Where the roots differ too, the data plane keeps them apart and there is nothing to say. */
+function* sharedTrustDomains(tenants: readonly MeshTenant[]): Generator<Finding> {
+  for (const group of Map.groupBy(tenants, ({ trustDomain, root }) => `${trustDomain} ${root}`).values()) {
+    for (const { name, trustDomain, root } of group) {
+      const others = group.filter((other) => other.name !== name).map((other) => `"${other.name}"`);
+      if (others.length === 0) continue;
+      const named =
+        others.length > 3 ? `${others.slice(0, 3).join(", ")} and ${others.length - 3} more` : others.join(", ");
+      const rule = `MeshTenant ${named} shares trust domain "${trustDomain}" and root "${root}": they are separated at issuance only (own authority, rules, quota, revocation, ledger); where tenants must not even complete a handshake, a tenant takes a root of its own`;
+      yield { kind: "MeshTenant", name, path: ["spec", "trustDomain"], rule };
+    }
+  }
+}
+
+/** A check written as "ends with" somewhere takes the one for the other. */
+function* nestedTrustDomains(tenants: readonly MeshTenant[]): Generator<Finding> {
+  const owners = new Map(tenants.map(({ name, trustDomain }) => [trustDomain, name]));
+  for (const { name, trustDomain } of tenants) {
+    for (let dot = trustDomain.indexOf("."); dot >= 0; dot = trustDomain.indexOf(".", dot + 1)) {
+      const parent = trustDomain.slice(dot + 1);
+      const owner = owners.get(parent);
+      if (owner === undefined) continue;
+      const rule = `is a sub-domain of "${parent}", the trust domain of MeshTenant "${owner}"; to SPIFFE they have nothing in common`;
+      yield { kind: "MeshTenant", name, path: ["spec", "trustDomain"], rule };
+    }
+  }
+}
+
+/** A rule that takes a ztunnel's word, for a cluster that names none. */
+function* unheardZtunnels({ tenants, clusters }: Resources): Generator<Finding> {
+  for (const { name, rules } of tenants.values()) {
+    for (const [at, { proofs, clusters: named }] of rules.entries()) {
+      const proof = proofs.indexOf("impersonated");
+      const silent = named.find((cluster) => clusters.get(cluster)?.ztunnelAccounts.length === 0);
+      if (proof < 0 || silent === undefined) continue;
+      const rule = `MeshCluster "${silent}" names no ztunnelAccounts, so nobody there can impersonate`;
+      yield { kind: "MeshTenant", name, path: ["spec", "rules", at, "proofs", proof], rule };
+    }
+  }
+}

@@ -1,0 +1,160 @@
+import assert from "node:assert/strict";
+import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { Refusal } from "../../src/errors.ts";
+import type { Declared } from "../../src/resources/declared.ts";
+import { loadDirectory } from "../../src/resources/load.ts";
+import { watchDirectory } from "../../src/resources/watch.ts";
+import { root } from "./build.ts";
+
+type Event = { readonly roots: readonly string[] } | { readonly refused: string };
+
+interface Watched extends AsyncDisposable {
+  readonly directory: string;
+  write(name: string, text: string): Promise<void>;
+  /** The next thing told. */
+  next(): Promise<Event>;
+  /** Nothing more is told for a while. */
+  quiet(): Promise<void>;
+}
+
+async function watched(
+  setUp: (directory: string) => Promise<void>,
+  onChange?: (declared: Declared) => void,
+): Promise<Watched> {
+  const directory = await mkdtemp(join(tmpdir(), "watch-"));
+  await setUp(directory);
+  const events: Event[] = [];
+  const watcher = watchDirectory(
+    directory,
+    { inForce: await loadDirectory(directory), intervalMs: 30, settleMs: 15 },
+    {
+      onChange: (declared) => {
+        onChange?.(declared);
+        events.push({ roots: [...declared.roots.keys()].sort() });
+      },
+      onRefused: ({ message }) => events.push({ refused: message.replaceAll(directory, "") }),
+    },
+  );
+  return {
+    directory,
+    write: (name, text) => writeFile(join(directory, name), text),
+    next: async () => {
+      for (let tries = 0; tries < 200; tries++) {
+        const event = events.shift();
+        if (event !== undefined) return event;
+        await delay(10);
+      }
+      throw new Error("nothing was told");
+    },
+    quiet: async () => {
+      await delay(150);
+      assert.deepEqual(events, []);
+    },
+    async [Symbol.asyncDispose]() {
+      await watcher[Symbol.asyncDispose]();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+const one = (directory: string) => writeFile(join(directory, "a.yaml"), root("one"));
+
+test("a good edit takes the place of what is in force, and nothing is told without one", async () => {
+  await using it = await watched(one);
+  await it.quiet();
+  await it.write("b.yaml", root("two"));
+  assert.deepEqual(await it.next(), { roots: ["one", "two"] });
+  await it.quiet();
+});
+
+test("a bad edit is told once and changes nothing; taken back, the good state is told again", async () => {
+  await using it = await watched(one);
+  await it.write("a.yaml", root("one", "{ a: 1 }"));
+  assert.deepEqual(await it.next(), { refused: "/a.yaml:4:9 spec.a: unknown field" });
+  await it.quiet();
+  await it.write("a.yaml", root("one"));
+  assert.deepEqual(await it.next(), { roots: ["one"] });
+});
+
+test("a file saved by renaming, and one deleted, are noticed", async () => {
+  await using it = await watched(one);
+  await it.write(".new", root("three"));
+  await rename(join(it.directory, ".new"), join(it.directory, "a.yaml"));
+  assert.deepEqual(await it.next(), { roots: ["three"] });
+  await it.write("b.yaml", root("four"));
+  assert.deepEqual(await it.next(), { roots: ["four", "three"] });
+  await rm(join(it.directory, "a.yaml"));
+  assert.deepEqual(await it.next(), { roots: ["four"] });
+});
+
+test("a ConfigMap's links swapped are noticed", async () => {
+  await using it = await watched(async (directory) => {
+    await mkdir(join(directory, "..1"));
+    await writeFile(join(directory, "..1", "a.yaml"), root("one"));
+    await symlink("..1", join(directory, "..data"));
+    await symlink(join("..data", "a.yaml"), join(directory, "a.yaml"));
+  });
+  await mkdir(join(it.directory, "..2"));
+  await writeFile(join(it.directory, "..2", "a.yaml"), root("two"));
+  await symlink("..2", join(it.directory, "..data_tmp"));
+  await rename(join(it.directory, "..data_tmp"), join(it.directory, "..data"));
+  assert.deepEqual(await it.next(), { roots: ["two"] });
+});
+
+test("everything gone at once is not believed", async () => {
+  await using it = await watched(one);
+  await rm(join(it.directory, "a.yaml"));
+  const event = await it.next();
+  assert.ok("refused" in event && /holds no documents any more/.test(event.refused));
+  await rm(it.directory, { recursive: true });
+  const gone = await it.next();
+  assert.ok("refused" in gone && /cannot be read \(ENOENT\)/.test(gone.refused));
+  await mkdir(it.directory);
+  await it.write("a.yaml", root("back"));
+  assert.deepEqual(await it.next(), { roots: ["back"] });
+});
+
+test("files in directories below are noticed without events", async () => {
+  await using it = await watched(async (directory) => {
+    await mkdir(join(directory, "below"));
+    await writeFile(join(directory, "below", "a.yaml"), root("one"));
+  });
+  await writeFile(join(it.directory, "below", "a.yaml"), root("two"));
+  assert.deepEqual(await it.next(), { roots: ["two"] });
+});
+
+test("what the receiver refuses is a bad edit, and the watch goes on", async () => {
+  await using it = await watched(one, ({ roots }) => {
+    if (roots.has("bad")) throw new Refusal("config", "not this one");
+  });
+  await it.write("a.yaml", root("bad"));
+  assert.deepEqual(await it.next(), { refused: ":1:1: not this one" });
+  await it.write("a.yaml", root("good"));
+  assert.deepEqual(await it.next(), { roots: ["good"] });
+});
+
+test("after it is disposed of, or told to stop, nothing is told", async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), "watch-"));
+  t.after(() => rm(directory, { recursive: true }));
+  await one(directory);
+  const stop = new AbortController();
+  const told: unknown[] = [];
+  const parts = { onChange: () => void told.push("change"), onRefused: () => void told.push("refused") };
+  const inForce = await loadDirectory(directory);
+  await using watcher = watchDirectory(
+    directory,
+    { inForce, intervalMs: 20, settleMs: 10, signal: stop.signal },
+    parts,
+  );
+  const other = watchDirectory(directory, { inForce, intervalMs: 20, settleMs: 10 }, parts);
+  stop.abort();
+  await other[Symbol.asyncDispose]();
+  await writeFile(join(directory, "a.yaml"), root("two"));
+  await delay(100);
+  assert.deepEqual(told, []);
+  assert.ok(watcher);
+});
