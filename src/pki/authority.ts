@@ -9,7 +9,8 @@ import { Refusal } from "../errors.ts";
 import { signatureAlgorithmOf, signatureAlgorithms } from "./algorithm.ts";
 import { type Certificate, readCertificate } from "./certificate.ts";
 import { verifySignature } from "./chain.ts";
-import { fromHex } from "./encode.ts";
+import { tag } from "./der.ts";
+import { fromHex, toElement, toSequence } from "./encode.ts";
 import { extensionId } from "./extension.ts";
 import { readPublicKey, toKeyId } from "./key.ts";
 import { toCertificate } from "./leaf.ts";
@@ -50,8 +51,9 @@ interface Content extends Validity {
 }
 
 const oid = {
-  commonName: "2.5.4.3",
-  organization: "2.5.4.10",
+  /** Encoded, unlike those that pkijs takes. */
+  commonName: fromHex("0603550403"),
+  organization: fromHex("060355040a"),
   subjectKeyIdentifier: "2.5.29.14",
   keyUsage: "2.5.29.15",
   basicConstraints: "2.5.29.19",
@@ -77,9 +79,7 @@ export async function createAuthority(request: AuthorityRequest): Promise<Uint8A
   const parent = readCertificate(request.parent);
   if (Buffer.compare(parent.spki, signer.spki) !== 0) throw new Error("the parent's certificate has another key");
   if (parent.ski === undefined) throw new Error("the parent's certificate has no subject key identifier");
-  const issuer = new pkijs.RelativeDistinguishedNames({
-    schema: asn1js.fromBER(Uint8Array.from(parent.subject)).result,
-  });
+  const issuer = readPkijsName(parent.subject);
   const subject = toName(commonName, organization);
   const validity = { notBefore, notAfter };
   return signWith(signer, { serial, issuer, subject, spki, ...validity, pathLength, aki: parent.ski });
@@ -173,18 +173,24 @@ function toExtension(extnID: string, critical: boolean, value: asn1js.BaseBlock)
   return new pkijs.Extension({ extnID, critical, extnValue: value.toBER() });
 }
 
-/** Organization first, as Istio's tools write it; UTF8String (RFC 5280 4.1.2.4). */
+/**
+ * Organization first, as Istio's tools write it; UTF8String (RFC 5280 4.1.2.4). pkijs would put both into one RDN, and in
+ * no order, so it is given the name's bytes.
+ */
 function toName(commonName: string, organization: string | undefined): pkijs.RelativeDistinguishedNames {
-  const names = [toAttribute(oid.commonName, commonName)];
-  if (organization !== undefined) names.unshift(toAttribute(oid.organization, organization));
-  return new pkijs.RelativeDistinguishedNames({ typesAndValues: names });
+  const names = organization === undefined ? [] : [toRdn(oid.organization, organization)];
+  return readPkijsName(toSequence(...names, toRdn(oid.commonName, commonName)));
 }
 
-function toAttribute(type: string, text: string): pkijs.AttributeTypeAndValue {
+function readPkijsName(name: Uint8Array): pkijs.RelativeDistinguishedNames {
+  return new pkijs.RelativeDistinguishedNames({ schema: asn1js.fromBER(Uint8Array.from(name)).result });
+}
+
+function toRdn(type: Uint8Array, text: string): Uint8Array {
   if (text.length === 0 || text.length > nameLengthMax) {
     throw new Refusal("config", `a CA's name has to be 1 to ${nameLengthMax} characters long, not ${text.length}`);
   }
-  return new pkijs.AttributeTypeAndValue({ type, value: new asn1js.Utf8String({ value: text }) });
+  return toElement(tag.set, toSequence(type, toElement(tag.utf8String, Buffer.from(text, "utf8"))));
 }
 
 /** pkijs writes milliseconds and does not choose the type by itself (RFC 5280 4.1.2.5). */
