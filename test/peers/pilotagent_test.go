@@ -30,9 +30,11 @@ var rotateEverySeconds = []string{"SECRET_TTL=10m", "SECRET_GRACE_PERIOD_RATIO=0
 func TestPilotAgentRotatesInAPod(t *testing.T) {
 	t.Parallel()
 	for name, env := range map[string][]string{
-		"RSA":   nil,
-		"ECDSA": {"ECC_SIGNATURE_ALGORITHM=ECDSA"},
-		"P-384": {"ECC_SIGNATURE_ALGORITHM=ECDSA", "ECC_CURVE=P384", "PKCS8_KEY=true"},
+		"RSA":            nil,
+		"ECDSA":          {"ECC_SIGNATURE_ALGORITHM=ECDSA"},
+		"P-384":          {"ECC_SIGNATURE_ALGORITHM=ECDSA", "ECC_CURVE=P384", "PKCS8_KEY=true"},
+		"TLS 1.2 (FIPS)": {"ECC_SIGNATURE_ALGORITHM=ECDSA", "COMPLIANCE_POLICY=fips-140-2"},
+		"post-quantum":   {"ECC_SIGNATURE_ALGORITHM=ECDSA", "COMPLIANCE_POLICY=pqc"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
