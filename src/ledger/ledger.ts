@@ -9,6 +9,9 @@ declare const brand: unique symbol;
 /** The log of what belongs to no tenant: agents' and issuers' certificates, serving certificates, operators' acts. */
 export const hubLog = "@hub";
 
+/** What `verify` calls the part that belongs to no single log: the signed heads, their key and the epoch. */
+export const wholeLedger = "@ledger";
+
 /** A grant turned to bytes, not yet written down. Nothing can sign it. */
 export interface Draft {
   /** A tenant's name, or `hubLog`. */
@@ -104,7 +107,8 @@ export interface Ledger {
   /**
    * Writes all drafts with one durable write, in which suspensions are read too; when it returns, a crash cannot lose them.
    * The answers are in the order of the drafts.
-   * @throws Refusal `unavailable` when nothing was written (disk full, database away). Then nothing may be signed.
+   * @throws Refusal `unavailable` when nothing counts as written (disk full, database away): then nothing may be signed.
+   * Refusal `overloaded` when too many drafts wait already. A serial that is taken is a plain error of this call alone.
    */
   intend(drafts: readonly Draft[]): Promise<readonly Intended[]>;
   /** Writes a signature down, behind the reply: with the next durable write or within `recordDelayMs`. Never throws. */
@@ -115,16 +119,27 @@ export interface Ledger {
   entries(filter: EntryFilter): AsyncIterable<StoredEntry>;
   /** By serial in hex, or `log/position`. */
   entry(id: string): Promise<StoredEntry | undefined>;
-  /** Recomputes every hash, tree and head from the stored bytes. Yields as it goes; the last has `done`. */
-  verify(log?: string): AsyncIterable<LogReport>;
+  /**
+   * Recomputes every hash, tree and head from the stored bytes, of one log or of all. Yields as it goes; the last report of
+   * `wholeLedger`, which comes first, and of each log has `done`.
+   */
+  verify(log?: string, check?: CheckSignature): AsyncIterable<LogReport>;
 }
 
+/** Whether an authority's key made this signature over these bytes. The ledger itself knows no certificates. */
+export type CheckSignature = (authority: string, tbs: Uint8Array, signature: Uint8Array) => boolean;
+
+/** How many faults one report names. */
+export const faultsMax = 1000;
+
+/** How far the check of one log has come. Of `wholeLedger`, `entries` counts the heads. */
 export interface LogReport {
   readonly log: string;
   readonly entries: number;
   readonly unrecorded: number;
   /** RFC 6962 2.1 tree hash over the sequenced entries so far. */
   readonly rootHash: Uint8Array;
+  /** Each names the row and what is wrong with it; at most `faultsMax`. */
   readonly faults: readonly string[];
   readonly done: boolean;
 }

@@ -56,6 +56,9 @@ export interface AcknowledgementRecord {
 }
 
 export interface State {
+  /** Writes an act that changes nothing else: the intention behind a CA certificate, before it is signed. */
+  act(act: Act): Promise<void>;
+
   authorities(): Promise<readonly AuthorityRecord[]>;
   /** @throws Refusal `not-ready` when the id is taken, or when kind and owner already have one in state `active` and this is `active` too. */
   addAuthority(record: AuthorityRecord, act: Act): Promise<void>;

@@ -1,0 +1,145 @@
+/**
+ * The one owner of node:sqlite. Every durable write goes through `transact`, has a name, and either happened or is a
+ * Refusal `unavailable`; after one, the next write starts afresh.
+ */
+import { DatabaseSync } from "node:sqlite";
+import { Refusal } from "../errors.ts";
+import type { Row, Value } from "./rows.ts";
+
+/** The closed list of durable writes. */
+export type WriteName = "migrate" | "epoch" | "intend" | "record" | "place" | "head" | "state";
+
+/** Runs a commit. Tests hand in one that fails before or after it: lost, or kept and reported lost. */
+export type Write = (name: WriteName, commit: () => void) => void;
+
+export interface Statement {
+  get(...values: readonly Value[]): Row | undefined;
+  all(...values: readonly Value[]): readonly Row[];
+  /** The row id of the last insert, or how many rows changed. */
+  run(...values: readonly Value[]): { readonly id: number; readonly changes: number };
+}
+
+export interface Connection {
+  prepare(sql: string): Statement;
+  /** Several statements without parameters. */
+  execute(sql: string): void;
+  /** `BEGIN IMMEDIATE`: nobody else writes meanwhile. A Refusal or any error in `work` undoes all of it. */
+  transact<T>(name: WriteName, work: () => T): T;
+  /** One view of the database for several reads. */
+  read<T>(work: () => T): T;
+  close(): void;
+}
+
+/** How long a write waits for another process's, in milliseconds. */
+const busyTimeoutMs = 5000;
+/** Pages kept in memory, in KiB: the upper levels of the serial index of millions of certificates. */
+const cacheKib = 16_384;
+/** The log is copied into the file at this length, in pages: longer is cheaper by certificate, and a longer pause. */
+const checkpointPages = 2000;
+
+/** Opens a file that exists. @throws Refusal `unavailable` or, when it is no database, `config`. */
+export function openConnection(path: string, write: Write = (_, commit) => commit()): Connection {
+  const database = translated(() => new DatabaseSync(path, { timeout: busyTimeoutMs }));
+  try {
+    translated(() =>
+      database.exec(
+        `PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = ${checkpointPages}; PRAGMA cache_size = -${cacheKib}`,
+      ),
+    );
+    const mode = translated(() => database.prepare("PRAGMA journal_mode = WAL").get())?.["journal_mode"];
+    // Where shared memory does not work, as on NFS, SQLite stays in another mode and two processes could both write.
+    if (mode !== "wal") throw new Refusal("config", `${path} is on a file system that SQLite's WAL does not work on`);
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+  return {
+    prepare: (sql) => prepare(database, sql),
+    execute: (sql) => translated(() => database.exec(sql)),
+    transact: (name, work) => transact(database, "BEGIN IMMEDIATE", work, (commit) => write(name, commit)),
+    read: (work) => transact(database, "BEGIN", work, (commit) => commit()),
+    close: () => database.close(),
+  };
+}
+
+/** Whether a row was refused because another has the same unique key. */
+export function isUniqueViolation(error: unknown): boolean {
+  return [uniqueViolation, primaryKeyViolation].includes(codeOf(error));
+}
+
+/** Whether one statement was refused for what it said; the transaction around it goes on. */
+export function isConstraintViolation(error: unknown): boolean {
+  return (codeOf(error) & 0xff) === constraint;
+}
+
+function prepare(database: DatabaseSync, sql: string): Statement {
+  const statement = translated(() => database.prepare(sql));
+  return {
+    get: (...values) => translated(() => statement.get(...values)),
+    all: (...values) => translated(() => statement.all(...values)),
+    run: (...values) =>
+      translated(() => {
+        const { lastInsertRowid, changes } = statement.run(...values);
+        return { id: Number(lastInsertRowid), changes: Number(changes) };
+      }),
+  };
+}
+
+function transact<T>(database: DatabaseSync, begin: string, work: () => T, write: (commit: () => void) => void): T {
+  // Left over only when an earlier rollback failed, as on a disk that was away.
+  if (database.isOpen && database.isTransaction) translated(() => database.exec("ROLLBACK"));
+  translated(() => database.exec(begin));
+  try {
+    const result = work();
+    commit(database, write);
+    return result;
+  } catch (error) {
+    rollback(database);
+    throw error;
+  }
+}
+
+/** Whatever goes wrong here, nobody may rely on the write: it may be lost, and it may be there. */
+function commit(database: DatabaseSync, write: (commit: () => void) => void): void {
+  try {
+    write(() => database.exec("COMMIT"));
+  } catch (cause) {
+    throw new Refusal("unavailable", "the database did not take a write", { cause });
+  }
+}
+
+function rollback(database: DatabaseSync): void {
+  try {
+    if (database.isOpen && database.isTransaction) database.exec("ROLLBACK");
+  } catch {
+    // The error that led here says more, and the next transaction tries again.
+  }
+}
+
+function translated<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    if (isClosed(cause)) throw new Refusal("unavailable", "the database is closed", { cause });
+    const code = codeOf(cause) & 0xff;
+    if (code === notADatabase) throw new Refusal("config", "the file is not a SQLite database", { cause });
+    if (code === 0 || ourMistakes.has(code)) throw cause;
+    throw new Refusal("unavailable", "the database cannot be used now", { cause });
+  }
+}
+
+// https://www.sqlite.org/rescode.html
+const uniqueViolation = 2067;
+const primaryKeyViolation = 1555;
+const constraint = 19;
+const notADatabase = 26;
+/** ERROR, TOOBIG, CONSTRAINT, MISMATCH, MISUSE, RANGE: the disk is well, the statement is not. */
+const ourMistakes: ReadonlySet<number> = new Set([1, 18, constraint, 20, 21, 25]);
+
+function codeOf(error: unknown): number {
+  return error instanceof Error && "errcode" in error && typeof error.errcode === "number" ? error.errcode : 0;
+}
+
+function isClosed(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ERR_INVALID_STATE";
+}

@@ -1,0 +1,18 @@
+/** The one database of an issuer: the ledger, what was made, and who may put the ledger's entries in order. */
+import type { Signer } from "../custody/signer.ts";
+import type { Ledger } from "./ledger.ts";
+import type { Sequencer, SequencerOptions } from "./sequencer.ts";
+import type { State } from "./state.ts";
+import type { WriterCounts } from "./writer.ts";
+
+export interface Database extends AsyncDisposable {
+  readonly ledger: Ledger;
+  readonly state: State;
+  /**
+   * Takes a new epoch, which fences whoever had one before, and places entries and signs heads until it is closed, is
+   * fenced itself or the database is closed.
+   * @throws Refusal `config` when the ledger's heads were signed by another key, `unavailable` when the database is away.
+   */
+  startSequencer(signer: Signer, options?: SequencerOptions): Promise<Sequencer>;
+  counts(): WriterCounts;
+}

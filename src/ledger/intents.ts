@@ -1,0 +1,99 @@
+/** What happens to drafts and signatures inside the ledger's transaction. */
+import { intentColumns, prepareInsert } from "./columns.ts";
+import { type Connection, isConstraintViolation, isUniqueViolation } from "./connection.ts";
+import { encodeIntent, readEntry } from "./entry.ts";
+import { toIntent } from "./intent.ts";
+import { type Draft, hubLog, type Idempotency, type Intended, type Intent } from "./ledger.ts";
+import { leafHash } from "./merkle.ts";
+import { sameBytes } from "./octets.ts";
+import { blob, integer, optionalBlob, type Row, text } from "./rows.ts";
+
+/** A draft with its bytes, made before the transaction so that nobody waits for that with the lock held. */
+export interface Encoded {
+  readonly draft: Draft;
+  readonly body: Uint8Array;
+  readonly leafHash: Uint8Array;
+}
+
+/** The tenants and clusters that get nothing now. */
+export type Suspended = ReadonlySet<string>;
+
+export interface IntentStatements {
+  suspended(): Suspended;
+  /** What became of one draft; an error is this draft's alone. */
+  intend(encoded: Encoded, suspended: Suspended): Intended | Error;
+  /** False when there is no such intent. A second signature over one intent is as good as the first, which stays. */
+  record(entry: number, signature: Uint8Array): boolean;
+}
+
+/** An intent as it was written, with its signature if there is one. */
+export interface StoredIntent {
+  readonly intent: Intent;
+  readonly signature?: Uint8Array;
+}
+
+export function encodeDraft(draft: Draft, time: Date, times: (date: Date) => string): Encoded {
+  const body = encodeIntent(draft, time, times);
+  return { draft, body, leafHash: leafHash(body) };
+}
+
+export function prepareIntents(connection: Connection): IntentStatements {
+  const insert = prepareInsert(connection);
+  const suspensions = connection.prepare("SELECT kind, name FROM suspensions");
+  const insertSignature = connection.prepare("INSERT OR IGNORE INTO signatures (entry, signature) VALUES (?, ?)");
+  const findKey = connection.prepare(
+    `SELECT e.id, e.body, s.signature FROM entries e LEFT JOIN signatures s ON s.entry = e.id
+     WHERE e.idempotency_key = ?`,
+  );
+
+  return {
+    suspended: () => new Set(suspensions.all().map((row) => `${text(row, "kind")}/${text(row, "name")}`)),
+
+    intend({ draft, body, leafHash }, suspended) {
+      const what = suspendedOf(draft, suspended);
+      if (what !== undefined) return { kind: "suspended", what };
+      const earlier = draft.idempotency === undefined ? undefined : findKey.get(draft.idempotency.key);
+      if (earlier !== undefined) return replay(readIntent(earlier), draft.idempotency, suspended);
+      try {
+        return { kind: "intent", intent: toIntent(draft, insert(intentColumns(draft), leafHash, body)) };
+      } catch (error) {
+        if (isUniqueViolation(error)) return new Error("a serial was drawn twice", { cause: error });
+        if (isConstraintViolation(error)) return new Error("the ledger cannot hold this draft", { cause: error });
+        throw error;
+      }
+    },
+
+    record(entry, signature) {
+      try {
+        insertSignature.run(entry, signature);
+        return true;
+      } catch (error) {
+        if (isConstraintViolation(error)) return false;
+        throw error;
+      }
+    },
+  };
+}
+
+/** From a row of id, body and signature. */
+export function readIntent(row: Row): StoredIntent {
+  const entry = readEntry(blob(row, "body"));
+  if (entry.kind !== "intent") throw new Error(`entry ${integer(row, "id")} is no intent`);
+  const signature = optionalBlob(row, "signature");
+  return { intent: toIntent(entry.draft, integer(row, "id")), ...(signature === undefined ? {} : { signature }) };
+}
+
+function replay(stored: StoredIntent, asked: Idempotency | undefined, suspended: Suspended): Intended {
+  const digest = stored.intent.idempotency?.digest;
+  if (digest === undefined || asked === undefined || !sameBytes(digest, asked.digest))
+    return { kind: "replay-differs" };
+  // What it was intended for need not be what this draft names: rules may have changed in between.
+  const what = suspendedOf(stored.intent, suspended);
+  return what === undefined ? { kind: "replay", ...stored } : { kind: "suspended", what };
+}
+
+function suspendedOf(draft: Draft, suspended: Suspended): "tenant" | "cluster" | undefined {
+  if (suspended.size === 0) return undefined;
+  if (draft.log !== hubLog && suspended.has(`tenant/${draft.log}`)) return "tenant";
+  return draft.cluster !== "" && suspended.has(`cluster/${draft.cluster}`) ? "cluster" : undefined;
+}

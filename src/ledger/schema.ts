@@ -1,0 +1,172 @@
+/**
+ * The tables and how they came to be. A migration that was published never changes: its checksum is stored, and a
+ * database that knows more migrations than this binary is refused.
+ */
+import { hash } from "node:crypto";
+import { Refusal } from "../errors.ts";
+import type { Connection } from "./connection.ts";
+import { sameBytes, toTime } from "./octets.ts";
+import { blob, integer, text } from "./rows.ts";
+
+export interface Migration {
+  readonly name: string;
+  readonly sql: string;
+}
+
+/** "ESPA": which program the file belongs to (PRAGMA application_id). */
+const applicationId = 0x45_53_50_41;
+
+export const migrations: readonly Migration[] = [
+  {
+    name: "ledger and made state",
+    sql: `
+-- body is last, so that reading the columns does not touch the pages it spills to. Rows are never deleted.
+CREATE TABLE entries (
+  id INTEGER PRIMARY KEY,
+  log TEXT NOT NULL,
+  kind TEXT NOT NULL CHECK (kind IN ('intent', 'act')),
+  serial BLOB CHECK ((kind = 'intent') = (serial IS NOT NULL)),
+  identity TEXT,
+  cluster TEXT,
+  authority TEXT,
+  bundle_version TEXT,
+  not_after INTEGER,
+  idempotency_key TEXT,
+  leaf_hash BLOB NOT NULL,
+  body BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX entries_serial ON entries (serial) WHERE serial IS NOT NULL;
+CREATE UNIQUE INDEX entries_idempotency_key ON entries (idempotency_key) WHERE idempotency_key IS NOT NULL;
+
+CREATE TABLE signatures (
+  entry INTEGER PRIMARY KEY REFERENCES entries (id),
+  signature BLOB NOT NULL
+) STRICT;
+
+-- Where the sequencer put an entry.
+CREATE TABLE leaves (
+  entry INTEGER PRIMARY KEY REFERENCES entries (id),
+  log TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  UNIQUE (log, position)
+) STRICT;
+CREATE TABLE trees (
+  log TEXT PRIMARY KEY,
+  size INTEGER NOT NULL,
+  root BLOB NOT NULL,
+  frontier BLOB NOT NULL
+) STRICT;
+CREATE TABLE heads (
+  id INTEGER PRIMARY KEY,
+  body BLOB NOT NULL,
+  signature BLOB NOT NULL
+) STRICT;
+CREATE TABLE ledger_key (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  algorithm TEXT NOT NULL,
+  spki BLOB NOT NULL
+) STRICT;
+CREATE TABLE epochs (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  epoch INTEGER NOT NULL
+) STRICT;
+INSERT INTO epochs VALUES (1, 0);
+
+-- Times of made state are milliseconds since 1970.
+CREATE TABLE authorities (
+  id TEXT PRIMARY KEY,
+  kind TEXT NOT NULL CHECK (kind IN ('hub', 'root', 'serving', 'tenant')),
+  owner TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('prepared', 'active', 'retiring', 'retired', 'revoked')),
+  algorithm TEXT NOT NULL,
+  key_name TEXT NOT NULL,
+  certificate BLOB NOT NULL,
+  parent TEXT,
+  not_before INTEGER NOT NULL,
+  not_after INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX authorities_active ON authorities (kind, owner) WHERE state = 'active';
+CREATE TABLE join_tokens (
+  token_sha256 BLOB PRIMARY KEY,
+  cluster TEXT NOT NULL,
+  key_thumbprint TEXT NOT NULL,
+  expires_at INTEGER NOT NULL,
+  used_at INTEGER
+) STRICT;
+CREATE TABLE joined_keys (
+  key_thumbprint TEXT PRIMARY KEY,
+  cluster TEXT NOT NULL,
+  jwk TEXT NOT NULL
+) STRICT;
+CREATE TABLE suspensions (
+  kind TEXT NOT NULL CHECK (kind IN ('tenant', 'cluster')),
+  name TEXT NOT NULL,
+  PRIMARY KEY (kind, name)
+) STRICT;
+CREATE TABLE acknowledgements (
+  cluster TEXT NOT NULL,
+  agent TEXT NOT NULL,
+  version TEXT NOT NULL,
+  in_force_since INTEGER NOT NULL,
+  PRIMARY KEY (cluster, agent)
+) STRICT;
+`,
+  },
+];
+
+/**
+ * Brings the database to the newest schema, in one write; `create` allows it to be empty.
+ * @throws Refusal `config` when there is no ledger in it, it is another program's, or it is newer than this binary.
+ */
+export function migrate(connection: Connection, create: boolean, now: Date, known = migrations): void {
+  checkApplication(connection, create);
+  if (readApplied(connection, known) === known.length) return;
+  // If we stop before this commits, the database has the schema it had, or none, and the next start does the same again.
+  connection.transact("migrate", () => {
+    connection.execute(`
+      PRAGMA application_id = ${applicationId};
+      CREATE TABLE IF NOT EXISTS migrations (
+        version INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 BLOB NOT NULL, at TEXT NOT NULL
+      ) STRICT`);
+    // Read again under the write lock: another process may have been here.
+    const applied = readApplied(connection, known);
+    const insert = connection.prepare("INSERT INTO migrations (version, name, sha256, at) VALUES (?, ?, ?, ?)");
+    for (const [index, migration] of known.entries()) {
+      if (index < applied) continue;
+      connection.execute(migration.sql);
+      insert.run(index + 1, migration.name, checksum(migration), toTime(now));
+    }
+  });
+}
+
+function checkApplication(connection: Connection, create: boolean): void {
+  const row = connection.prepare("SELECT application_id AS id FROM pragma_application_id").get();
+  if (row !== undefined && integer(row, "id") === applicationId) return;
+  const empty = connection.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get() === undefined;
+  if (!empty) throw new Refusal("config", "the database belongs to another program");
+  if (!create) throw new Refusal("config", 'the database is empty: run "espalier init"');
+}
+
+/** How many of the known migrations are applied. */
+function readApplied(connection: Connection, known: readonly Migration[]): number {
+  if (connection.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'migrations'").get() === undefined) return 0;
+  const rows = connection.prepare("SELECT version, name, sha256 FROM migrations ORDER BY version").all();
+  for (const [index, row] of rows.entries()) {
+    const migration = known[index];
+    const name = `${integer(row, "version")} (${text(row, "name")})`;
+    if (migration === undefined) {
+      throw new Refusal(
+        "config",
+        `the database has schema ${name} and this binary knows ${known.length}: use a newer one`,
+      );
+    }
+    if (integer(row, "version") !== index + 1 || !sameBytes(blob(row, "sha256"), checksum(migration))) {
+      throw new Refusal("config", `schema ${name} of the database is not the one this binary knows`);
+    }
+  }
+  return rows.length;
+}
+
+function checksum(migration: Migration): Uint8Array {
+  return hash("sha256", migration.sql, "buffer");
+}

@@ -1,0 +1,82 @@
+/** The ledger and the made state in one SQLite file: the embedded default. */
+import { constants } from "node:fs";
+import { access, open } from "node:fs/promises";
+import { dirname } from "node:path";
+import { Refusal } from "../errors.ts";
+import { type Connection, openConnection, type Write } from "./connection.ts";
+import type { Database } from "./database.ts";
+import { createReader } from "./reader.ts";
+import { migrate } from "./schema.ts";
+import { type Sequencer, startSequencer } from "./sequencer.ts";
+import { createState } from "./sqlite-state.ts";
+import { verifyLedger } from "./verify.ts";
+import { recordDelayMs, startWriter } from "./writer.ts";
+
+export interface SqliteConfig {
+  readonly path: string;
+  readonly now: () => Date;
+  /** Makes the file when it is missing. Only a verb that an operator types says so. */
+  readonly create: boolean;
+  /** How long a signature waits for another durable write. Default 20. */
+  readonly recordDelayMs?: number;
+  /** Stands around every commit; for tests that make one fail. */
+  readonly write?: Write;
+}
+
+/** @throws Refusal `config` when there is no ledger, or one this binary must not touch; `unavailable` otherwise. */
+export async function openSqlite(config: SqliteConfig): Promise<Database> {
+  await prepareFile(config.path, config.create);
+  const connection = openConnection(config.path, config.write);
+  try {
+    migrate(connection, config.create, config.now());
+    return assemble(connection, config);
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
+}
+
+function assemble(connection: Connection, config: SqliteConfig): Database {
+  const { now } = config;
+  const writer = startWriter(connection, now, config.recordDelayMs ?? recordDelayMs);
+  const sequencers: Sequencer[] = [];
+  let closed = false;
+  return {
+    ledger: {
+      intend: writer.intend,
+      record: writer.record,
+      ...createReader(connection),
+      verify: (log, check) => verifyLedger(connection, log, check),
+    },
+    state: createState(connection, now),
+    async startSequencer(signer, options) {
+      const sequencer = await startSequencer(connection, now, signer, options);
+      sequencers.push(sequencer);
+      return sequencer;
+    },
+    counts: () => writer.counts(),
+    async [Symbol.asyncDispose]() {
+      if (closed) return;
+      closed = true;
+      writer.close();
+      for (const sequencer of sequencers) await sequencer[Symbol.asyncDispose]();
+      connection.close();
+    },
+  };
+}
+
+async function prepareFile(path: string, create: boolean): Promise<void> {
+  if (!create) {
+    await access(path, constants.F_OK).catch((cause: unknown) => {
+      throw new Refusal("config", `there is no ledger in ${path}: run "espalier init"`, { cause });
+    });
+    return;
+  }
+  // If we stop after this, an empty file is left, which only a `create` opens. SQLite gives its other files this mode too.
+  await using file = await open(path, constants.O_CREAT | constants.O_RDWR, 0o600).catch((cause: unknown) => {
+    throw new Refusal("unavailable", `${path} cannot be made`, { cause });
+  });
+  await file.sync();
+  await using directory = await open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
+  await directory.sync();
+}

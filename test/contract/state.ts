@@ -1,0 +1,141 @@
+/** What any database's made state promises. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Database } from "../../src/ledger/database.ts";
+import { readEntry } from "../../src/ledger/entry.ts";
+import type { AuthorityRecord, JoinTokenRecord } from "../../src/ledger/state.ts";
+import { act, sha256 } from "./drafts.ts";
+import { type OpenDatabase, plain } from "./ledger.ts";
+
+const time = new Date("2026-11-21T11:00:00.123Z");
+const later = new Date("2026-11-21T12:00:00Z");
+
+function authority(overrides: Partial<AuthorityRecord> = {}): AuthorityRecord {
+  return {
+    id: "shop-1",
+    kind: "tenant",
+    owner: "shop",
+    state: "active",
+    algorithm: "P-256",
+    keyName: "shop-1",
+    certificate: sha256("certificate"),
+    parent: "root-1",
+    notBefore: time,
+    notAfter: later,
+    ...overrides,
+  };
+}
+
+function token(overrides: Partial<JoinTokenRecord> = {}): JoinTokenRecord {
+  return { tokenSha256: sha256("t"), cluster: "east", keyThumbprint: "thumb", expiresAt: later, ...overrides };
+}
+
+const key = { cluster: "east", keyThumbprint: "thumb", jwk: "{}" };
+
+/** The verbs of the acts, oldest first. */
+async function verbs(database: Database): Promise<readonly string[]> {
+  const found: string[] = [];
+  for await (const { body } of database.ledger.entries({ limit: 100 })) {
+    const entry = readEntry(body);
+    if (entry.kind === "act") found.unshift(entry.act.verb);
+  }
+  return found;
+}
+
+export function stateContract(kind: string, open: OpenDatabase): void {
+  test(`${kind}: an act is written down as it was said, with its time`, async () => {
+    await using database = await open(() => time);
+    const said = act({ log: "shop", details: { b: "2", a: "é\n", __proto__x: "" } });
+    await database.state.act(said);
+    for await (const { kind, log, body } of database.ledger.entries({ limit: 1 })) {
+      assert.deepEqual([kind, log], ["act", "shop"]);
+      assert.deepEqual(readEntry(body), { kind: "act", act: said, time: new Date("2026-11-21T11:00:00Z") });
+    }
+  });
+
+  test(`${kind}: authorities are kept as they were added, with their acts`, async () => {
+    await using database = await open();
+    const { parent: _, ...root } = authority({ id: "root-1", kind: "root", owner: "main" });
+    await database.state.addAuthority(root, act({ verb: "root" }));
+    await database.state.addAuthority(authority(), act({ verb: "authority" }));
+    assert.deepEqual(plain(await database.state.authorities()), plain([root, authority()]));
+    assert.deepEqual(await verbs(database), ["root", "authority"]);
+  });
+
+  test(`${kind}: one id is one authority, and one owner has one active; a refusal leaves no act`, async () => {
+    await using database = await open();
+    const { state } = database;
+    await state.addAuthority(authority(), act());
+    const prepared = authority({ state: "prepared" });
+    await assert.rejects(state.addAuthority(prepared, act()), { code: "not-ready" });
+    await assert.rejects(state.addAuthority(authority({ id: "shop-2" }), act()), { code: "not-ready" });
+    await state.addAuthority({ ...prepared, id: "shop-2" }, act());
+    await state.addAuthority(authority({ id: "bank-1", owner: "bank" }), act());
+    await state.addAuthority(authority({ id: "east-1", kind: "serving" }), act());
+    assert.equal((await state.authorities()).length, 4);
+    assert.equal((await verbs(database)).length, 4);
+  });
+
+  test(`${kind}: a join token registers its key once`, async () => {
+    await using database = await open();
+    const { state } = database;
+    await state.addJoinToken(token(), act({ verb: "token" }));
+    assert.deepEqual(plain(await state.joinToken(sha256("t"))), plain(token()));
+    await state.useJoinToken(sha256("t"), key, time, act({ verb: "join" }));
+    assert.deepEqual(await state.joinedKeys(), [key]);
+    assert.deepEqual(plain(await state.joinToken(sha256("t"))), plain(token({ usedAt: time })));
+    await assert.rejects(state.useJoinToken(sha256("t"), key, time, act()), { code: "proof-invalid" });
+    assert.deepEqual(await verbs(database), ["token", "join"]);
+    await assert.rejects(state.addJoinToken(token(), act()), { code: "not-ready" });
+  });
+
+  test(`${kind}: a join token is refused when it is unknown, expired, another cluster's or another key's`, async () => {
+    await using database = await open();
+    const { state } = database;
+    await state.addJoinToken(token(), act());
+    const refused = { code: "proof-invalid" };
+    await assert.rejects(state.useJoinToken(sha256("u"), key, time, act()), refused);
+    await assert.rejects(state.useJoinToken(sha256("t"), key, later, act()), refused);
+    await assert.rejects(state.useJoinToken(sha256("t"), { ...key, cluster: "west" }, time, act()), refused);
+    await assert.rejects(state.useJoinToken(sha256("t"), { ...key, keyThumbprint: "other" }, time, act()), refused);
+    assert.deepEqual(await state.joinedKeys(), []);
+    assert.equal(await state.joinToken(sha256("u")), undefined);
+  });
+
+  test(`${kind}: a key belongs to one cluster, and a token that met another's is not used up`, async () => {
+    await using database = await open();
+    const { state } = database;
+    await state.addJoinToken(token(), act());
+    await state.addJoinToken(token({ tokenSha256: sha256("w"), cluster: "west" }), act());
+    await state.useJoinToken(sha256("t"), key, time, act());
+    const stolen = state.useJoinToken(sha256("w"), { ...key, cluster: "west" }, time, act());
+    await assert.rejects(stolen, { code: "not-this-caller" });
+    assert.equal((await state.joinToken(sha256("w")))?.usedAt, undefined);
+    assert.deepEqual(await state.joinedKeys(), [key]);
+  });
+
+  test(`${kind}: a suspension that changes nothing writes nothing`, async () => {
+    await using database = await open();
+    const { state } = database;
+    const shop = { kind: "tenant", name: "shop" } as const;
+    assert.equal(await state.setSuspended(shop, false, act({ verb: "resume" })), false);
+    assert.equal(await state.setSuspended(shop, true, act({ verb: "suspend" })), true);
+    assert.equal(await state.setSuspended(shop, true, act({ verb: "suspend" })), false);
+    assert.equal(await state.setSuspended({ kind: "cluster", name: "shop" }, true, act({ verb: "suspend" })), true);
+    assert.deepEqual(await state.suspensions(), [{ kind: "cluster", name: "shop" }, shop]);
+    assert.equal(await state.setSuspended(shop, false, act({ verb: "resume" })), true);
+    assert.deepEqual(await verbs(database), ["suspend", "suspend", "resume"]);
+  });
+
+  test(`${kind}: an agent's newest acknowledgement stands`, async () => {
+    await using database = await open();
+    const first = { cluster: "east", agent: "a-0", version: "b1", inForceSince: time };
+    await database.state.acknowledge(first);
+    await database.state.acknowledge({ ...first, agent: "a-1" });
+    await database.state.acknowledge({ ...first, version: "b2", inForceSince: later });
+    assert.deepEqual(await database.state.acknowledgements(), [
+      { ...first, version: "b2", inForceSince: later },
+      { ...first, agent: "a-1" },
+    ]);
+  });
+}
