@@ -32,12 +32,13 @@ type call struct {
 	tokenFile  string
 	certFile   string
 	keyFile    string
+	clusterID  string
 	certSigner string
 	ttlSeconds int64
 }
 
 func (w workload) call() call {
-	return call{agent: w.Agent, rootFile: w.RootFile, tokenFile: w.TokenFile}
+	return call{agent: w.Agent, rootFile: w.RootFile, tokenFile: w.TokenFile, clusterID: w.Cluster}
 }
 
 // Asks with the given CSR; the status code of a refusal is to be found in the error's text, for Istio's client wraps it away.
@@ -45,7 +46,7 @@ func (c call) sign(t *testing.T, csrPEM []byte) ([]string, error) {
 	t.Helper()
 	options := &security.Options{
 		CAEndpoint:  c.agent,
-		ClusterID:   "",
+		ClusterID:   c.clusterID,
 		CertSigner:  c.certSigner,
 		CredFetcher: plugin.CreateTokenPlugin(c.tokenFile),
 	}
@@ -185,6 +186,14 @@ func TestOneAnswerGivesOneBundleToAllOfATenant(t *testing.T) {
 	if last(first) != last(second) || last(first) != last(third) {
 		t.Fatalf("the roots of %s and %s differ in their bytes", one, other)
 	}
+}
+
+// pilot-agent always sends the header, and where nobody has set ISTIO_META_CLUSTER_ID it is empty.
+func TestAnEmptyClusterIDIsTheAgentsOwn(t *testing.T) {
+	w := pick(t, "a pod", isPod)
+	c := w.call()
+	c.clusterID = ""
+	c.get(t, w.SpiffeID, "P-256")
 }
 
 func TestACertSignerOfOnesOwnTenantChangesNothing(t *testing.T) {

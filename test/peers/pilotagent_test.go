@@ -74,6 +74,7 @@ func runPilotAgent(t *testing.T, w workload, home, certs string, env ...string) 
 		"POD_NAMESPACE=" + w.Namespace,
 		"POD_NAME=" + w.Name,
 		"SERVICE_ACCOUNT=" + w.ServiceAccount,
+		"ISTIO_META_CLUSTER_ID=" + w.Cluster,
 	}, env...)
 	if err := agent.process.Start(); err != nil {
 		t.Fatal(err)

@@ -26,6 +26,16 @@ func TestATokenOfAnotherClusterIsRefused(t *testing.T) {
 	requireRefusal(t, err, "Unauthenticated")
 }
 
+// As istiod has it: who means another cluster has come to the wrong address.
+func TestAnotherClustersIDIsRefused(t *testing.T) {
+	here, there := pairAcrossClusters(t)
+	c := here.call()
+	c.clusterID = there.Cluster
+	csr, _ := newCSR(t, here.SpiffeID, "P-256")
+	_, err := c.sign(t, csr)
+	requireRefusal(t, err, "Unauthenticated")
+}
+
 func TestNoTokenIsRefused(t *testing.T) {
 	w := pick(t, "a pod", isPod)
 	c := w.call()

@@ -128,7 +128,7 @@ func callAsZtunnel(t *testing.T, w workload, config *tls.Config) {
 	template := &x509.CertificateRequest{ExtraExtensions: []pkix.Extension{*san}}
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
 	defer cancel()
-	ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+strings.TrimSpace(string(token)), "clusterid", "Kubernetes")
+	ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+strings.TrimSpace(string(token)), "clusterid", w.Cluster)
 	reply, err := pb.NewIstioCertificateServiceClient(connection).CreateCertificate(ctx, &pb.IstioCertificateRequest{
 		Csr:              string(csrFrom(t, template, key)),
 		ValidityDuration: 86400,

@@ -58,7 +58,7 @@ func TestAVMsCertificateIsNoProofInAnotherCluster(t *testing.T) {
 			continue
 		}
 		c := byCertificate(t, w)
-		c.agent, c.rootFile = the.Clusters[name].Agent, the.Clusters[name].ServingRootFile
+		c.agent, c.rootFile, c.clusterID = the.Clusters[name].Agent, the.Clusters[name].ServingRootFile, name
 		csr, _ := newCSR(t, w.SpiffeID, "P-256")
 		_, err := c.sign(t, csr)
 		requireRefusal(t, err, "Unauthenticated", "PermissionDenied")
