@@ -19,25 +19,36 @@ export async function loadDirectory(directory: string, context: Context = {}): P
 /** Every .yaml, .yml and .json file, sorted by path. @throws DocumentsRefused. */
 export async function readFiles(directory: string): Promise<readonly SourceFile[]> {
   const files: SourceFile[] = [];
-  let total = 0;
-  for (const path of await listFiles(directory)) {
-    const text = await readText(path);
-    files.push({ path, text });
-    total += text.length;
-    if (files.length > filesMax || total > totalBytesMax) {
-      throw refused(path, `with this file there are more than ${filesMax} files or ${totalBytesMax} bytes`);
-    }
-  }
+  for (const { path } of await listFiles(directory)) files.push({ path, text: await readText(path) });
   return files;
 }
 
-async function listFiles(directory: string): Promise<readonly string[]> {
-  const found: string[] = [];
-  await walk(directory, 0, found);
-  return found.sort();
+/** Changes when a file does, and costs no reading. @throws DocumentsRefused. */
+export async function stampOf(directory: string): Promise<string> {
+  const files = await listFiles(directory);
+  return files.map(({ path, size, ino, mtimeMs, ctimeMs }) => [path, size, ino, mtimeMs, ctimeMs].join()).join(";");
 }
 
-async function walk(directory: string, depth: number, found: string[]): Promise<void> {
+interface Listed {
+  readonly path: string;
+  readonly size: number;
+  readonly ino: number;
+  readonly mtimeMs: number;
+  readonly ctimeMs: number;
+}
+
+async function listFiles(directory: string): Promise<readonly Listed[]> {
+  const found: Listed[] = [];
+  await walk(directory, 0, found);
+  found.sort((a, b) => (a.path < b.path ? -1 : 1));
+  const total = found.reduce((sum, { size }) => sum + size, 0);
+  if (found.length > filesMax || total > totalBytesMax) {
+    throw refused(directory, `has more than ${filesMax} files or ${totalBytesMax} bytes`);
+  }
+  return found;
+}
+
+async function walk(directory: string, depth: number, found: Listed[]): Promise<void> {
   const names = await readdir(directory).catch((error: unknown) => {
     throw refused(directory, `cannot be read (${codeOf(error)})`, error);
   });
@@ -50,8 +61,9 @@ async function walk(directory: string, depth: number, found: string[]): Promise<
     });
     if (entry.isDirectory() && depth < depthMax) await walk(path, depth + 1, found);
     else if (entry.isFile() && /\.(ya?ml|json)$/.test(name)) {
-      if (entry.size > fileBytesMax) throw refused(path, `is ${entry.size} bytes, more than ${fileBytesMax}`);
-      found.push(path);
+      const { size, ino, mtimeMs, ctimeMs } = entry;
+      if (size > fileBytesMax) throw refused(path, `is ${size} bytes, more than ${fileBytesMax}`);
+      found.push({ path, size, ino, mtimeMs, ctimeMs });
     }
   }
 }

@@ -1,9 +1,9 @@
 /** Keeps up with a directory of documents: a good edit takes the place of what is in force, a bad one is told and changes nothing. */
 import { type FSWatcher, watch } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
-import { toRefusal } from "../errors.ts";
+import { Refusal, refusals, toRefusal } from "../errors.ts";
 import type { Declared } from "./declared.ts";
-import { readFiles } from "./load.ts";
+import { readFiles, stampOf } from "./load.ts";
 import { DocumentsRefused } from "./problem.ts";
 import { digestOf, readDocuments } from "./read.ts";
 import type { SourceFile } from "./yaml.ts";
@@ -20,9 +20,12 @@ export interface WatchConfig {
 }
 
 export interface WatchParts {
-  /** Called also when a bad edit was taken back. What it throws counts as a bad edit. */
+  /**
+   * Called also when a bad edit was taken back. What it throws counts as a bad edit; a Refusal that says trying again can
+   * help (the database is away) has it called again at the next look.
+   */
   readonly onChange: (declared: Declared) => void | Promise<void>;
-  /** Once for each bad edit. */
+  /** Once for each bad edit, or each try. */
   readonly onRefused: (refused: DocumentsRefused) => void;
 }
 
@@ -59,31 +62,49 @@ function toLook(directory: string, config: WatchConfig, { onChange, onRefused }:
   let inForce = config.inForce;
   // What was last judged, good or bad: nothing is said twice of the same.
   let judged = inForce.digest;
+  let stamp: string | undefined;
   return async (settle, signal) => {
-    const first = await snapshot(directory);
-    if (first.digest === judged) return false;
+    const first = await snapshot(directory, stamp);
+    if (first === undefined || first.digest === judged) {
+      if (first !== undefined) stamp = first.stamp;
+      return false;
+    }
     await settle();
     if (signal.aborted) return false;
-    const { digest, read } = await snapshot(directory);
-    if (digest !== first.digest) return true;
-    judged = digest;
+    const second = await snapshot(directory);
+    if (second?.digest !== first.digest) return true;
+    judged = second.digest;
+    stamp = second.stamp;
     try {
-      const next = toNext(directory, read(), inForce, config.hub);
+      const next = toNext(directory, second.read(), inForce, config.hub);
       // If we stop here, the next start reads the same files again.
       await onChange(next);
       inForce = next;
     } catch (error) {
+      if (error instanceof Refusal && refusals[error.code].retry) [judged, stamp] = [inForce.digest, undefined];
       onRefused(toRefused(directory, error));
     }
     return false;
   };
 }
 
-/** The files as they are now; or, when they cannot be read, why, which is told like any other bad edit. */
-async function snapshot(directory: string): Promise<{ digest: string; read: () => readonly SourceFile[] }> {
+interface Snapshot {
+  /** Missing when they cannot be read. */
+  readonly stamp?: string;
+  readonly digest: string;
+  readonly read: () => readonly SourceFile[];
+}
+
+/**
+ * The files as they are now, or why they cannot be read, which is told like any other bad edit; undefined when they still bear
+ * the stamp they had. The stamp is taken before they are read: a later write changes it again.
+ */
+async function snapshot(directory: string, before?: string): Promise<Snapshot | undefined> {
   try {
+    const stamp = await stampOf(directory);
+    if (stamp === before) return undefined;
     const files = await readFiles(directory);
-    return { digest: digestOf(files), read: () => files };
+    return { stamp, digest: digestOf(files), read: () => files };
   } catch (error) {
     const read = () => {
       throw error;

@@ -137,6 +137,17 @@ test("what the receiver refuses is a bad edit, and the watch goes on", async () 
   assert.deepEqual(await it.next(), { roots: ["good"] });
 });
 
+test("what could not be taken just now is tried again", async () => {
+  let failures = 2;
+  await using it = await watched(one, () => {
+    if (failures-- > 0) throw new Refusal("unavailable", "the database is away");
+  });
+  await it.write("a.yaml", root("two"));
+  for (let i = 0; i < 2; i++) assert.deepEqual(await it.next(), { refused: ":1:1: the database is away" });
+  assert.deepEqual(await it.next(), { roots: ["two"] });
+  await it.quiet();
+});
+
 test("after it is disposed of, or told to stop, nothing is told", async (t) => {
   const directory = await mkdtemp(join(tmpdir(), "watch-"));
   t.after(() => rm(directory, { recursive: true }));
