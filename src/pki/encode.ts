@@ -24,12 +24,28 @@ export function toOctetString(...parts: readonly Uint8Array[]): Uint8Array {
 
 /** RFC 5280 4.1.2.5: UTCTime through 2049, GeneralizedTime from 2050; whole seconds, rounded down. */
 export function toTime(date: Date): Uint8Array {
-  const iso = date.toISOString();
   const year = date.getUTCFullYear();
-  if (year < 1950 || year > 9999) throw new Error(`${iso} cannot be written as a certificate's time`);
-  const digits = `${iso.slice(5, 7)}${iso.slice(8, 10)}${iso.slice(11, 13)}${iso.slice(14, 16)}${iso.slice(17, 19)}Z`;
-  if (year < 2050) return toElement(tag.utcTime, toAscii(iso.slice(2, 4) + digits));
-  return toElement(tag.generalizedTime, toAscii(iso.slice(0, 4) + digits));
+  if (!(year >= 1950 && year <= 9999)) throw new Error(`the year ${year} cannot be written as a certificate's time`);
+  const generalized = year >= 2050;
+  const length = generalized ? 15 : 13;
+  const time = new Uint8Array(2 + length);
+  time[0] = generalized ? tag.generalizedTime : tag.utcTime;
+  time[1] = length;
+  if (generalized) putPair(time, 2, Math.floor(year / 100));
+  const at = length - 9;
+  putPair(time, at - 2, year % 100);
+  putPair(time, at, date.getUTCMonth() + 1);
+  putPair(time, at + 2, date.getUTCDate());
+  putPair(time, at + 4, date.getUTCHours());
+  putPair(time, at + 6, date.getUTCMinutes());
+  putPair(time, at + 8, date.getUTCSeconds());
+  time[length + 1] = 0x5a;
+  return time;
+}
+
+function putPair(time: Uint8Array, at: number, value: number): void {
+  time[at] = 0x30 + Math.floor(value / 10);
+  time[at + 1] = 0x30 + (value % 10);
 }
 
 /** Tag and length, definite and minimal. */

@@ -24,13 +24,13 @@ const criticalTrue = fromHex("0101ff");
 export function readExtensions(cursor: Cursor, read: (id: number, critical: boolean) => void): void {
   const list = enter(cursor, tag.sequence, "the list of extensions");
   if (cursor.at === cursor.end) throw malformed("an empty list of extensions (RFC 5280 4.1)");
-  const seen: string[] = [];
+  const seen = new Set<number | string>();
   while (cursor.at < cursor.end) {
     const extension = enter(cursor, tag.sequence, "an extension");
     const oid = readContent(cursor, tag.oid, "an extension's type");
-    checkNew(seen, oid);
-    const critical = readCritical(cursor);
     const id = idOf(oid);
+    checkNew(seen, id === 0 ? Buffer.from(oid).toString("hex") : id);
+    const critical = readCritical(cursor);
     const enterValue = known.has(id) ? enterWrapped : enter;
     const value = enterValue(cursor, tag.octetString, "an extension's value");
     read(id, critical);
@@ -40,11 +40,10 @@ export function readExtensions(cursor: Cursor, read: (id: number, critical: bool
   leave(cursor, list, "the list of extensions");
 }
 
-function checkNew(seen: string[], oid: Uint8Array): void {
-  const key = Buffer.from(oid.buffer, oid.byteOffset, oid.byteLength).toString("latin1");
-  if (seen.includes(key)) throw malformed("the same extension twice (RFC 5280 4.2)");
-  if (seen.length >= extensionsMax) throw malformed(`more than ${extensionsMax} extensions`);
-  seen.push(key);
+function checkNew(seen: Set<number | string>, type: number | string): void {
+  if (seen.has(type)) throw malformed("the same extension twice (RFC 5280 4.2)");
+  if (seen.size >= extensionsMax) throw malformed(`more than ${extensionsMax} extensions`);
+  seen.add(type);
 }
 
 /** DEFAULT FALSE is never written out (X.690 11.5). */

@@ -5,17 +5,8 @@
 import type { KeyAlgorithm } from "../custody/signer.ts";
 import { signatureAlgorithmOf, signatureAlgorithms } from "./algorithm.ts";
 import { type Certificate, readCertificate } from "./certificate.ts";
-import {
-  concat,
-  fromHex,
-  toAscii,
-  toBitString,
-  toElement,
-  toHeader,
-  toOctetString,
-  toSequence,
-  toTime,
-} from "./encode.ts";
+import { tag } from "./der.ts";
+import { concat, fromHex, toBitString, toElement, toHeader, toOctetString, toSequence, toTime } from "./encode.ts";
 import { toKeyId } from "./key.ts";
 import { type LeafNames, type ProfileName, profiles } from "./profile.ts";
 import { usageOids } from "./usage.ts";
@@ -66,7 +57,7 @@ export function toLeafTemplate(
   const certificate = readCertificate(authority.certificate);
   const { subject, ski } = certificate;
   if (ski === undefined) throw new Error("the authority's certificate has no subject key identifier");
-  const usages = profiles[profile].usages.map((usage) => toElement(0x06, usageOids[usage]));
+  const usages = profiles[profile].usages.map((usage) => usageOids[usage]);
   const extKeyUsage = toSequence(extKeyUsageOid, toOctetString(toSequence(...usages)));
   return {
     algorithm: authority.algorithm,
@@ -77,28 +68,33 @@ export function toLeafTemplate(
   };
 }
 
-/** The exact bytes to be signed. What a grant must not ask for is `lintTbs`'s to find. */
+/**
+ * The exact bytes to be signed. What a grant must not ask for is `lintTbs`'s to find. They are written from the end to the
+ * beginning: so each length is known when its header is, and nothing is copied twice.
+ */
 export function toTbs(template: LeafTemplate, { serial, notBefore, notAfter, spki, names }: LeafContent): Uint8Array {
-  const keyId = toKeyId(spki);
-  const subjectAltName = toSubjectAltName(names);
-  const extensionsLength = template.before.length + keyId.length + template.after.length + subjectAltName.length;
-  const list = toHeader(0x30, extensionsLength);
-  const parts = [
-    version,
-    toHeader(0x02, serial.length),
-    serial,
-    template.issuer,
-    toSequence(toTime(notBefore), toTime(notAfter)),
-    emptySubject,
-    spki,
-    toHeader(0xa3, list.length + extensionsLength),
-    list,
-    template.before,
-    keyId,
-    template.after,
-    subjectAltName,
-  ];
-  return toSequence(...parts);
+  const { issuer, before, after } = template;
+  const lengthMax = issuer.length + before.length + after.length + spki.length + serial.length + lengthOf(names) + 128;
+  const back = { bytes: new Uint8Array(lengthMax), at: lengthMax };
+  putSubjectAltName(back, names);
+  put(back, after);
+  put(back, toKeyId(spki));
+  put(back, before);
+  putHeader(back, tag.sequence, lengthMax);
+  putHeader(back, tag.context3, lengthMax);
+  put(back, spki);
+  put(back, emptySubject);
+  const validityEnd = back.at;
+  put(back, toTime(notAfter));
+  put(back, toTime(notBefore));
+  putHeader(back, tag.sequence, validityEnd);
+  put(back, issuer);
+  const serialEnd = back.at;
+  put(back, serial);
+  putHeader(back, tag.integer, serialEnd);
+  put(back, version);
+  putHeader(back, tag.sequence, lengthMax);
+  return back.bytes.slice(back.at);
 }
 
 /** A certificate of its signed parts (RFC 5280 4.1). */
@@ -119,9 +115,41 @@ export function newSerial(random: (n: number) => Uint8Array): Uint8Array {
   return concat([Uint8Array.of(1), random(16)]);
 }
 
+/** Bytes that are filled from their end. */
+interface Back {
+  readonly bytes: Uint8Array;
+  at: number;
+}
+
+function put(back: Back, part: Uint8Array): void {
+  back.at -= part.length;
+  back.bytes.set(part, back.at);
+}
+
+/** The tag and length of what has been put since `end`. */
+function putHeader(back: Back, type: number, end: number): void {
+  put(back, toHeader(type, end - back.at));
+}
+
 /** Critical, because the subject is empty (RFC 5280 4.2.1.6). */
-function toSubjectAltName({ uri, dns }: LeafNames): Uint8Array {
-  const names = dns.map((name) => toElement(dnsName, toAscii(name)));
-  if (uri !== undefined) names.push(toElement(uriName, toAscii(uri)));
-  return toSequence(subjectAltNameCritical, toOctetString(toSequence(...names)));
+function putSubjectAltName(back: Back, { uri, dns }: LeafNames): void {
+  const end = back.at;
+  if (uri !== undefined) putName(back, uriName, uri);
+  for (const name of dns.toReversed()) putName(back, dnsName, name);
+  putHeader(back, tag.sequence, end);
+  putHeader(back, tag.octetString, end);
+  put(back, subjectAltNameCritical);
+  putHeader(back, tag.sequence, end);
+}
+
+function putName(back: Back, type: number, name: string): void {
+  const end = back.at;
+  back.at -= name.length;
+  for (let i = 0; i < name.length; i++) back.bytes[back.at + i] = name.charCodeAt(i);
+  putHeader(back, type, end);
+}
+
+/** What the names take at most, each with its header. */
+function lengthOf({ uri = "", dns }: LeafNames): number {
+  return dns.reduce((sum, name) => sum + name.length + 4, uri.length + 4);
 }

@@ -5,6 +5,7 @@
 import { readSpiffeId } from "../identity.ts";
 import { signatureAlgorithmOf } from "./algorithm.ts";
 import { type Certificate, readTbs, type Tbs } from "./certificate.ts";
+import { isSame } from "./der.ts";
 import { fromHex, toAscii } from "./encode.ts";
 import { extensionId } from "./extension.ts";
 import { readPublicKey, toKeyId } from "./key.ts";
@@ -29,7 +30,7 @@ const lints = {
   "signature-algorithm": ({ signatureAlgorithm }, { authority }) =>
     signatureAlgorithm === signatureAlgorithmOf[readPublicKey(authority.spki)],
   // RFC 5280 4.1.2.4: the authority's subject, byte for byte.
-  issuer: ({ issuer }, { authority }) => equal(issuer, authority.subject),
+  issuer: ({ issuer }, { authority }) => isSame(issuer, authority.subject),
   "validity-order": ({ notBefore, notAfter }) => notBefore < notAfter,
   "validity-authority": ({ notAfter }, { authority }) => notAfter <= authority.notAfter,
   "validity-cap": ({ notBefore, notAfter }, { profile }) =>
@@ -43,7 +44,7 @@ const lints = {
   "names-form": ({ uris, dns }) => uris.every(isSpiffeId) && dns.every(isHostName),
   // RFC 5280 4.2.1.6 and X509-SVID section 2: critical, since the subject is empty.
   "names-critical": (tbs) => isCritical(tbs, extensionId.subjectAltName) === true,
-  "key-exact": ({ spki }, expected) => equal(spki, expected.spki),
+  "key-exact": ({ spki }, expected) => isSame(spki, expected.spki),
   // X509-SVID 4.3: critical, digitalSignature, neither keyCertSign nor cRLSign.
   "key-usage": (tbs) => is(tbs, extensionId.keyUsage, true, digitalSignatureAndKeyEncipherment),
   // X509-SVID 4.4 for the profiles that have both.
@@ -55,9 +56,14 @@ const lints = {
   "subject-key-id": (tbs) =>
     isCritical(tbs, extensionId.subjectKeyIdentifier) === false &&
     tbs.ski !== undefined &&
-    equal(tbs.ski, toKeyId(tbs.spki)),
+    isSame(tbs.ski, toKeyId(tbs.spki)),
+  // The keyIdentifier alone is 4 octets longer than the identifier: no issuer, no serial number.
   "authority-key-id": (tbs, { authority }) =>
-    authority.ski !== undefined && is(tbs, extensionId.authorityKeyIdentifier, false, toKeyIdentifier(authority.ski)),
+    tbs.aki !== undefined &&
+    authority.ski !== undefined &&
+    isSame(tbs.aki, authority.ski) &&
+    isCritical(tbs, extensionId.authorityKeyIdentifier) === false &&
+    lengthOf(tbs, extensionId.authorityKeyIdentifier) === authority.ski.length + 4,
   // The six that the lints above have found, and no seventh; the reader refuses duplicates.
   "extensions-known": ({ extensions }) => extensions.length === 6,
 } satisfies Record<string, Lint>;
@@ -91,16 +97,16 @@ function isCritical({ extensions }: Tbs, id: number): boolean | undefined {
   return undefined;
 }
 
-function is({ extensions }: Tbs, id: number, critical: boolean, value: Uint8Array): boolean {
-  for (const extension of extensions) {
-    if (extension.id === id) return extension.critical === critical && equal(extension.value, value);
-  }
-  return false;
+function lengthOf({ extensions }: Tbs, id: number): number {
+  for (const extension of extensions) if (extension.id === id) return extension.value.length;
+  return 0;
 }
 
-/** The keyIdentifier alone, without issuer and serial number. */
-function toKeyIdentifier(ski: Uint8Array): Uint8Array {
-  return Uint8Array.of(0x30, ski.length + 2, 0x80, ski.length, ...ski);
+function is({ extensions }: Tbs, id: number, critical: boolean, value: Uint8Array): boolean {
+  for (const extension of extensions) {
+    if (extension.id === id) return extension.critical === critical && isSame(extension.value, value);
+  }
+  return false;
 }
 
 function isSpiffeId(uri: string): boolean {
@@ -118,8 +124,4 @@ function isHostName(name: string): boolean {
 
 function same(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((text, index) => text === b[index]);
-}
-
-function equal(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && Buffer.compare(a, b) === 0;
 }

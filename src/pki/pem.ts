@@ -53,16 +53,22 @@ function readBlock(text: string, labels: readonly string[]): Block {
   const endLine = `\n-----END ${label}-----`;
   const end = text.indexOf(endLine, start);
   if (end === -1) throw malformed(`it has no line "END ${label}"`);
-  const body = text.slice(start, end + 1);
-  // At most one line end in a row: an empty line would be read as the end of a header (RFC 1421 4.4) elsewhere.
-  if (!/^\r?\n(?:[A-Za-z0-9+/=]+\r?\n)+$/.test(body)) throw malformed("its lines are not base64 (RFC 7468 section 3)");
-  const base64 = body.replaceAll("\n", "").replaceAll("\r", "");
+  const base64 = readLines(text.slice(start, end + 1));
   const der = Buffer.from(base64, "base64");
   // Node skips what it does not understand, so the way back has to lead to the same text.
   if (toBase64(der) !== base64) throw malformed("its base64 is not canonical (RFC 4648 section 3.5)");
   const rest = text.slice(end + endLine.length);
   if (rest !== "" && !/^\r?\n/.test(rest)) throw malformed("something follows its end line");
   return { der, rest: rest.trimStart() };
+}
+
+/** The lines without their ends. An empty line would be the end of a header elsewhere (RFC 1421 4.4), so there is none. */
+function readLines(body: string): string {
+  const lines = body.includes("\r") ? body.replaceAll("\r\n", "\n") : body;
+  if (!lines.startsWith("\n") || lines === "\n" || lines.includes("\n\n")) {
+    throw malformed("its lines are not base64 (RFC 7468 section 3)");
+  }
+  return lines.replaceAll("\n", "");
 }
 
 function toBase64(bytes: Uint8Array): string {

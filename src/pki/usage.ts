@@ -1,5 +1,5 @@
 /** Key usage and extended key usage (RFC 5280 4.2.1.3, 4.2.1.12), read in their one DER form. */
-import { type Cursor, enter, leave, malformed, readContent, tag } from "./der.ts";
+import { type Cursor, enter, leave, malformed, readContent, tag, take } from "./der.ts";
 import { fromHex } from "./encode.ts";
 
 export type KeyUsage =
@@ -28,10 +28,10 @@ const keyUsages: readonly KeyUsage[] = [
 
 export type Usage = "serverAuth" | "clientAuth";
 
-/** The OIDs' content octets (RFC 5280 4.2.1.12). */
+/** The OIDs, encoded (RFC 5280 4.2.1.12). */
 export const usageOids: Readonly<Record<Usage, Uint8Array>> = {
-  serverAuth: fromHex("2b06010505070301"),
-  clientAuth: fromHex("2b06010505070302"),
+  serverAuth: fromHex("06082b06010505070301"),
+  clientAuth: fromHex("06082b06010505070302"),
 };
 
 /** A named bit list: at least one bit, no trailing zero bits (X.690 11.2.2). */
@@ -51,7 +51,7 @@ export function readUsages(cursor: Cursor): readonly string[] {
   const list = enter(cursor, tag.sequence, "the extended key usage");
   const usages: string[] = [];
   while (cursor.at < cursor.end) {
-    const usage = toName(readContent(cursor, tag.oid, "an extended key usage"));
+    const usage = readUsage(cursor);
     if (usages.includes(usage)) throw malformed("the same extended key usage twice");
     if (usages.length >= 16) throw malformed("more than 16 extended key usages");
     usages.push(usage);
@@ -61,9 +61,8 @@ export function readUsages(cursor: Cursor): readonly string[] {
   return usages;
 }
 
-function toName(oid: Uint8Array): string {
-  const bytes = Buffer.from(oid.buffer, oid.byteOffset, oid.byteLength);
-  if (bytes.equals(usageOids.serverAuth)) return "serverAuth";
-  if (bytes.equals(usageOids.clientAuth)) return "clientAuth";
-  return bytes.toString("hex");
+function readUsage(cursor: Cursor): string {
+  if (take(cursor, usageOids.serverAuth)) return "serverAuth";
+  if (take(cursor, usageOids.clientAuth)) return "clientAuth";
+  return Buffer.from(readContent(cursor, tag.oid, "an extended key usage")).toString("hex");
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { test } from "node:test";
 import * as asn1js from "asn1js";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import * as pkijs from "pkijs";
 import { Refusal } from "../../src/errors.ts";
 import { readCertificate } from "../../src/pki/certificate.ts";

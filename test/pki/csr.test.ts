@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { generateKeyPairSync, sign } from "node:crypto";
 import { test } from "node:test";
 import * as asn1js from "asn1js";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import * as pkijs from "pkijs";
 import { Refusal } from "../../src/errors.ts";
 import { readCsr, verifyCsr } from "../../src/pki/csr.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { Refusal } from "../../src/errors.ts";
 import { enter, leave, openDer, peek, readContent, readElement, skip, tag, take } from "../../src/pki/der.ts";
 import { fromHex, toBitString, toElement, toOctetString, toSequence } from "../../src/pki/encode.ts";

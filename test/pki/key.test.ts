@@ -8,7 +8,7 @@ import { keyBits, readPublicKey, toKeyId } from "../../src/pki/key.ts";
 import { flipBit, keyKinds, keys } from "../support/pki.ts";
 
 const refused = { name: "Refusal", code: "csr-key" };
-const export_ = { format: "der", type: "spki" } as const;
+const spkiDer = { format: "der", type: "spki" } as const;
 
 for (const kind of keyKinds) {
   test(`a key ${kind} as node:crypto writes it is accepted`, () => {
@@ -18,7 +18,7 @@ for (const kind of keyKinds) {
 
 for (const namedCurve of ["P-521", "secp256k1", "brainpoolP256r1", "prime192v1"]) {
   test(`a key on ${namedCurve} is refused`, () => {
-    assert.throws(() => readPublicKey(generateKeyPairSync("ec", { namedCurve }).publicKey.export(export_)), refused);
+    assert.throws(() => readPublicKey(generateKeyPairSync("ec", { namedCurve }).publicKey.export(spkiDer)), refused);
   });
 }
 
@@ -30,20 +30,20 @@ for (const type of ["ed448", "x25519", "dsa"] as const) {
         : type === "ed448"
           ? generateKeyPairSync("ed448")
           : generateKeyPairSync("x25519");
-    assert.throws(() => readPublicKey(publicKey.export(export_)), refused);
+    assert.throws(() => readPublicKey(publicKey.export(spkiDer)), refused);
   });
 }
 
 for (const modulusLength of [1024, 1536, 2047, 2056]) {
   test(`an RSA key of ${modulusLength} bits is refused`, () => {
     const { publicKey } = generateKeyPairSync("rsa", { modulusLength });
-    assert.throws(() => readPublicKey(publicKey.export(export_)), refused);
+    assert.throws(() => readPublicKey(publicKey.export(spkiDer)), refused);
   });
 }
 
 test("an RSA-PSS key is refused", () => {
   const { publicKey } = generateKeyPairSync("rsa-pss", { modulusLength: 2048 });
-  assert.throws(() => readPublicKey(publicKey.export(export_)), refused);
+  assert.throws(() => readPublicKey(publicKey.export(spkiDer)), refused);
 });
 
 const modulus = Uint8Array.from([0, 0xc5, ...new Uint8Array(254).fill(0x77), 0x01]);
@@ -90,7 +90,7 @@ test("a compressed or hybrid point, or explicit parameters, are refused", () => 
   const compressed = toSequence(spki.subarray(2, 23), toBitString(Uint8Array.of(2, ...spki.subarray(27, 59))));
   assert.throws(() => readPublicKey(compressed), refused);
   const { publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256", paramEncoding: "explicit" });
-  assert.throws(() => readPublicKey(publicKey.export(export_)), refused);
+  assert.throws(() => readPublicKey(publicKey.export(spkiDer)), refused);
 });
 
 for (const kind of keyKinds) {

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import * as asn1js from "asn1js";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import * as pkijs from "pkijs";
 import { readCertificate } from "../../src/pki/certificate.ts";
 import { fromHex } from "../../src/pki/encode.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes, X509Certificate } from "node:crypto";
 import { test } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { csrLabels, readPem, readPemAll, toPem } from "../../src/pki/pem.ts";
 import { authorities } from "../support/pki.ts";
 
