@@ -1,0 +1,68 @@
+/** Who asks? The workload's token by the cluster's own keys; without one, the certificate a VM renews. */
+import { Refusal } from "../errors.ts";
+import { readCertificate } from "../pki/certificate.ts";
+import type { Caller } from "../rpc/server.ts";
+import { readServiceAccount } from "../token/account.ts";
+import type { TokenKey } from "../token/jwt.ts";
+
+export interface AuthenticateParts {
+  readonly cluster: string;
+  readonly aliases: readonly string[];
+  readonly tokens: { readonly issuer: string; readonly audiences: readonly string[]; keys(): readonly TokenKey[] };
+  readonly now: () => Date;
+}
+
+/** What goes to the issuer, which checks it again. */
+export type Shown = { readonly token: string } | { readonly certificate: Uint8Array };
+
+const bearer = "Bearer ";
+
+/** @throws Refusal `proof-missing` or `proof-invalid`, or `unavailable` when there are no keys to verify with. */
+export function authenticate(caller: Caller, parts: AuthenticateParts): Shown {
+  checkCluster(caller, parts);
+  const token = readToken(caller);
+  const renewed = caller.certificate();
+  if (token === undefined && renewed === undefined) {
+    throw new Refusal("proof-missing", 'no "authorization: Bearer" token and no client certificate that verifies');
+  }
+  if (token === undefined) return byCertificate(renewed, parts);
+  try {
+    return byToken(token, parts);
+  } catch (error) {
+    // A VM goes on showing the token it was set up with, long after it has expired.
+    if (renewed !== undefined && error instanceof Refusal && error.code === "proof-invalid")
+      return byCertificate(renewed, parts);
+    throw error;
+  }
+}
+
+/** As istiod counts it: the header says something only when it stands there once. Empty is this cluster. */
+function checkCluster(caller: Caller, { cluster, aliases }: AuthenticateParts): void {
+  const stated = caller.header("clusterid");
+  const [id] = stated;
+  if (stated.length !== 1 || id === undefined || id === "" || id === cluster || aliases.includes(id)) return;
+  throw new Refusal("proof-invalid", `the clusterid header does not name this cluster, which is "${cluster}"`);
+}
+
+function readToken(caller: Caller): string | undefined {
+  const header = caller.header("authorization").find((value) => value.startsWith(bearer));
+  const token = header?.slice(bearer.length).trim();
+  return token === "" ? undefined : token;
+}
+
+function byToken(token: string, { tokens, now }: AuthenticateParts): Shown {
+  const keys = tokens.keys();
+  // Ours, not the caller's: UNAUTHENTICATED would not be retried.
+  if (keys.length === 0) throw new Refusal("unavailable", "the cluster's token keys have not been had yet");
+  readServiceAccount(token, { issuer: tokens.issuer, audiences: tokens.audiences, keys, at: now() });
+  return { token };
+}
+
+/** TLS has verified it when the connection began; connections outlive certificates. */
+function byCertificate(der: Uint8Array | undefined, { now }: AuthenticateParts): Shown {
+  if (der === undefined) throw new Refusal("proof-missing", "no client certificate");
+  const { uris, notAfter } = readCertificate(der);
+  if (uris.length !== 1) throw new Refusal("proof-invalid", "the client certificate has not exactly one URI name");
+  if (now() > notAfter) throw new Refusal("proof-invalid", "the client certificate has expired");
+  return { certificate: der };
+}

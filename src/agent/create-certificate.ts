@@ -1,0 +1,37 @@
+/**
+ * The story of a request, as Istio's agents and ztunnel make it, one line a step:
+ *
+ *   authenticate   the workload's token with the cluster's own keys, or the certificate it renews
+ *   read           the CSR's shape and its one identity; possession of the key is proven at the issuer, once
+ *   sign           at the issuer, which proves the caller again, decides, writes down and signs
+ *   check          that what came back is what was asked, before it is handed over
+ */
+import type { IstioCertificateRequest__Output } from "../rpc/gen/istio/v1/auth/IstioCertificateRequest.ts";
+import type { IstioCertificateResponse } from "../rpc/gen/istio/v1/auth/IstioCertificateResponse.ts";
+import type { Caller } from "../rpc/server.ts";
+import { type AuthenticateParts, authenticate } from "./authenticate.ts";
+import type { Check } from "./check.ts";
+import type { Hub } from "./hub.ts";
+import { readRequest } from "./request.ts";
+
+export interface CreateCertificateParts extends AuthenticateParts {
+  readonly hub: Hub;
+  readonly check: Check;
+}
+
+/** @throws Refusal. */
+export async function createCertificate(
+  request: IstioCertificateRequest__Output,
+  caller: Caller,
+  parts: CreateCertificateParts,
+): Promise<IstioCertificateResponse> {
+  const proof = authenticate(caller, parts);
+  const asked = readRequest(request);
+  const issued = await parts.hub.sign({
+    ...proof,
+    csr: asked.csr,
+    validitySeconds: asked.validitySeconds,
+    signer: asked.signer,
+  });
+  return { certChain: parts.check(issued, { key: asked.spki, names: { uri: asked.identity, dns: [] } }) };
+}

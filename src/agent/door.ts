@@ -1,0 +1,61 @@
+/** The port that workloads use. It opens once there is a certificate to serve with and roots to verify clients with. */
+import type { Log } from "../ops/log.ts";
+import { openServerCredentials, type ServerCredentials } from "../rpc/credentials.ts";
+import type { IstioCertificateServiceHandlers } from "../rpc/gen/istio/v1/auth/IstioCertificateService.ts";
+import { IstioCertificateService } from "../rpc/proto.ts";
+import { type Limits, type RpcServer, startServer } from "../rpc/server.ts";
+import type { KeyPair } from "./key-pair.ts";
+
+export interface Door extends AsyncDisposable {
+  readonly listening: Promise<number>;
+  /** The roots that clients' certificates may chain to, PEM. */
+  trust(rootsPem: string): void;
+  serve(pair: KeyPair): void;
+}
+
+const limits: Limits = {
+  // A CSR with an RSA-4096 key is 2 KB, a token at most 8.
+  messageBytesMax: 64 * 1024,
+  streamsPerConnectionMax: 1_000,
+  connectionAgeMs: 30 * 60_000,
+  // Ten thousand sidecars that hold on to idle connections are 0.8 GB.
+  connectionIdleMs: 30_000,
+};
+const drainMs = 20_000;
+
+export function openDoor(address: string, service: IstioCertificateServiceHandlers, log: Log): Door {
+  const { promise: listening, resolve, reject } = Promise.withResolvers<number>();
+  let clientRootsPem: string | undefined;
+  let pair: KeyPair | undefined;
+  let credentials: ServerCredentials | undefined;
+  let server: Promise<RpcServer> | undefined;
+  // An address that cannot be bound is logged here, whether or not anybody waits for the port.
+  listening.catch((error: unknown) => log.error("the port for workloads is not served", { address }, error));
+
+  const publish = (): void => {
+    if (pair === undefined || clientRootsPem === undefined || clientRootsPem === "") return;
+    const tls = { chainPem: pair.chainPem, keyPem: pair.keyPem, clientRootsPem };
+    if (credentials !== undefined) return credentials.publish(tls);
+    credentials = openServerCredentials("TLSv1.2", tls);
+    server = startServer({ address, limits, drainMs }, credentials.credentials, (s) =>
+      s.addService(IstioCertificateService.service, service),
+    );
+    server.then((opened) => {
+      log.info("serving workloads", { address, port: opened.port });
+      resolve(opened.port);
+    }, reject);
+  };
+
+  return {
+    listening,
+    trust: (rootsPem) => {
+      clientRootsPem = rootsPem;
+      publish();
+    },
+    serve: (next) => {
+      pair = next;
+      publish();
+    },
+    [Symbol.asyncDispose]: async () => await (await server?.catch(() => undefined))?.[Symbol.asyncDispose](),
+  };
+}

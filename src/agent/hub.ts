@@ -1,0 +1,108 @@
+/**
+ * The agent's way to the issuers: several connections, each with one long stream. A request goes where least waits; when a
+ * connection breaks, what was on it goes to another; when none answers in time, the answer is UNAVAILABLE.
+ */
+import { Refusal } from "../errors.ts";
+import type { SignItem } from "../rpc/gen/espalier/v1/SignItem.ts";
+import { type Lane, type LaneParts, openLane, type Pending } from "./lane.ts";
+
+/** A signed leaf and what stands above it, as the issuer sent it. DER. */
+export interface SignedLeaf {
+  readonly leaf: Uint8Array;
+  readonly chain: {
+    readonly authority: string;
+    readonly intermediates: readonly Uint8Array[];
+    readonly bundle: readonly Uint8Array[];
+    readonly bundleVersion: string;
+  };
+}
+
+export type Ask = Omit<SignItem, "id" | "deadlineMs" | "proof">;
+
+export interface Hub extends AsyncDisposable {
+  /** @throws Refusal as the issuer gave it, or `unavailable`. */
+  sign(ask: Ask): Promise<SignedLeaf>;
+  /** Opens new connections with new credentials and lets the old ones finish. */
+  reconnect(): void;
+  connected(): number;
+}
+
+export interface HubParts extends Omit<LaneParts, "onUsable" | "onBroken"> {
+  readonly addresses: readonly string[];
+  readonly channelsPerIssuer: number;
+  readonly deadlineMs: number;
+}
+
+/** Requests that wait for a connection, at most; each is one CSR and one token. */
+const waitingMax = 4096;
+
+export function openHub(parts: HubParts): Hub {
+  let lanes: Lane[] = [];
+  let waiting: Pending[] = [];
+
+  const submit = (pending: Pending): void => {
+    let best: Lane | undefined;
+    for (const lane of lanes) if (lane.usable() && (best === undefined || lane.load() < best.load())) best = lane;
+    if (best !== undefined) return best.submit(pending);
+    if (waiting.length >= waitingMax)
+      return pending.reject(new Refusal("overloaded", "no issuer is connected and too much waits already"));
+    waiting.push(pending);
+  };
+
+  const submitAll = (all: readonly Pending[]): void => {
+    for (const pending of all) if (!pending.settled()) submit(pending);
+  };
+
+  const onUsable = (): void => {
+    const held = waiting;
+    waiting = [];
+    submitAll(held);
+  };
+
+  const openAll = (): Lane[] =>
+    parts.addresses.flatMap((address) =>
+      Array.from({ length: parts.channelsPerIssuer }, () =>
+        openLane(address, { ...parts, onUsable, onBroken: submitAll }),
+      ),
+    );
+
+  lanes = openAll();
+  return {
+    sign: (ask) =>
+      new Promise((resolve, reject) => {
+        const deadline = parts.now().getTime() + parts.deadlineMs;
+        let open = true;
+        const settle = (): void => {
+          open = false;
+          clearTimeout(timer);
+        };
+        const pending: Pending = {
+          ask,
+          deadline,
+          settled: () => !open,
+          resolve: (signed) => {
+            settle();
+            resolve(signed);
+          },
+          reject: (refusal) => {
+            settle();
+            reject(refusal);
+          },
+        };
+        const timer = setTimeout(() => {
+          waiting = waiting.filter((held) => held !== pending);
+          pending.reject(new Refusal("unavailable", `no issuer answered within ${parts.deadlineMs} ms`));
+        }, parts.deadlineMs);
+        submit(pending);
+      }),
+    reconnect: () => {
+      const old = lanes;
+      lanes = openAll();
+      for (const lane of old) void lane.finish();
+    },
+    connected: () => lanes.filter((lane) => lane.usable()).length,
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all(lanes.map((lane) => lane.finish()));
+    },
+  };
+}

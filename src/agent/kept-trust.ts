@@ -1,0 +1,28 @@
+/** Trust as an agent keeps it. Its own file, and still read strictly: a half-written or foreign one is as none. */
+import { z } from "zod";
+
+const schema = z.strictObject({
+  version: z.string(),
+  servingRootsPem: z.string(),
+  clusterSuspended: z.boolean(),
+  tenants: z.array(
+    z.strictObject({
+      tenant: z.string(),
+      trustDomain: z.string(),
+      rootsPem: z.string(),
+      bundleVersion: z.string(),
+      suspended: z.boolean(),
+    }),
+  ),
+});
+
+export type KeptTrust = z.infer<typeof schema>;
+
+export function readKept(text: string | undefined): KeptTrust | undefined {
+  if (text === undefined) return undefined;
+  try {
+    return schema.parse(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,121 @@
+/** What this cluster has to trust: watched at the hub, kept on disk, acknowledged once it is in force. */
+
+import type { Log } from "../ops/log.ts";
+import { certificateLabel, toPem } from "../pki/pem.ts";
+import { type ClientTls, openIssuer, openWatchStream } from "../rpc/client.ts";
+import type { Trust__Output } from "../rpc/gen/espalier/v1/Trust.ts";
+import { readStatus } from "../rpc/status.ts";
+import { type KeptTrust, readKept } from "./kept-trust.ts";
+import type { Store } from "./store.ts";
+
+export interface TrustWatch extends AsyncDisposable {
+  /** Undefined until the hub has said it once, now or in an earlier life. */
+  current(): KeptTrust | undefined;
+  /** Ends the present stream and begins another with new credentials. */
+  reconnect(): void;
+}
+
+export interface TrustParts {
+  readonly addresses: readonly string[];
+  readonly agent: string;
+  readonly tls: () => ClientTls | undefined;
+  /** Puts it in force; what it throws is logged and nothing is acknowledged. */
+  readonly onTrust: (trust: KeptTrust) => Promise<void>;
+  readonly store: Store;
+  readonly now: () => Date;
+  readonly log: Log;
+}
+
+const file = "trust.json";
+const retryMsMin = 200;
+const retryMsMax = 5_000;
+
+export async function startTrust(parts: TrustParts): Promise<TrustWatch> {
+  const { store, log } = parts;
+  let current = readKept(await store.read(file));
+  let attempt = 0;
+  let retryMs = retryMsMin;
+  let timer: NodeJS.Timeout | undefined;
+  let stop: (() => void) | undefined;
+  let stopped = false;
+
+  const again = (): void => {
+    stop?.();
+    stop = undefined;
+    if (stopped) return;
+    clearTimeout(timer);
+    timer = setTimeout(connect, retryMs * (0.5 + Math.random()));
+    retryMs = Math.min(retryMs * 2, retryMsMax);
+  };
+
+  const connect = (): void => {
+    const tls = parts.tls();
+    const address = parts.addresses[attempt++ % parts.addresses.length];
+    if (tls === undefined || address === undefined) return again();
+    const client = openIssuer(address, tls);
+    const stream = openWatchStream(client);
+    let mine = true;
+    stop = () => {
+      mine = false;
+      stream.end();
+      client.close();
+    };
+    stream.onMessage((message) => {
+      retryMs = retryMsMin;
+      take(message)
+        .then(
+          (inForceSince) =>
+            mine &&
+            stream.write({ version: message.version, inForceSince: inForceSince.toISOString(), agent: parts.agent }),
+        )
+        .catch((error: unknown) => log.error("trust not put in force", { version: message.version }, error));
+    });
+    stream.onEnd((error) => {
+      if (!mine) return;
+      if (error !== undefined) log.warn("trust is not being watched", { address, message: readStatus(error).message });
+      again();
+    });
+    // Opens the stream: nothing of it is in force here yet.
+    stream.write({ version: "", inForceSince: "", agent: parts.agent });
+  };
+
+  const take = async (message: Trust__Output): Promise<Date> => {
+    const next = toKept(message);
+    await parts.onTrust(next);
+    await store.write(file, `${JSON.stringify(next, undefined, 2)}\n`);
+    current = next;
+    log.info("trust in force", { version: next.version, tenants: next.tenants.length });
+    return parts.now();
+  };
+
+  if (current !== undefined) await parts.onTrust(current);
+  connect();
+  return {
+    current: () => current,
+    reconnect: () => {
+      retryMs = retryMsMin;
+      again();
+    },
+    [Symbol.asyncDispose]: async () => {
+      stopped = true;
+      clearTimeout(timer);
+      stop?.();
+    },
+  };
+}
+
+function toKept({ version, tenants, servingRoots, clusterSuspended }: Trust__Output): KeptTrust {
+  const pem = (roots: readonly Uint8Array[]): string => roots.map((root) => toPem(certificateLabel, root)).join("");
+  return {
+    version,
+    servingRootsPem: pem(servingRoots),
+    clusterSuspended,
+    tenants: tenants.map((t) => ({
+      tenant: t.tenant,
+      trustDomain: t.trustDomain,
+      rootsPem: pem(t.roots),
+      bundleVersion: t.bundleVersion,
+      suspended: t.suspended,
+    })),
+  };
+}

@@ -1,0 +1,112 @@
+/** `init`: everything an issuer starts from, made once by an operator. Repeating it finishes what a crash left undone. */
+import { randomBytes } from "node:crypto";
+import { access, mkdir, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import type { Command } from "commander";
+import { makeRoot } from "../controller/authority.ts";
+import { openFileCustody } from "../custody/file.ts";
+import type { Custody } from "../custody/signer.ts";
+import { Refusal } from "../errors.ts";
+import { isTrustDomain } from "../identity.ts";
+import { ledgerKey } from "../issuer/server.ts";
+import { openSqlite } from "../ledger/sqlite.ts";
+import { toPem } from "../pki/pem.ts";
+import type { Context } from "./context.ts";
+
+interface InitOptions {
+  readonly hub: string;
+  readonly dir: string;
+  readonly passphraseFile?: string;
+  readonly dryRun?: true;
+}
+
+const hubRootDays = 3650;
+
+export function addInit(program: Command, context: Context): void {
+  program
+    .command("init")
+    .description("Makes a hub: its root, its ledger and its configuration. Safe to repeat.")
+    .requiredOption("--hub <name>", "the hub's name, a trust domain that no tenant has, e.g. hub.example")
+    .option("--dir <path>", "where it goes", "./espalier-data")
+    .option("--passphrase-file <path>", "encrypts the keys with what this file holds")
+    .option("--dry-run", "say what would be made and make nothing")
+    .addHelpText("after", "\nExample:\n  espalier init --hub hub.example --dir ./espalier-data")
+    .action(async (options: InitOptions) => await init(options, context));
+}
+
+async function init({ hub, dir, passphraseFile, dryRun }: InitOptions, { stdout, user, now }: Context): Promise<void> {
+  if (!isTrustDomain(hub))
+    throw new Refusal("config", `--hub "${hub}" is not a trust domain: use a-z, 0-9, ".", "-" and "_"`);
+  const directory = resolve(dir);
+  const made: string[] = [];
+  if (dryRun) {
+    stdout(
+      `would make in ${directory}: keys/, resources/, espalier.db with the root of hub ${hub}, hub-root.pem, issuer.yaml\n`,
+    );
+    return;
+  }
+  await mkdir(join(directory, "resources"), { recursive: true, mode: 0o700 });
+  const passphrase = passphraseFile === undefined ? undefined : resolve(passphraseFile);
+  const custody = await openFileCustody({
+    directory: join(directory, "keys"),
+    ...(passphrase === undefined ? {} : { passphraseFile: passphrase }),
+  });
+  if (await makeLedgerKey(custody)) made.push("the ledger's key");
+
+  await using database = await openSqlite({ path: join(directory, "espalier.db"), now, create: true });
+  const existing = (await database.state.authorities()).find((r) => r.kind === "hub");
+  if (existing !== undefined && existing.owner !== hub) {
+    throw new Refusal("config", `${directory} belongs to hub "${existing.owner}" already: choose another --dir`);
+  }
+  const parts = { state: database.state, custody, now, random: (n: number) => randomBytes(n) };
+  const order = { kind: "hub", owner: hub, algorithm: "P-256", validityDays: hubRootDays } as const;
+  const root = existing ?? (await makeRoot(order, { operator: `unix:${user}`, reason: "init" }, parts));
+  if (existing === undefined) made.push("the hub root");
+
+  await writeFile(join(directory, "hub-root.pem"), toPem("CERTIFICATE", root.certificate), { mode: 0o644 });
+  const config = join(directory, "issuer.yaml");
+  if (!(await exists(config))) {
+    // Last: its being there says that everything else is.
+    await writeFile(config, toIssuerYaml(hub, passphrase), { flag: "wx" });
+    made.push("issuer.yaml");
+  }
+  stdout(
+    made.length === 0
+      ? `${directory} is hub ${hub} already; nothing to do\n`
+      : `made ${made.join(", ")} in ${directory}\n`,
+  );
+  stdout(
+    `next: write resources into ${join(directory, "resources")}, then\n  espalier issuer run --config ${config}\n`,
+  );
+}
+
+async function makeLedgerKey(custody: Custody): Promise<boolean> {
+  try {
+    await custody.openKey(ledgerKey);
+    return false;
+  } catch (error) {
+    if (!(error instanceof Refusal) || error.code !== "not-found") throw error;
+    await custody.createKey(ledgerKey, "P-256");
+    return true;
+  }
+}
+
+function toIssuerYaml(hub: string, passphraseFile: string | undefined): string {
+  const passphrase = passphraseFile === undefined ? "" : `passphraseFile: ${JSON.stringify(passphraseFile)}\n`;
+  return `# Paths are relative to this file. docs/configuration.md says what every key means.
+hub: ${hub}
+listen: 0.0.0.0:15443
+http: 127.0.0.1:15014
+adminSocket: admin.sock
+resources: resources
+database: espalier.db
+keys: keys
+${passphrase}`;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await access(path).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,155 @@
+/** `ledger list`, `show`, `verify`. */
+import { X509Certificate } from "node:crypto";
+import type { Command } from "commander";
+import { Refusal } from "../errors.ts";
+import { certificateLabel, toPem } from "../pki/pem.ts";
+import { call, readStream } from "../rpc/client.ts";
+import type { Entry__Output } from "../rpc/gen/espalier/v1/Entry.ts";
+import { isClaims } from "../token/jwt.ts";
+import { type Context, type Output, verbDeadlineMs, withAdmin, withOutput, withSocket } from "./context.ts";
+import { toFields, toJson, toTable } from "./output.ts";
+
+interface ListOptions {
+  readonly log: string;
+  readonly identity: string;
+  readonly cluster: string;
+  readonly limit: string;
+  readonly unrecorded?: true;
+  readonly socket: string;
+  readonly output: Output;
+}
+
+export function addLedger(program: Command, context: Context): void {
+  const ledger = program
+    .command("ledger")
+    .description("Every certificate that was meant to be signed, and every act of an operator.");
+  withOutput(withSocket(ledger.command("list"), context))
+    .description("Entries, newest first.")
+    .option("--log <name>", "a tenant's log, or @hub; all if absent", "")
+    .option("--identity <uri>", "only this identity's certificates", "")
+    .option("--cluster <name>", "only what this cluster asked for", "")
+    .option("--unrecorded", "only intents without a recorded signature: what a crash left")
+    .option("--limit <n>", "at most this many", "100")
+    .addHelpText("after", "\nExample:\n  espalier ledger list --log payments --limit 20")
+    .action(async (options: ListOptions) => await list(options, context));
+  withOutput(withSocket(ledger.command("show <id>"), context))
+    .description(
+      "One entry, by serial in hex or log/position: what was decided, by which rule and proof, and the certificate.",
+    )
+    .addHelpText("after", "\nExample:\n  espalier ledger show payments/12")
+    .action(async (id: string, { socket, output }: { socket: string; output: Output }) => {
+      const entry = await withAdmin(
+        socket,
+        async (admin) => await call<object, Entry__Output>(admin.showEntry.bind(admin), { id }, verbDeadlineMs),
+      );
+      context.stdout(output === "json" ? toJson(toPlain(entry)) : describe(entry));
+    });
+  withOutput(withSocket(ledger.command("verify"), context))
+    .description(
+      "Recomputes every hash, tree and signature from the stored bytes. Exits with 1 when anything does not hold.",
+    )
+    .option("--log <name>", "one log only; all if absent", "")
+    .addHelpText("after", "\nExample:\n  espalier ledger verify")
+    .action(async (options: { log: string; socket: string; output: Output }) => await verify(options, context));
+}
+
+async function list(
+  { log, identity, cluster, limit, unrecorded, socket, output }: ListOptions,
+  { stdout }: Context,
+): Promise<void> {
+  const most = Number(limit);
+  if (!Number.isInteger(most) || most <= 0) throw new Refusal("config", `--limit is a whole number, not "${limit}"`);
+  const entries: Entry__Output[] = [];
+  await withAdmin(socket, async (admin) => {
+    const stream = admin.listEntries({ log, identity, cluster, limit: most, unrecordedOnly: unrecorded === true });
+    for await (const entry of readStream(stream)) entries.push(entry);
+  });
+  if (output === "json") return stdout(toJson(entries.map(toPlain)));
+  const rows = entries.map((entry) => {
+    const body = readBody(entry);
+    const what = entry.kind === "act" ? field(body, "verb") : field(body, "identity");
+    const by = entry.kind === "act" ? field(body, "operator") : `${field(body, "rule")} by ${field(body, "proof")}`;
+    return [
+      `${entry.log}/${entry.position === "" ? "-" : entry.position}`,
+      field(body, "time"),
+      entry.kind,
+      what,
+      by,
+      field(body, "serial"),
+    ];
+  });
+  stdout(toTable(["ENTRY", "TIME", "KIND", "WHAT", "BY", "SERIAL"], rows));
+}
+
+async function verify(
+  { log, socket, output }: { log: string; socket: string; output: Output },
+  { stdout, stderr, isTerminal }: Context,
+): Promise<void> {
+  const done: { log: string; entries: number; unrecorded: number; rootHash: string; faults: string[] }[] = [];
+  await withAdmin(socket, async (admin) => {
+    for await (const report of readStream(admin.verifyLedger({ log }))) {
+      if (isTerminal && !report.done) stderr(`\r${report.log}: ${report.entries} entries`);
+      if (report.done)
+        done.push({
+          log: report.log,
+          entries: report.entries,
+          unrecorded: report.unrecorded,
+          rootHash: report.rootHash,
+          faults: report.faults,
+        });
+    }
+  });
+  const faults = done.flatMap((report) => report.faults.map((fault) => `${report.log}: ${fault}`));
+  if (output === "json") stdout(toJson({ sound: faults.length === 0, logs: done }));
+  else
+    stdout(
+      toTable(
+        ["LOG", "ENTRIES", "UNRECORDED", "ROOT HASH", "FAULTS"],
+        done.map((r) => [
+          r.log,
+          String(r.entries),
+          String(r.unrecorded),
+          r.rootHash.slice(0, 32),
+          String(r.faults.length),
+        ]),
+      ),
+    );
+  if (faults.length > 0) throw new Refusal("not-ready", `the ledger does not hold:\n  ${faults.join("\n  ")}`);
+}
+
+function describe(entry: Entry__Output): string {
+  const body = readBody(entry);
+  const fields = Object.entries(body).map(([name, value]): [string, string] => [
+    name,
+    typeof value === "string" ? value : JSON.stringify(value),
+  ]);
+  const placed: [string, string][] = [
+    ["entry", `${entry.log}/${entry.position}`],
+    ["leaf hash", entry.leafHash.toString("hex")],
+  ];
+  const certificate = entry.certificate.length === 0 ? "" : `\n${new X509Certificate(entry.certificate).toString()}`;
+  return toFields([...placed, ...fields.filter(([name]) => name !== "tbs")]) + certificate;
+}
+
+function toPlain(entry: Entry__Output): object {
+  const certificate = entry.certificate.length === 0 ? undefined : toPem(certificateLabel, entry.certificate);
+  return {
+    log: entry.log,
+    position: entry.position === "" ? undefined : Number(entry.position),
+    kind: entry.kind,
+    body: readBody(entry),
+    leafHash: entry.leafHash.toString("hex"),
+    certificate,
+  };
+}
+
+function readBody({ body }: Entry__Output): Readonly<Record<string, unknown>> {
+  const value: unknown = JSON.parse(body.toString("utf8"));
+  if (!isClaims(value)) throw new Error("an entry's body is not a JSON object");
+  return value;
+}
+
+function field(body: Readonly<Record<string, unknown>>, name: string): string {
+  const value = body[name];
+  return typeof value === "string" ? value : "";
+}

@@ -1,0 +1,39 @@
+/** `issuer run` and `agent run`. */
+import { randomBytes } from "node:crypto";
+import type { Command } from "commander";
+import { startAgent } from "../agent/server.ts";
+import { startIssuer } from "../issuer/server.ts";
+import { readAgentConfig, readIssuerConfig } from "../ops/config.ts";
+import { openLog } from "../ops/log.ts";
+import { openMetrics } from "../ops/metrics.ts";
+import { runUntilSignal } from "../ops/run.ts";
+import type { Context } from "./context.ts";
+
+export function addProcesses(program: Command, { now, signals }: Context): void {
+  program
+    .command("issuer")
+    .description("The central service that decides and signs.")
+    .command("run")
+    .description("Runs an issuer until SIGTERM or SIGINT.")
+    .requiredOption("--config <file>", "issuer.yaml, as `espalier init` writes it")
+    .addHelpText("after", "\nExample:\n  espalier issuer run --config espalier-data/issuer.yaml")
+    .action(async ({ config: file }: { config: string }) => {
+      const config = await readIssuerConfig(file);
+      const log = openLog(config.log, "issuer");
+      const metrics = openMetrics({ process: "issuer", runtime: true });
+      await runUntilSignal(async () => await startIssuer(config, { now, random: randomBytes, log, metrics }), signals);
+    });
+  program
+    .command("agent")
+    .description("The service in each cluster that speaks Istio's CA protocol.")
+    .command("run")
+    .description("Runs an agent until SIGTERM or SIGINT.")
+    .requiredOption("--config <file>", "agent.yaml")
+    .addHelpText("after", "\nExample:\n  espalier agent run --config agent.yaml")
+    .action(async ({ config: file }: { config: string }) => {
+      const config = await readAgentConfig(file);
+      const log = openLog(config.log, "agent");
+      const metrics = openMetrics({ process: "agent", runtime: true });
+      await runUntilSignal(async () => await startAgent(config, { now, log, metrics }), signals);
+    });
+}

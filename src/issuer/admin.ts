@@ -1,0 +1,126 @@
+/** The operators' verbs. Each that changes something writes an act with who and why; the socket's permissions say who may. */
+import { createHash, randomBytes } from "node:crypto";
+import { type AuthorityParts, makeAuthorities, makeRoot, type RootOrder } from "../controller/authority.ts";
+import { Refusal } from "../errors.ts";
+import { type Act, hubLog, type Ledger } from "../ledger/ledger.ts";
+import type { Log } from "../ops/log.ts";
+import type { Act__Output } from "../rpc/gen/espalier/v1/Act.ts";
+import type { CreateJoinTokenRequest__Output } from "../rpc/gen/espalier/v1/CreateJoinTokenRequest.ts";
+import type { CreateRootRequest__Output } from "../rpc/gen/espalier/v1/CreateRootRequest.ts";
+import type { JoinToken } from "../rpc/gen/espalier/v1/JoinToken.ts";
+import type { Root } from "../rpc/gen/espalier/v1/Root.ts";
+import type { SetSuspendedRequest__Output } from "../rpc/gen/espalier/v1/SetSuspendedRequest.ts";
+import type { Suspension } from "../rpc/gen/espalier/v1/Suspension.ts";
+import { toRoot } from "./describe.ts";
+import type { LiveWorld } from "./live.ts";
+
+export interface AdminParts extends AuthorityParts {
+  readonly live: LiveWorld;
+  readonly ledger: Ledger;
+  readonly log: Log;
+}
+
+const joinTokenSecondsMax = 7 * 86_400;
+const joinTokenSecondsDefault = 3600;
+/** RFC 7638 with SHA-256, base64url. */
+const thumbprintGrammar = /^[A-Za-z0-9_-]{43}$/;
+
+export async function createRoot(request: CreateRootRequest__Output, parts: AdminParts): Promise<Root> {
+  const by = readBy(request.act);
+  const order = toRootOrder(request, parts);
+  const existing = parts.live
+    .world()
+    .authorities.records.find((r) => r.kind === order.kind && r.owner === order.owner && r.state === "active");
+  // The same verb again finds what it made before: safe to repeat after a lost answer.
+  if (existing !== undefined) return toRoot(existing, false);
+  if (request.dryRun)
+    return { name: order.owner, kind: wireKind(order.kind), state: "would be created", algorithm: order.algorithm };
+  const record = await makeRoot(order, by, parts);
+  await makeAuthorities(parts.live.world().declared, parts);
+  await parts.live.refresh();
+  parts.log.info("root created", { kind: order.kind, owner: order.owner, id: record.id, operator: by.operator });
+  return toRoot(record, true);
+}
+
+function toRootOrder({ target, trustRoot, servingOf }: CreateRootRequest__Output, parts: AdminParts): RootOrder {
+  const { declared } = parts.live.world();
+  switch (target) {
+    case "trustRoot": {
+      const root = declared.roots.get(trustRoot ?? "");
+      if (root === undefined)
+        throw new Refusal("not-found", `no TrustRoot "${trustRoot}" is declared: write one into the resources first`);
+      return { kind: "root", owner: root.name, algorithm: root.algorithm, validityDays: root.validityDays };
+    }
+    case "servingOf": {
+      const cluster = declared.clusters.get(servingOf ?? "");
+      if (cluster === undefined)
+        throw new Refusal("not-found", `no MeshCluster "${servingOf}" is declared: write one into the resources first`);
+      return { kind: "serving", owner: cluster.name, algorithm: "P-256", validityDays: 3650 };
+    }
+    default:
+      throw new Refusal("malformed", "name a TrustRoot, or a cluster for its serving root");
+  }
+}
+
+export async function createJoinToken(request: CreateJoinTokenRequest__Output, parts: AdminParts): Promise<JoinToken> {
+  const by = readBy(request.act);
+  const { declared } = parts.live.world();
+  const cluster = declared.clusters.get(request.cluster);
+  if (cluster === undefined) throw new Refusal("not-found", `no MeshCluster "${request.cluster}" is declared`);
+  if (cluster.tokens.keys.kind !== "joined") {
+    throw new Refusal(
+      "not-ready",
+      `cluster "${cluster.name}" declares its keys and needs no join token (keys: {joined: true} would)`,
+    );
+  }
+  if (!thumbprintGrammar.test(request.keyThumbprint)) {
+    throw new Refusal("malformed", "the key thumbprint is not RFC 7638 with SHA-256 in base64url, 43 characters");
+  }
+  const seconds = request.ttlSeconds === 0 ? joinTokenSecondsDefault : request.ttlSeconds;
+  if (seconds > joinTokenSecondsMax)
+    throw new Refusal("malformed", `a join token lives at most ${joinTokenSecondsMax} s`);
+  const token = `esj_${randomBytes(32).toString("base64url")}`;
+  const expiresAt = new Date(parts.now().getTime() + seconds * 1000);
+  const { keyThumbprint } = request;
+  // If we stop before this, nobody has the token; after it, the token is good and its holder may have to ask for another.
+  await parts.state.addJoinToken(
+    { tokenSha256: createHash("sha256").update(token).digest(), cluster: cluster.name, keyThumbprint, expiresAt },
+    {
+      log: hubLog,
+      verb: "create-join-token",
+      ...by,
+      details: { cluster: cluster.name, keyThumbprint, expiresAt: expiresAt.toISOString() },
+    },
+  );
+  parts.log.info("join token created", { cluster: cluster.name, operator: by.operator });
+  return { token, cluster: cluster.name, expiresAt: expiresAt.toISOString() };
+}
+
+export async function setSuspended(request: SetSuspendedRequest__Output, parts: AdminParts): Promise<Suspension> {
+  const by = readBy(request.act);
+  const { kind, name, suspended } = request;
+  if (kind !== "tenant" && kind !== "cluster")
+    throw new Refusal("malformed", 'only a "tenant" or a "cluster" can be suspended');
+  const { declared } = parts.live.world();
+  const known = kind === "tenant" ? declared.tenants.has(name) : declared.clusters.has(name);
+  if (!known) throw new Refusal("not-found", `no ${kind} "${name}" is declared`);
+  const verb = `${suspended ? "suspend" : "resume"}-${kind}`;
+  const log = kind === "tenant" ? name : hubLog;
+  // From this write on every intend refuses it, on every replica.
+  const changed = await parts.state.setSuspended({ kind, name }, suspended, { log, verb, ...by, details: { name } });
+  await parts.live.refresh();
+  if (changed) parts.log.info(verb, { name, operator: by.operator });
+  return { kind, name, suspended, changed };
+}
+
+function readBy(act: Act__Output | null): Pick<Act, "operator" | "reason"> {
+  if (act === null || act.operator === "")
+    throw new Refusal("malformed", "an operator's verb says who: operator is missing");
+  if (act.operator.length > 256 || act.reason.length > 1024)
+    throw new Refusal("malformed", "operator or reason is too long (256 and 1024 characters)");
+  return { operator: `unix:${act.operator}`, reason: act.reason };
+}
+
+function wireKind(kind: RootOrder["kind"]): string {
+  return kind === "root" ? "workload" : kind;
+}

@@ -1,0 +1,96 @@
+/** Who asks? Only what the issuer itself has verified counts; the agent's word is not among it. */
+import { Refusal } from "../errors.ts";
+import { readSpiffeId, workloadOf } from "../identity.ts";
+import type { Ledger } from "../ledger/ledger.ts";
+import { readCertificate } from "../pki/certificate.ts";
+import { verifySignature } from "../pki/chain.ts";
+import { readServiceAccount } from "../token/account.ts";
+import type { Proven, Shown } from "./item.ts";
+import type { ClusterState, World } from "./world.ts";
+
+export interface AuthenticateParts {
+  readonly world: () => World;
+  readonly ledger: Pick<Ledger, "findSerial">;
+  readonly now: () => Date;
+}
+
+/** @throws Refusal `proof-missing`, `proof-invalid`, `suspended` or `not-this-caller`. */
+export async function authenticate(shown: Shown, clusterName: string, parts: AuthenticateParts): Promise<Proven> {
+  const world = parts.world();
+  // Read again for every request: a suspended or deleted cluster is refused at once, whatever its agent still holds.
+  const cluster = world.cluster(clusterName);
+  switch (shown.kind) {
+    case "token":
+      return byToken(shown.token, cluster, parts.now());
+    case "certificate":
+      return await byCertificate(shown.certificate, cluster, world, parts);
+    case "serving":
+      return { kind: "agent", cluster: cluster.name };
+  }
+}
+
+/** The workload's own token, verified again with the keys of the connection's cluster and no other. */
+function byToken(token: string, cluster: ClusterState, at: Date): Proven {
+  const { issuer, audiences } = cluster.tokens;
+  const account = readServiceAccount(token, { issuer, audiences, keys: cluster.keys(), at });
+  return {
+    kind: "workload",
+    workload: {
+      cluster: cluster.name,
+      namespace: account.namespace,
+      serviceAccount: account.name,
+      proof: "token",
+      ...(account.pod === undefined ? {} : { pod: account.pod }),
+    },
+    tokenSha256: account.tokenSha256,
+    ...(account.pod === undefined ? { renewableSince: at } : {}),
+  };
+}
+
+/**
+ * Renewal by a VM: a certificate that the ledger shows was given to a token without a pod, or renews one that was, in this
+ * cluster and within the tenant's limit. That its holder has the key is what the agent's TLS handshake proved.
+ */
+async function byCertificate(
+  der: Uint8Array,
+  cluster: ClusterState,
+  world: World,
+  parts: AuthenticateParts,
+): Promise<Proven> {
+  const certificate = readCertificate(der);
+  const found = await parts.ledger.findSerial(certificate.serial);
+  const intent = found?.intent;
+  if (intent === undefined || !Buffer.from(intent.tbs).equals(certificate.tbs))
+    throw invalid("the ledger does not have it");
+  const record = world.authorities.records.find((r) => r.id === intent.authority);
+  if (record === undefined || record.state === "revoked" || record.state === "retired")
+    throw invalid("its authority is not in force");
+  if (!verifySignature(certificate, record.certificate)) throw invalid("its signature is wrong");
+  const at = parts.now();
+  if (at < intent.notBefore || at > intent.notAfter) throw invalid("it has expired");
+  if (intent.cluster !== cluster.name) throw invalid("it was given in another cluster");
+  if (intent.renewableSince === undefined) throw invalid("it was given to a pod, which renews by its token");
+  const tenant = world.declared.tenants.get(intent.log);
+  const name = workloadOf(readSpiffeId(Buffer.from(intent.identity, "latin1")));
+  if (tenant === undefined || name === undefined) throw invalid("it is no workload's");
+  const days = (at.getTime() - intent.renewableSince.getTime()) / 86_400_000;
+  if (days > tenant.renewal.unboundDays) {
+    throw invalid(
+      `its token was shown ${Math.floor(days)} days ago and the limit is ${tenant.renewal.unboundDays}: show a new token`,
+    );
+  }
+  return {
+    kind: "workload",
+    workload: {
+      cluster: cluster.name,
+      namespace: name.namespace,
+      serviceAccount: name.serviceAccount,
+      proof: "certificate",
+    },
+    renewableSince: intent.renewableSince,
+  };
+}
+
+function invalid(why: string): Refusal {
+  return new Refusal("proof-invalid", `the client certificate is refused: ${why}`);
+}

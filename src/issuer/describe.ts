@@ -1,0 +1,111 @@
+/** What operators are shown: the world and the ledger, as the wire has them. */
+import { createHash } from "node:crypto";
+import type { StoredEntry } from "../ledger/ledger.ts";
+import type { AcknowledgementRecord, AuthorityRecord } from "../ledger/state.ts";
+import { toCertificate } from "../pki/leaf.ts";
+import { toPem } from "../pki/pem.ts";
+import type { MeshCluster } from "../resources/mesh-cluster.ts";
+import type { MeshTenant } from "../resources/mesh-tenant.ts";
+import type { Cluster } from "../rpc/gen/espalier/v1/Cluster.ts";
+import type { Entry } from "../rpc/gen/espalier/v1/Entry.ts";
+import type { Root } from "../rpc/gen/espalier/v1/Root.ts";
+import type { Tenant } from "../rpc/gen/espalier/v1/Tenant.ts";
+import { readJwk } from "../token/jwk.ts";
+import type { World } from "./world.ts";
+
+export function toRoot(record: AuthorityRecord, created: boolean): Root {
+  return {
+    name: record.owner,
+    kind: record.kind === "root" ? "workload" : record.kind,
+    state: record.state,
+    algorithm: record.algorithm,
+    notBefore: record.notBefore.toISOString(),
+    notAfter: record.notAfter.toISOString(),
+    sha256: createHash("sha256").update(record.certificate).digest("hex"),
+    pem: toPem("CERTIFICATE", record.certificate),
+    created,
+  };
+}
+
+export function toTenant(tenant: MeshTenant, world: World): Tenant {
+  const bundle = world.authorities.bundleOf("root", tenant.root);
+  const authorities = world.authorities.records.filter((r) => r.kind === "tenant" && r.owner === tenant.name);
+  return {
+    name: tenant.name,
+    trustDomain: tenant.trustDomain,
+    root: tenant.root,
+    suspended: world.isSuspended("tenant", tenant.name),
+    authorities: authorities.map((r) => ({
+      id: r.id,
+      state: r.state,
+      algorithm: r.algorithm,
+      notBefore: r.notBefore.toISOString(),
+      notAfter: r.notAfter.toISOString(),
+      pem: toPem("CERTIFICATE", r.certificate),
+    })),
+    rules: tenant.rules.map((rule) => rule.name),
+    bundleVersion: bundle.version,
+    bundlePem: bundle.roots.map((root) => toPem("CERTIFICATE", root)).join(""),
+    problem: tenantProblem(tenant, world),
+  };
+}
+
+function tenantProblem(tenant: MeshTenant, world: World): string {
+  if (world.authorities.active("tenant", tenant.name) !== undefined) return "";
+  return `TrustRoot "${tenant.root}" has not been made: run \`espalier root create ${tenant.root}\``;
+}
+
+export function toCluster(
+  cluster: MeshCluster,
+  world: World,
+  acknowledgements: readonly AcknowledgementRecord[],
+): Cluster {
+  return {
+    name: cluster.name,
+    suspended: world.isSuspended("cluster", cluster.name),
+    tokenIssuer: cluster.tokens.issuer,
+    keyThumbprints: keysOf(cluster.name, world),
+    servingNames: [...cluster.servingNames],
+    acknowledgements: acknowledgements
+      .filter((a) => a.cluster === cluster.name)
+      .sort((a, b) => b.inForceSince.getTime() - a.inForceSince.getTime())
+      .map((a) => ({ agent: a.agent, version: a.version, inForceSince: a.inForceSince.toISOString() })),
+    problem: clusterProblem(cluster, world),
+  };
+}
+
+function clusterProblem({ name, tokens }: MeshCluster, world: World): string {
+  if (world.authorities.active("serving", name) === undefined) {
+    return `it has no serving root: run \`espalier root create --serving ${name}\``;
+  }
+  if (keysOf(name, world).length > 0) return "";
+  return tokens.keys.kind === "joined"
+    ? `no key has been registered: run \`espalier cluster join-token ${name} --jwks FILE\``
+    : "its keys have not been fetched yet";
+}
+
+function keysOf(name: string, world: World): string[] {
+  if (world.isSuspended("cluster", name)) return [];
+  return world
+    .cluster(name)
+    .keys()
+    .map(({ key }) => readJwk(key.export({ format: "jwk" })).thumbprint);
+}
+
+/** An intent with its signature is its certificate. */
+export function toEntry(entry: StoredEntry, world: World): Entry {
+  const { log, position, kind, body, leafHash, tbs, signature, authority } = entry;
+  const record = world.authorities.records.find((r) => r.id === authority);
+  const certificate =
+    tbs === undefined || signature === undefined || record === undefined
+      ? undefined
+      : toCertificate(record.algorithm, tbs, signature);
+  return {
+    log,
+    position: position?.toString() ?? "",
+    kind,
+    body,
+    leafHash,
+    ...(certificate === undefined ? {} : { certificate }),
+  };
+}

@@ -1,0 +1,84 @@
+/**
+ * The story of a certificate. Every door leads here, one line a step:
+ *
+ *   authenticate   who asks, by what the issuer itself can check
+ *   judge          which tenant, and what it may have
+ *   prepare        the exact bytes, linted
+ *   intend         those bytes durably in the ledger; before this line nothing exists, after it nothing is forgotten
+ *   sign           only an intent can be signed
+ *   record         the signature, behind the reply
+ */
+import { Refusal, toRefusal } from "../errors.ts";
+import type { Draft, Intended, Ledger } from "../ledger/ledger.ts";
+import { readCsr, verifyCsr } from "../pki/csr.ts";
+import { authenticate } from "./authenticate.ts";
+import type { Admitted, Asked, Outcome } from "./item.ts";
+import { type Allowed, judge } from "./judge.ts";
+import { prepare } from "./prepare.ts";
+import { sign } from "./sign.ts";
+import type { World } from "./world.ts";
+
+export interface IssueParts {
+  readonly world: () => World;
+  readonly ledger: Ledger;
+  readonly now: () => Date;
+  readonly random: (bytes: number) => Uint8Array;
+}
+
+/** Before the queue: who asks? What cannot prove itself never waits in anybody's line. @throws Refusal. */
+export async function admit(asked: Asked, cluster: string, parts: IssueParts): Promise<Admitted> {
+  const proven = await authenticate(asked.proof, cluster, parts);
+  return { asked, cluster, proven };
+}
+
+/** Behind the queue: a batch, one durable write for all of it. The outcomes are in the order of the requests. */
+export async function issue(batch: readonly Admitted[], parts: IssueParts): Promise<readonly Outcome[]> {
+  const world = parts.world();
+  const attempts = batch.map((admitted) => attempt(admitted, world, parts));
+  const drafts = attempts.flatMap((a) => (a.kind === "drafted" ? [a.draft] : []));
+  const intended = await parts.ledger.intend(drafts).then((all) => all.values(), toRefusal);
+  return await Promise.all(
+    attempts.map(async (a) => {
+      if (a.kind === "refused") return a;
+      const next = intended instanceof Refusal ? intended : intended.next().value;
+      return await finish(a.allowed.log, next, world, parts);
+    }),
+  );
+}
+
+type Attempt =
+  | { readonly kind: "drafted"; readonly allowed: Allowed; readonly draft: Draft }
+  | Extract<Outcome, { readonly kind: "refused" }>;
+
+function attempt(admitted: Admitted, world: World, parts: IssueParts): Attempt {
+  let tenant = "";
+  try {
+    if (parts.now() > admitted.asked.deadline)
+      throw new Refusal("overloaded", "the request waited longer than its caller does");
+    const csr = readCsr(admitted.asked.csr);
+    const allowed = judge(admitted, csr, world);
+    tenant = allowed.log;
+    // After the judgement, which costs next to nothing: nobody makes us verify a key that will get nothing.
+    verifyCsr(csr);
+    return { kind: "drafted", allowed, draft: prepare(allowed, csr.spki, parts) };
+  } catch (error) {
+    return { kind: "refused", refusal: toRefusal(error), tenant };
+  }
+}
+
+async function finish(
+  tenant: string,
+  intended: Intended | Refusal | undefined,
+  world: World,
+  parts: IssueParts,
+): Promise<Outcome> {
+  try {
+    if (intended === undefined) throw new Error("the ledger answered fewer drafts than it was given");
+    if (intended instanceof Refusal) throw intended;
+    const { leaf, chain, intent } = await sign(intended, world.authorities, parts.ledger);
+    const serial = Buffer.from(intent.serial).toString("hex");
+    return { kind: "issued", leaf, chain, tenant, serial, profile: intent.profile, identity: intent.identity };
+  } catch (error) {
+    return { kind: "refused", refusal: toRefusal(error), tenant };
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * `Join`: an agent's certificate for the agent's own service-account token, a day at a time. Where the hub cannot reach a
+ * cluster's keys, a one-time token from an operator registers the one key it states.
+ */
+import { createHash } from "node:crypto";
+import { Refusal } from "../errors.ts";
+import { agentId } from "../identity.ts";
+import { hubLog } from "../ledger/ledger.ts";
+import type { State } from "../ledger/state.ts";
+import type { Log } from "../ops/log.ts";
+import type { Metrics } from "../ops/metrics.ts";
+import { readCsr, verifyCsr } from "../pki/csr.ts";
+import { profiles } from "../pki/profile.ts";
+import type { JoinReply } from "../rpc/gen/espalier/v1/JoinReply.ts";
+import type { JoinRequest__Output } from "../rpc/gen/espalier/v1/JoinRequest.ts";
+import { readServiceAccount, type ServiceAccount } from "../token/account.ts";
+import { type Jwk, readJwks } from "../token/jwk.ts";
+import type { LiveWorld } from "./live.ts";
+import { issueOwn, type OwnParts } from "./own.ts";
+import type { ClusterState, World } from "./world.ts";
+
+export interface JoinParts extends OwnParts {
+  readonly live: Pick<LiveWorld, "world" | "refresh">;
+  readonly state: State;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/** @throws Refusal. Nobody is told whether a cluster exists, only that this caller is not its agent. */
+export async function join(request: JoinRequest__Output, parts: JoinParts): Promise<JoinReply> {
+  const cluster = findCluster(request.cluster, parts.live.world());
+  const csr = readCsr(request.csr);
+  const account = await authenticateAgent(request, cluster, parts);
+  verifyCsr(csr);
+  const world = parts.live.world();
+  const { leaf, chain, intent } = await issueOwn(
+    {
+      profile: "agent",
+      cluster: cluster.name,
+      names: { uri: agentId(world.hub, cluster.name), dns: [] },
+      validitySeconds: profiles.agent.validitySecondsCap,
+      rule: `@hub/agent/${cluster.name}`,
+      proof: request.joinToken === "" ? "token" : "join-token",
+      spki: csr.spki,
+      tokenSha256: account.tokenSha256,
+    },
+    world,
+    parts,
+  );
+  parts.metrics.issued({ tenant: hubLog, cluster: cluster.name, profile: "agent" });
+  parts.log.info("joined", {
+    cluster: cluster.name,
+    pod: account.pod?.name,
+    serial: Buffer.from(intent.serial).toString("hex"),
+  });
+  return { certificate: leaf, hubRoots: [...chain.bundle.roots] };
+}
+
+function findCluster(name: string, world: World): ClusterState {
+  try {
+    return world.cluster(name);
+  } catch (error) {
+    throw error instanceof Refusal && error.code === "not-this-caller" ? notItsAgent(error) : error;
+  }
+}
+
+/** The agent's own pod-bound token: for this hub, of the account the MeshCluster names. */
+async function authenticateAgent(
+  request: JoinRequest__Output,
+  cluster: ClusterState,
+  parts: JoinParts,
+): Promise<ServiceAccount> {
+  const at = parts.now();
+  const { hub } = parts.live.world();
+  const stated = request.joinToken === "" ? undefined : readStatedKey(request.jwks);
+  const keys = stated === undefined ? cluster.keys() : [stated];
+  const account = readServiceAccount(request.token, {
+    issuer: cluster.tokens.issuer,
+    audiences: [`espalier:${hub}`],
+    keys,
+    at,
+  });
+  if (account.namespace !== cluster.agent.namespace || account.name !== cluster.agent.serviceAccount) {
+    throw notItsAgent(`the token is of account ${account.namespace}/${account.name}`);
+  }
+  if (account.pod === undefined)
+    throw new Refusal("proof-invalid", "the agent's token is bound to no pod: use a projected token");
+  if (stated !== undefined) await register(stated, request, cluster, parts, at);
+  return account;
+}
+
+/** The key is proven first: a join token is spent only by somebody who holds a token that its key has signed. */
+async function register(
+  key: Jwk,
+  request: JoinRequest__Output,
+  cluster: ClusterState,
+  parts: JoinParts,
+  at: Date,
+): Promise<void> {
+  if (cluster.tokens.keys.kind !== "joined") {
+    throw new Refusal("proof-invalid", `cluster "${cluster.name}" has declared keys: join without a join token`);
+  }
+  const { thumbprint } = key;
+  if (belongsToAnother(thumbprint, cluster.name, parts.live.world())) {
+    throw new Refusal("not-this-caller", "the key already belongs to another cluster");
+  }
+  await parts.state.useJoinToken(
+    createHash("sha256").update(request.joinToken).digest(),
+    {
+      cluster: cluster.name,
+      keyThumbprint: thumbprint,
+      jwk: JSON.stringify({ ...key.jwk, ...(key.kid === undefined ? {} : { kid: key.kid }) }),
+    },
+    at,
+    {
+      log: hubLog,
+      verb: "join",
+      operator: "espalier",
+      reason: "join token used",
+      details: { cluster: cluster.name, keyThumbprint: thumbprint },
+    },
+  );
+  await parts.live.refresh();
+}
+
+function readStatedKey(jwks: string): Jwk {
+  const [key, ...rest] = readJwks(jwks);
+  if (key === undefined || rest.length > 0)
+    throw new Refusal("proof-invalid", "a join token registers exactly one key, and the JWKS does not hold one");
+  return key;
+}
+
+function belongsToAnother(thumbprint: string, name: string, world: World): boolean {
+  return [...world.declared.clusters.values()].some(
+    (c) =>
+      c.name !== name && c.tokens.keys.kind === "static" && c.tokens.keys.keys.some((k) => k.thumbprint === thumbprint),
+  );
+}
+
+function notItsAgent(cause: unknown): Refusal {
+  return new Refusal("proof-invalid", "the caller is not this cluster's agent", { cause });
+}

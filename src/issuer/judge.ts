@@ -1,0 +1,103 @@
+/** From a proven caller and its CSR to everything a leaf is made of. Policy decides; this only finds what it decided for. */
+import { createHash } from "node:crypto";
+import { Refusal } from "../errors.ts";
+import { type Door, hubLog, type Idempotency } from "../ledger/ledger.ts";
+import type { Csr } from "../pki/csr.ts";
+import type { LeafNames, ProfileName } from "../pki/profile.ts";
+import { decide } from "../policy/decide.ts";
+import type { LiveAuthority } from "./authorities.ts";
+import type { Admitted, Asked, Proven } from "./item.ts";
+import type { World } from "./world.ts";
+
+/** What is allowed, and who signs it. */
+export interface Allowed {
+  /** The tenant, or `hubLog`. */
+  readonly log: string;
+  readonly cluster: string;
+  readonly door: Door;
+  readonly profile: ProfileName;
+  readonly names: LeafNames;
+  readonly validitySeconds: number;
+  readonly rule: string;
+  readonly proof: string;
+  readonly authority: LiveAuthority;
+  readonly tokenSha256?: Uint8Array;
+  readonly renewableSince?: Date;
+  readonly idempotency?: Idempotency;
+}
+
+/** How long serving certificates of agents live. They are renewed at half of it. */
+const servingSeconds = 7 * 86_400;
+
+/** @throws Refusal: a code of policy, or `unavailable` when what should sign cannot. */
+export function judge({ asked, cluster, proven }: Admitted, csr: Csr, world: World): Allowed {
+  switch (proven.kind) {
+    case "workload":
+      return judgeWorkload(asked, proven, csr, world);
+    case "agent":
+      return judgeServing(asked, cluster, world);
+  }
+}
+
+function judgeWorkload(asked: Asked, proven: Extract<Proven, { kind: "workload" }>, csr: Csr, world: World): Allowed {
+  if (csr.identity === undefined) throw new Refusal("malformed", "the CSR names no identity: it has no URI SAN");
+  const grant = decide(world.table, {
+    workload: proven.workload,
+    profile: "workload",
+    requestedIdentity: csr.identity,
+    validitySeconds: asked.validitySeconds,
+    ...(asked.signer === "" ? {} : { requestedSigner: asked.signer }),
+  });
+  if (world.isSuspended("tenant", grant.tenant))
+    throw new Refusal("suspended", "the tenant of this workload is suspended");
+  const { workload } = proven;
+  return {
+    log: grant.tenant,
+    cluster: workload.cluster,
+    door: asked.door,
+    profile: grant.profile,
+    names: { uri: grant.identity, dns: [] },
+    validitySeconds: grant.validitySeconds,
+    rule: grant.rule,
+    proof: grant.proof,
+    authority: active(world, "tenant", grant.tenant),
+    ...(proven.tokenSha256 === undefined ? {} : { tokenSha256: proven.tokenSha256 }),
+    ...(proven.renewableSince === undefined ? {} : { renewableSince: proven.renewableSince }),
+    ...toIdempotency(asked, workload.cluster, csr),
+  };
+}
+
+/** An agent's serving certificate: the names its MeshCluster lists, all of them and no others, whatever it asks. */
+function judgeServing(asked: Asked, cluster: string, world: World): Allowed {
+  const declared = world.declared.clusters.get(cluster);
+  if (declared === undefined) throw new Refusal("not-this-caller", `cluster "${cluster}" is not declared`);
+  return {
+    log: hubLog,
+    cluster,
+    door: asked.door,
+    profile: "serving",
+    names: { dns: declared.servingNames },
+    validitySeconds: servingSeconds,
+    rule: `@hub/serving/${cluster}`,
+    proof: "agent",
+    authority: active(world, "serving", cluster),
+  };
+}
+
+export function active(world: World, kind: "hub" | "serving" | "tenant", owner: string): LiveAuthority {
+  const authority = world.authorities.active(kind, owner);
+  // An outage of ours and no fault of the caller's: it comes back once an operator has made the root.
+  if (authority === undefined)
+    throw new Refusal("unavailable", `nothing can sign for this ${kind} yet: it has no active authority`);
+  return authority;
+}
+
+/** What must not differ between two requests of one key: the public key, the names, the usages and the duration asked for. */
+function toIdempotency(asked: Asked, cluster: string, csr: Csr): { readonly idempotency?: Idempotency } {
+  if (asked.idempotencyKey === "") return {};
+  const digest = createHash("sha256")
+    .update(csr.spki)
+    .update(JSON.stringify([csr.identity, asked.signer, asked.validitySeconds]))
+    .digest();
+  return { idempotency: { key: `${cluster}/${asked.door}/${asked.idempotencyKey}`, digest } };
+}

@@ -1,0 +1,115 @@
+/** Keeps the world current: what is declared, what is made, and the clusters' keys. Readers take whole worlds, never parts. */
+import type { Custody } from "../custody/signer.ts";
+import type { State } from "../ledger/state.ts";
+import type { Log } from "../ops/log.ts";
+import type { Declared } from "../resources/declared.ts";
+import type { MeshCluster } from "../resources/mesh-cluster.ts";
+import { readJwks } from "../token/jwk.ts";
+import { type KeySet, startKeySet } from "../token/jwks-source.ts";
+import type { TokenKey } from "../token/jwt.ts";
+import { type Authorities, openAuthorities } from "./authorities.ts";
+import { toWorld, type World } from "./world.ts";
+
+export interface LiveWorld extends AsyncDisposable {
+  world(): World;
+  /** Takes newly declared documents in. */
+  declare(declared: Declared): Promise<void>;
+  /** Reads made state again: after every write to it. */
+  refresh(): Promise<void>;
+  /** Called after every change; returns what ends it. */
+  onChange(changed: () => void): () => void;
+}
+
+export interface LiveParts {
+  readonly hub: string;
+  readonly declared: Declared;
+  readonly state: State;
+  readonly custody: Custody;
+  readonly log: Log;
+}
+
+/** Hosted clusters rotate their keys and publish the next one ahead. */
+const keysRefreshMs = 60_000;
+
+export async function openLive(parts: LiveParts): Promise<LiveWorld> {
+  const { state, custody, log } = parts;
+  let declared = parts.declared;
+  let authorities: Authorities | undefined;
+  let current: World | undefined;
+  const fetched = new Map<string, { readonly url: string; readonly keys: KeySet }>();
+  const listeners = new Set<() => void>();
+
+  const build = async (): Promise<void> => {
+    const [records, suspensions, joined] = await Promise.all([
+      state.authorities(),
+      state.suspensions(),
+      state.joinedKeys(),
+    ]);
+    authorities = await openAuthorities(records, custody, authorities);
+    const keys = new Map<string, readonly TokenKey[]>();
+    for (const { cluster, jwk } of joined) {
+      keys.set(cluster, [...(keys.get(cluster) ?? []), ...readJwks(`{"keys":[${jwk}]}`)]);
+    }
+    const keysOf = (cluster: MeshCluster): readonly TokenKey[] => {
+      const source = cluster.tokens.keys;
+      switch (source.kind) {
+        case "static":
+          return source.keys;
+        case "joined":
+          return keys.get(cluster.name) ?? [];
+        case "url":
+          return fetched.get(cluster.name)?.keys.keys() ?? [];
+      }
+    };
+    current = toWorld({ hub: parts.hub, declared, authorities, suspensions, keysOf });
+    for (const changed of listeners) changed();
+  };
+
+  // One at a time and in order: a slow rebuild must not put an older world over a newer one.
+  let last: Promise<void> = Promise.resolve();
+  const rebuild = (): Promise<void> => {
+    last = last.catch(() => {}).then(build);
+    return last;
+  };
+
+  /** Starts and stops what fetches the keys of clusters that publish them. */
+  const follow = async (): Promise<void> => {
+    for (const [name, { url, keys }] of fetched) {
+      const source = declared.clusters.get(name)?.tokens.keys;
+      if (source?.kind === "url" && source.url === url) continue;
+      fetched.delete(name);
+      await keys[Symbol.asyncDispose]();
+    }
+    for (const { name, tokens } of declared.clusters.values()) {
+      if (tokens.keys.kind !== "url" || fetched.has(name)) continue;
+      const { url } = tokens.keys;
+      const onFailure = (error: unknown): void => log.error("cluster keys not fetched", { cluster: name, url }, error);
+      fetched.set(name, {
+        url,
+        keys: await startKeySet({ kind: "url", url }, { onFailure, refreshMs: keysRefreshMs }),
+      });
+    }
+  };
+
+  await follow();
+  await rebuild();
+  return {
+    world: () => {
+      if (current === undefined) throw new Error("the world is not built");
+      return current;
+    },
+    declare: async (next) => {
+      declared = next;
+      await follow();
+      await rebuild();
+    },
+    refresh: rebuild,
+    onChange: (changed) => {
+      listeners.add(changed);
+      return () => void listeners.delete(changed);
+    },
+    [Symbol.asyncDispose]: async () => {
+      for (const { keys } of fetched.values()) await keys[Symbol.asyncDispose]();
+    },
+  };
+}

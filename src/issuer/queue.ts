@@ -1,0 +1,93 @@
+/**
+ * What waits to be signed: bounded in bytes, and fair between tenants. One tenant's storm fills its own place first; what
+ * cannot be held is given up, newest first, by whoever holds most.
+ */
+
+export interface FairQueue<T> {
+  /** Takes an item in. What comes back had to be given up for it: the item itself, or another of the greediest tenant. */
+  push(tenant: string, bytes: number, item: T): T | undefined;
+  /** Up to `max` items, one tenant after the other. */
+  take(max: number): T[];
+  readonly size: number;
+  readonly bytes: number;
+}
+
+interface Waiting<T> {
+  readonly bytes: number;
+  readonly item: T;
+}
+
+interface Line<T> {
+  readonly tenant: string;
+  readonly waiting: Waiting<T>[];
+  /** Where the line begins: taken items are cut off in bulk, so that taking stays cheap. */
+  head: number;
+  bytes: number;
+}
+
+export function openQueue<T>(bytesMax: number): FairQueue<T> {
+  // In the order in which they are next served.
+  const lines = new Map<string, Line<T>>();
+  let bytes = 0;
+  let size = 0;
+
+  const giveUp = (line: Line<T>): T | undefined => {
+    const last = line.waiting.pop();
+    if (last === undefined) return undefined;
+    line.bytes -= last.bytes;
+    bytes -= last.bytes;
+    size -= 1;
+    if (line.head >= line.waiting.length) lines.delete(line.tenant);
+    return last.item;
+  };
+
+  return {
+    push(tenant, itemBytes, item) {
+      const line = lines.get(tenant) ?? { tenant, waiting: [], head: 0, bytes: 0 };
+      lines.set(tenant, line);
+      line.waiting.push({ bytes: itemBytes, item });
+      line.bytes += itemBytes;
+      bytes += itemBytes;
+      size += 1;
+      return bytes > bytesMax ? giveUp(greediest(lines)) : undefined;
+    },
+    take(max) {
+      const taken: T[] = [];
+      for (const line of lines.values()) {
+        if (taken.length === max) break;
+        // Served: out of the order, or to its back, where this loop meets it again.
+        lines.delete(line.tenant);
+        const next = line.waiting[line.head];
+        if (next === undefined) continue;
+        line.head += 1;
+        line.bytes -= next.bytes;
+        bytes -= next.bytes;
+        size -= 1;
+        taken.push(next.item);
+        if (line.head < line.waiting.length) lines.set(line.tenant, shorten(line));
+      }
+      return taken;
+    },
+    get size() {
+      return size;
+    },
+    get bytes() {
+      return bytes;
+    },
+  };
+}
+
+function greediest<T>(lines: ReadonlyMap<string, Line<T>>): Line<T> {
+  let most: Line<T> | undefined;
+  for (const line of lines.values()) if (most === undefined || line.bytes > most.bytes) most = line;
+  if (most === undefined) throw new Error("a full queue has no line");
+  return most;
+}
+
+function shorten<T>(line: Line<T>): Line<T> {
+  if (line.head >= 1024) {
+    line.waiting.splice(0, line.head);
+    line.head = 0;
+  }
+  return line;
+}

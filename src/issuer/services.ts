@@ -1,0 +1,123 @@
+/** The issuer's gRPC services: who may call what, and nothing else. Agents by mTLS; operators by their own socket. */
+import { verify, X509Certificate } from "node:crypto";
+import { digests } from "../custody/algorithm.ts";
+import { Refusal } from "../errors.ts";
+import { clusterOf, readSpiffeId } from "../identity.ts";
+import type { CheckSignature, EntryFilter } from "../ledger/ledger.ts";
+import { readCertificate } from "../pki/certificate.ts";
+import type { AdminHandlers } from "../rpc/gen/espalier/v1/Admin.ts";
+import type { IssuerHandlers } from "../rpc/gen/espalier/v1/Issuer.ts";
+import { type Caller, duplex, serverStream, unary } from "../rpc/server.ts";
+import { type AdminParts, createJoinToken, createRoot, setSuspended } from "./admin.ts";
+import { toCluster, toEntry, toRoot, toTenant } from "./describe.ts";
+import { type JoinParts, join } from "./join.ts";
+import { type AgentConnection, acceptSigning, type SignParts, signOnce } from "./sign-stream.ts";
+import { acceptWatch, type WatchParts } from "./watch.ts";
+import type { World } from "./world.ts";
+
+const unaryDeadlineMs = 20_000;
+const entriesDefault = 100;
+const entriesMax = 10_000;
+
+export function issuerService(parts: SignParts & WatchParts & JoinParts): IssuerHandlers {
+  const { hub } = parts.live.world();
+  const agentOf = (caller: Caller): AgentConnection => readAgent(caller, hub, parts.now());
+  return {
+    Sign: duplex((stream, caller) => acceptSigning(stream, agentOf(caller), parts)),
+    SignOnce: unary(unaryDeadlineMs, async (batch, caller) => await signOnce(batch, agentOf(caller), parts)),
+    Watch: duplex((stream, caller) => acceptWatch(stream, agentOf(caller), parts)),
+    Join: unary(unaryDeadlineMs, async (request) => {
+      try {
+        return await join(request, parts);
+      } catch (error) {
+        const code = error instanceof Refusal ? error.code : "internal";
+        parts.metrics.refused({ code, tenant: "", cluster: "" });
+        const message = error instanceof Error ? error.message : "";
+        if (code === "internal") parts.log.error("join refused", { code, cluster: request.cluster }, error);
+        else parts.log.warn("join refused", { code, cluster: request.cluster, message });
+        throw error;
+      }
+    }),
+  };
+}
+
+/**
+ * The cluster that an agent's certificate names. TLS has verified it under the hub root; what it may be is checked here: an
+ * issuer's or a workload's certificate is nobody on this port.
+ */
+export function readAgent(caller: Caller, hub: string, at: Date): AgentConnection {
+  const der = caller.certificate();
+  if (der === undefined)
+    throw new Refusal("proof-missing", "no client certificate that the hub root has signed: join first");
+  const { uris, dns, usages, notAfter } = readCertificate(der);
+  const [uri, ...rest] = uris;
+  const cluster = uri === undefined ? undefined : clusterOf(hub, readSpiffeId(Buffer.from(uri, "latin1")));
+  if (
+    cluster === undefined ||
+    rest.length > 0 ||
+    dns.length > 0 ||
+    !usages.includes("clientAuth") ||
+    usages.includes("serverAuth")
+  ) {
+    throw new Refusal("not-this-caller", "the client certificate is no agent's");
+  }
+  if (at > notAfter) throw new Refusal("proof-invalid", "the agent's certificate has expired");
+  return { cluster, notAfter };
+}
+
+/** Whether a recorded signature is by the authority its intent names. */
+function checkSignatures({ authorities }: World): CheckSignature {
+  const keys = new Map(
+    authorities.records.map((r) => [
+      r.id,
+      { key: new X509Certificate(r.certificate).publicKey, digest: digests[r.algorithm] },
+    ]),
+  );
+  return (authority, tbs, signature) => {
+    const found = keys.get(authority);
+    return found !== undefined && verify(found.digest, tbs, found.key, signature);
+  };
+}
+
+export function adminService(parts: AdminParts): AdminHandlers {
+  const { live, state, ledger } = parts;
+  return {
+    CreateRoot: unary(unaryDeadlineMs, async (request) => await createRoot(request, parts)),
+    ListRoots: unary(unaryDeadlineMs, async () => {
+      const records = live.world().authorities.records.filter((r) => r.kind !== "tenant");
+      return { roots: records.map((r) => toRoot(r, false)) };
+    }),
+    ListTenants: unary(unaryDeadlineMs, async () => {
+      const world = live.world();
+      return { tenants: [...world.declared.tenants.values()].map((t) => toTenant(t, world)) };
+    }),
+    ListClusters: unary(unaryDeadlineMs, async () => {
+      const world = live.world();
+      const acknowledgements = await state.acknowledgements();
+      return { clusters: [...world.declared.clusters.values()].map((c) => toCluster(c, world, acknowledgements)) };
+    }),
+    CreateJoinToken: unary(unaryDeadlineMs, async (request) => await createJoinToken(request, parts)),
+    SetSuspended: unary(unaryDeadlineMs, async (request) => await setSuspended(request, parts)),
+    ListEntries: serverStream(async function* ({ log, identity, cluster, limit, unrecordedOnly }) {
+      const filter: EntryFilter = {
+        limit: Math.min(limit === 0 ? entriesDefault : limit, entriesMax),
+        unrecordedOnly,
+        ...(log === "" ? {} : { log }),
+        ...(identity === "" ? {} : { identity }),
+        ...(cluster === "" ? {} : { cluster }),
+      };
+      for await (const entry of ledger.entries(filter)) yield toEntry(entry, live.world());
+    }),
+    ShowEntry: unary(unaryDeadlineMs, async ({ id }) => {
+      const entry = await ledger.entry(id);
+      if (entry === undefined)
+        throw new Refusal("not-found", `the ledger has no entry "${id}": give a serial in hex, or log/position`);
+      return toEntry(entry, live.world());
+    }),
+    VerifyLedger: serverStream(async function* ({ log }) {
+      for await (const report of ledger.verify(log === "" ? undefined : log, checkSignatures(live.world()))) {
+        yield { ...report, rootHash: Buffer.from(report.rootHash).toString("hex"), faults: [...report.faults] };
+      }
+    }),
+  };
+}

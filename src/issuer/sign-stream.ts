@@ -1,0 +1,202 @@
+/** The wire of `Sign`: batches in, replies out as they come, each item answered for itself. */
+import { randomBytes } from "node:crypto";
+import { Refusal } from "../errors.ts";
+import type { Log } from "../ops/log.ts";
+import type { Metrics } from "../ops/metrics.ts";
+import type { SignBatch__Output } from "../rpc/gen/espalier/v1/SignBatch.ts";
+import type { SignItem__Output } from "../rpc/gen/espalier/v1/SignItem.ts";
+import type { SignReplies } from "../rpc/gen/espalier/v1/SignReplies.ts";
+import type { SignReply } from "../rpc/gen/espalier/v1/SignReply.ts";
+import type { Stream } from "../rpc/stream.ts";
+import type { IssuedChain } from "./authorities.ts";
+import type { Dispatch } from "./dispatch.ts";
+import type { Asked, Outcome, Shown } from "./item.ts";
+
+/** An agent's connection: which cluster it speaks for, and until when its certificate lets it. */
+export interface AgentConnection {
+  readonly cluster: string;
+  readonly notAfter: Date;
+}
+
+export interface SignParts {
+  readonly dispatch: Dispatch;
+  readonly now: () => Date;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/** Items of one stream that may be unanswered; beyond it we stop reading, and the agent feels it. */
+const itemsInFlightMax = 1024;
+/** The longest an item waits here, whatever its agent says. */
+const waitMsMax = 20_000;
+const itemsPerBatchMax = 256;
+
+export function acceptSigning(
+  stream: Stream<SignBatch__Output, SignReplies>,
+  agent: AgentConnection,
+  parts: SignParts,
+): void {
+  let inFlight = 0;
+  let paused = false;
+  let ended = false;
+  let ready: Answered[] = [];
+
+  const flush = (): void => {
+    const answers = ready;
+    ready = [];
+    if (ended || answers.length === 0) return;
+    stream.write(toReplies(answers), () => {
+      inFlight -= answers.length;
+      if (paused && inFlight < itemsInFlightMax / 2) {
+        paused = false;
+        stream.resume();
+      }
+    });
+  };
+
+  stream.onMessage(({ items }) => {
+    inFlight += items.length;
+    if (inFlight > itemsInFlightMax && !paused) {
+      paused = true;
+      stream.pause();
+    }
+    const took = signBatch(items, agent, parts, (answered) => {
+      // What is answered in one turn goes out in one message.
+      if (ready.push(answered) === 1) queueMicrotask(flush);
+    });
+    if (!took) stream.fail(new Refusal("malformed", `a batch has more than ${itemsPerBatchMax} items`));
+  });
+  stream.onEnd(() => {
+    ended = true;
+    stream.end();
+  });
+}
+
+/** The unary form: all answers in one message. */
+export function signOnce({ items }: SignBatch__Output, agent: AgentConnection, parts: SignParts): Promise<SignReplies> {
+  return new Promise((resolve, reject) => {
+    const answers: Answered[] = [];
+    const took = signBatch(items, agent, parts, (answered) => {
+      if (answers.push(answered) === items.length) resolve(toReplies(answers));
+    });
+    if (!took) reject(new Refusal("malformed", `a batch has more than ${itemsPerBatchMax} items`));
+    if (items.length === 0) resolve({});
+  });
+}
+
+interface Answered {
+  readonly id: number;
+  readonly outcome: Outcome;
+  readonly reference: string;
+}
+
+/** False when the batch is too long to be taken at all. */
+function signBatch(
+  items: readonly SignItem__Output[],
+  agent: AgentConnection,
+  parts: SignParts,
+  answer: (answered: Answered) => void,
+): boolean {
+  if (items.length > itemsPerBatchMax) return false;
+  const arrived = parts.now();
+  for (const item of items) {
+    const settle = (outcome: Outcome): void => {
+      const reference = outcome.kind === "refused" ? randomBytes(6).toString("hex") : "";
+      tell(outcome, reference, agent.cluster, arrived, parts);
+      answer({ id: item.id, outcome, reference });
+    };
+    try {
+      if (arrived > agent.notAfter)
+        throw new Refusal("proof-invalid", "the agent's certificate has expired during the connection");
+      void parts.dispatch.dispatch(toAsked(item, arrived), agent.cluster).then(settle);
+    } catch (error) {
+      settle({
+        kind: "refused",
+        refusal: error instanceof Refusal ? error : new Refusal("internal", "internal error", { cause: error }),
+        tenant: "",
+      });
+    }
+  }
+  return true;
+}
+
+function toAsked(item: SignItem__Output, arrived: Date): Asked {
+  const waitMs = item.deadlineMs === 0 ? waitMsMax : Math.min(item.deadlineMs, waitMsMax);
+  const proof = toShown(item);
+  return {
+    door: proof.kind === "serving" ? "own" : "istio",
+    csr: item.csr,
+    validitySeconds: item.validitySeconds,
+    signer: item.signer,
+    deadline: new Date(arrived.getTime() + waitMs),
+    idempotencyKey: item.idempotencyKey,
+    proof,
+  };
+}
+
+function toShown(item: SignItem__Output): Shown {
+  switch (item.proof) {
+    case "token":
+      return { kind: "token", token: item.token ?? "" };
+    case "certificate":
+      return { kind: "certificate", certificate: item.certificate ?? new Uint8Array() };
+    case "serving":
+      return { kind: "serving" };
+    default:
+      throw new Refusal("proof-missing", "the item shows no proof");
+  }
+}
+
+function toReplies(answers: readonly Answered[]): SignReplies {
+  const chains = new Map<IssuedChain, number>();
+  const replies = answers.map(({ id, outcome, reference }): SignReply => {
+    if (outcome.kind === "refused") {
+      return { id, refused: { code: outcome.refusal.code, message: outcome.refusal.message, reference } };
+    }
+    const chain = chains.get(outcome.chain) ?? chains.size;
+    chains.set(outcome.chain, chain);
+    return { id, issued: { leaf: outcome.leaf, chain } };
+  });
+  return { replies, chains: [...chains.keys()].map(toWireChain) };
+}
+
+function toWireChain({ authority, intermediates, bundle }: IssuedChain): {
+  authority: string;
+  intermediates: Uint8Array[];
+  bundle: Uint8Array[];
+  bundleVersion: string;
+} {
+  return { authority, intermediates: [...intermediates], bundle: [...bundle.roots], bundleVersion: bundle.version };
+}
+
+/** One line and one count per decision. Whose rule it met is here and not in the reply. */
+function tell(
+  outcome: Outcome,
+  reference: string,
+  cluster: string,
+  arrived: Date,
+  { log, metrics, now }: SignParts,
+): void {
+  metrics.answered((now().getTime() - arrived.getTime()) / 1000);
+  if (outcome.kind === "issued") {
+    metrics.issued({ tenant: outcome.tenant, cluster, profile: outcome.profile });
+    log.info("issued", { tenant: outcome.tenant, cluster, identity: outcome.identity, serial: outcome.serial });
+    return;
+  }
+  const { code, message, cause } = outcome.refusal;
+  metrics.refused({ code, tenant: outcome.tenant, cluster });
+  if (code === "internal") log.error("refused", { reference, code, cluster, tenant: outcome.tenant }, outcome.refusal);
+  else
+    log.warn("refused", {
+      reference,
+      code,
+      cluster,
+      tenant: outcome.tenant,
+      message,
+      met: cause === undefined ? undefined : describe(cause),
+    });
+}
+
+function describe(cause: unknown): string {
+  return cause instanceof Error ? cause.message : JSON.stringify(cause);
+}

@@ -1,0 +1,46 @@
+/** Signs what the ledger has. A draft cannot be signed: it does not compile. */
+import { Refusal } from "../errors.ts";
+import type { Intended, Intent, Ledger } from "../ledger/ledger.ts";
+import { toCertificate } from "../pki/leaf.ts";
+import type { Authorities, IssuedChain } from "./authorities.ts";
+
+/** A signed leaf, DER, with the chain of the authority that signed it: a replay's may be an older one. */
+export interface Signed {
+  readonly leaf: Uint8Array;
+  readonly chain: IssuedChain;
+  readonly intent: Intent;
+}
+
+/** @throws Refusal. */
+export async function sign(
+  intended: Intended,
+  authorities: Authorities,
+  ledger: Pick<Ledger, "record">,
+): Promise<Signed> {
+  switch (intended.kind) {
+    case "suspended":
+      throw new Refusal("suspended", `the ${intended.what} of this request is suspended`);
+    case "replay-differs":
+      throw new Refusal("replay-differs", "this request's idempotency key was used for another key, name or duration");
+    case "replay":
+      if (intended.signature !== undefined) return assemble(intended.intent, intended.signature, authorities);
+      return await signIntent(intended.intent, authorities, ledger);
+    case "intent":
+      return await signIntent(intended.intent, authorities, ledger);
+  }
+}
+
+async function signIntent(intent: Intent, authorities: Authorities, ledger: Pick<Ledger, "record">): Promise<Signed> {
+  const authority = authorities.byId(intent.authority);
+  if (authority === undefined)
+    throw new Refusal("unavailable", "the authority of this certificate may not sign any more");
+  const signature = await authority.signer.sign(intent.tbs);
+  // If we stop here: an intent without a signature, which counts as a live certificate and can be signed again.
+  ledger.record(intent, signature);
+  return assemble(intent, signature, authorities);
+}
+
+function assemble(intent: Intent, signature: Uint8Array, authorities: Authorities): Signed {
+  const { algorithm, chain } = authorities.above(intent.authority);
+  return { leaf: toCertificate(algorithm, intent.tbs, signature), chain, intent };
+}

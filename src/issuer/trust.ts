@@ -1,0 +1,45 @@
+/** What one cluster has to trust and to know, as its agents are told it. */
+import { createHash } from "node:crypto";
+import type { World } from "./world.ts";
+
+export interface ClusterTrust {
+  /** Changes with anything below; the same for the same world on every replica. */
+  readonly version: string;
+  readonly tenants: readonly TenantTrust[];
+  readonly servingRoots: readonly Uint8Array[];
+  readonly suspended: boolean;
+}
+
+export interface TenantTrust {
+  readonly tenant: string;
+  readonly trustDomain: string;
+  readonly roots: readonly Uint8Array[];
+  readonly bundleVersion: string;
+  readonly suspended: boolean;
+}
+
+/** Only tenants that a rule gives something in this cluster: an agent learns of no others. */
+export function toClusterTrust(world: World, cluster: string): ClusterTrust {
+  const tenants = [...world.declared.tenants.values()]
+    .filter((tenant) => tenant.rules.some((rule) => rule.clusters.includes(cluster) || rule.clusters.includes("*")))
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .map((tenant): TenantTrust => {
+      const bundle = world.authorities.bundleOf("root", tenant.root);
+      return {
+        tenant: tenant.name,
+        trustDomain: tenant.trustDomain,
+        roots: bundle.roots,
+        bundleVersion: bundle.version,
+        suspended: world.isSuspended("tenant", tenant.name),
+      };
+    });
+  const serving = world.authorities.bundleOf("serving", cluster);
+  const suspended = world.isSuspended("cluster", cluster);
+  const parts = [
+    tenants.map((t) => [t.tenant, t.trustDomain, t.bundleVersion, t.suspended]),
+    serving.version,
+    suspended,
+  ];
+  const version = createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 16);
+  return { version, tenants, servingRoots: serving.roots, suspended };
+}

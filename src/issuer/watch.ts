@@ -1,0 +1,64 @@
+/** `Watch`: the cluster's trust at once and after every change; what agents have put in force is written down. */
+import { Refusal } from "../errors.ts";
+import type { State } from "../ledger/state.ts";
+import type { Log } from "../ops/log.ts";
+import type { Trust } from "../rpc/gen/espalier/v1/Trust.ts";
+import type { TrustAck__Output } from "../rpc/gen/espalier/v1/TrustAck.ts";
+import type { Stream } from "../rpc/stream.ts";
+import type { LiveWorld } from "./live.ts";
+import type { AgentConnection } from "./sign-stream.ts";
+import { toClusterTrust } from "./trust.ts";
+
+export interface WatchParts {
+  readonly live: Pick<LiveWorld, "world" | "onChange">;
+  readonly state: Pick<State, "acknowledge">;
+  readonly now: () => Date;
+  readonly log: Log;
+}
+
+/** An agent's word about itself, within its own cluster. */
+const agentNameGrammar = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
+
+export function acceptWatch(stream: Stream<TrustAck__Output, Trust>, agent: AgentConnection, parts: WatchParts): void {
+  let sent = "";
+  const send = (): void => {
+    const { version, tenants, servingRoots, suspended } = toClusterTrust(parts.live.world(), agent.cluster);
+    if (version === sent) return;
+    sent = version;
+    stream.write({
+      version,
+      tenants: tenants.map((t) => ({ ...t, roots: [...t.roots] })),
+      servingRoots: [...servingRoots],
+      clusterSuspended: suspended,
+    });
+  };
+  const unsubscribe = parts.live.onChange(send);
+  stream.onMessage((ack) => {
+    if (ack.version === "") return;
+    acknowledge(ack, sent, agent, parts).catch((error: unknown) => {
+      if (error instanceof Refusal && error.code !== "unavailable") stream.fail(error);
+      else parts.log.error("acknowledgement lost", { cluster: agent.cluster, version: ack.version }, error);
+    });
+  });
+  stream.onEnd(() => {
+    unsubscribe();
+    stream.end();
+  });
+  send();
+}
+
+async function acknowledge(
+  ack: TrustAck__Output,
+  sent: string,
+  agent: AgentConnection,
+  parts: WatchParts,
+): Promise<void> {
+  // Only what we have told it: an acknowledgement opens a rotation's gate.
+  if (ack.version !== sent) throw new Refusal("malformed", "the acknowledged version is not the one last sent");
+  if (!agentNameGrammar.test(ack.agent)) throw new Refusal("malformed", "the agent's name is not a Kubernetes name");
+  const stated = new Date(ack.inForceSince);
+  const now = parts.now();
+  const inForceSince = Number.isNaN(stated.getTime()) || stated > now ? now : stated;
+  // If we stop here, the agent says it again on its next stream.
+  await parts.state.acknowledge({ cluster: agent.cluster, agent: ack.agent, version: ack.version, inForceSince });
+}

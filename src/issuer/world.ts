@@ -1,0 +1,53 @@
+/** Everything a decision rests on, as one value. A batch takes the world as it is and sees no other until it is done. */
+import { Refusal } from "../errors.ts";
+import type { SuspensionKey } from "../ledger/state.ts";
+import { type RuleTable, toRuleTable } from "../policy/table.ts";
+import type { Declared } from "../resources/declared.ts";
+import type { MeshCluster } from "../resources/mesh-cluster.ts";
+import type { TokenKey } from "../token/jwt.ts";
+import type { Authorities } from "./authorities.ts";
+
+/** A cluster that may ask. */
+export interface ClusterState extends MeshCluster {
+  /** What its tokens may be signed with. */
+  keys(): readonly TokenKey[];
+}
+
+export interface World {
+  readonly hub: string;
+  readonly declared: Declared;
+  readonly table: RuleTable;
+  readonly authorities: Authorities;
+  /** @throws Refusal `not-this-caller` when it is not declared, `suspended` when it is. */
+  cluster(name: string): ClusterState;
+  isSuspended(kind: SuspensionKey["kind"], name: string): boolean;
+}
+
+export interface WorldParts {
+  readonly hub: string;
+  readonly declared: Declared;
+  readonly authorities: Authorities;
+  readonly suspensions: readonly SuspensionKey[];
+  readonly keysOf: (cluster: MeshCluster) => readonly TokenKey[];
+}
+
+export function toWorld({ hub, declared, authorities, suspensions, keysOf }: WorldParts): World {
+  const suspended = new Set(suspensions.map(({ kind, name }) => `${kind}/${name}`));
+  for (const tenant of declared.tenants.values()) if (tenant.suspended) suspended.add(`tenant/${tenant.name}`);
+  for (const cluster of declared.clusters.values()) if (cluster.suspended) suspended.add(`cluster/${cluster.name}`);
+  const clusters = new Map([...declared.clusters.values()].map((c) => [c.name, { ...c, keys: () => keysOf(c) }]));
+  const isSuspended: World["isSuspended"] = (kind, name) => suspended.has(`${kind}/${name}`);
+  return {
+    hub,
+    declared,
+    table: toRuleTable([...declared.tenants.values()]),
+    authorities,
+    isSuspended,
+    cluster: (name) => {
+      const cluster = clusters.get(name);
+      if (cluster === undefined) throw new Refusal("not-this-caller", `cluster "${name}" is not declared`);
+      if (isSuspended("cluster", name)) throw new Refusal("suspended", `cluster "${name}" is suspended`);
+      return cluster;
+    },
+  };
+}

@@ -1,0 +1,15 @@
+#!/usr/bin/env node
+/** The only reader of argv, env, streams and signals. */
+import { run } from "./ctl/run.ts";
+
+// What Espalier creates is nobody else's to read, whatever the shell it was started from says.
+process.umask(0o077);
+process.exitCode = await run(process.argv.slice(2), {
+  stdout: (text) => void process.stdout.write(text),
+  stderr: (text) => void process.stderr.write(text),
+  isTerminal: process.stdout.isTTY,
+  user: process.env["USER"] ?? `uid${process.getuid?.() ?? ""}`,
+  defaultSocket: process.env["ESPALIER_ADMIN_SOCKET"] ?? "./espalier-data/admin.sock",
+  now: () => new Date(),
+  signals: process,
+});

@@ -1,0 +1,119 @@
+/** One strict YAML file per process. A mistake refuses to start, in one sentence with the key's path. */
+import { readFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { parseDocument } from "yaml";
+import { z } from "zod";
+import { Refusal } from "../errors.ts";
+
+const address = z.string().regex(/^(\[[0-9a-fA-F:.]+\]|[^:\s]+):\d{1,5}$/, "expected host:port");
+const path = z.string().min(1);
+const level = z.enum(["debug", "info", "warn", "error", "silent"]).default("info");
+
+/** Paths are relative to the file's own directory. */
+export const issuerSchema = z.strictObject({
+  hub: z.string().describe("The hub's name: the trust domain of agents, issuers and operators."),
+  listen: address.default("0.0.0.0:15443").describe("Where agents reach the issuer (mTLS), host:port."),
+  serverNames: z
+    .array(z.string())
+    .default([])
+    .describe("DNS names of the issuer's serving certificate, beside issuer.<hub>."),
+  http: address.default("127.0.0.1:15014").describe("Plain HTTP for /metrics, /healthz and /readyz, host:port."),
+  adminSocket: path.default("admin.sock").describe("Unix socket for operators' verbs; its directory must be private."),
+  resources: path.default("resources").describe("Directory of YAML documents: TrustRoot, MeshTenant, MeshCluster."),
+  database: path.default("espalier.db").describe("SQLite database of the ledger and of made state."),
+  keys: path.default("keys").describe("Directory of private keys, 0700."),
+  passphraseFile: path
+    .optional()
+    .describe("File with the passphrase of the keys; without it they are stored unencrypted."),
+  queueBytes: z
+    .int()
+    .min(65_536)
+    .default(64 * 1024 * 1024)
+    .describe("What may wait to be signed, in bytes."),
+  log: level.describe("Least severe level that is logged."),
+});
+
+export const agentSchema = z.strictObject({
+  hub: z.string().describe("The hub's name, as the issuer has it."),
+  cluster: z.string().describe("This cluster's name: the MeshCluster."),
+  aliases: z.array(z.string()).default([]).describe("Other cluster ids that this cluster's workloads may state."),
+  listen: address.default("0.0.0.0:15012").describe("Where workloads reach the agent (TLS), host:port."),
+  http: address.default("127.0.0.1:15020").describe("Plain HTTP for /metrics, /healthz and /readyz, host:port."),
+  issuers: z.array(address).min(1).describe("The issuers, host:port each."),
+  issuerName: z.string().optional().describe("DNS name the issuers' certificates carry; issuer.<hub> if absent."),
+  hubRoots: path.describe("PEM file with the hub root, as `espalier init` wrote it."),
+  hubRootSha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .optional()
+    .describe("Hex SHA-256 that the hub root must have."),
+  data: path.default("agent-data").describe("Directory for the agent's own keys and certificates, 0700."),
+  tokenFile: path.describe("The agent's own service-account token, audience espalier:<hub>."),
+  joinTokenFile: path.optional().describe("One-time join token, where the hub cannot reach the cluster's keys."),
+  tokens: z
+    .strictObject({
+      issuer: z.string().describe("The exact iss of the cluster's service-account tokens."),
+      jwksFile: path.optional().describe("The cluster's JWKS. Without it the issuer's URL is asked for it."),
+      caFile: path.optional().describe("PEM roots for that URL; the system's if absent."),
+      audiences: z.array(z.string()).min(1).default(["istio-ca"]).describe("Audiences a workload's token may have."),
+    })
+    .describe("How workloads' tokens are verified."),
+  deadlineMs: z
+    .int()
+    .min(500)
+    .max(60_000)
+    .default(10_000)
+    .describe("How long a workload waits at most, in milliseconds."),
+  channelsPerIssuer: z.int().min(1).max(16).default(2).describe("Connections to each issuer."),
+  log: level.describe("Least severe level that is logged."),
+});
+
+export type IssuerConfig = z.infer<typeof issuerSchema>;
+export type AgentConfig = z.infer<typeof agentSchema>;
+
+/** Paths that a configuration names, made absolute. */
+const issuerPaths = ["adminSocket", "resources", "database", "keys", "passphraseFile"] as const;
+const agentPaths = ["hubRoots", "data", "tokenFile", "joinTokenFile"] as const;
+
+export async function readIssuerConfig(file: string): Promise<IssuerConfig> {
+  const config = parse(issuerSchema, file, await load(file));
+  return { ...config, ...absolute(config, issuerPaths, file) };
+}
+
+export async function readAgentConfig(file: string): Promise<AgentConfig> {
+  const config = parse(agentSchema, file, await load(file));
+  const tokens = { ...config.tokens, ...absolute(config.tokens, ["jwksFile", "caFile"], file) };
+  return { ...config, ...absolute(config, agentPaths, file), tokens };
+}
+
+async function load(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    throw new Refusal("config", `cannot read the configuration ${file}`, { cause: error });
+  }
+}
+
+function parse<T>(schema: z.ZodType<T>, file: string, text: string): T {
+  const document = parseDocument(text, { uniqueKeys: true, merge: false });
+  const [broken] = document.errors;
+  if (broken !== undefined) throw new Refusal("config", `${file}: ${broken.message}`);
+  const read = schema.safeParse(document.toJS({ maxAliasCount: 0 }));
+  if (read.success) return read.data;
+  const [first] = read.error.issues;
+  const where = first?.path.length === 0 ? "" : ` ${first?.path.join(".")}:`;
+  throw new Refusal("config", `${file}:${where} ${first?.message ?? "does not fit"}`);
+}
+
+function absolute<T extends object, K extends keyof T>(
+  config: T,
+  keys: readonly K[],
+  file: string,
+): Partial<Record<K, string>> {
+  const found: Partial<Record<K, string>> = {};
+  for (const key of keys) {
+    const value = config[key];
+    if (typeof value === "string") found[key] = resolve(dirname(file), value);
+  }
+  return found;
+}

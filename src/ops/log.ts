@@ -1,0 +1,32 @@
+/** JSON lines on stdout: a constant event and flat fields. One line per decision. */
+import { pino } from "pino";
+
+export type Fields = Readonly<Record<string, string | number | boolean | undefined>>;
+
+export interface Log {
+  info(event: string, fields?: Fields): void;
+  warn(event: string, fields?: Fields): void;
+  /** `cause` goes to the log whole, its own causes included: this is the one place it is written. */
+  error(event: string, fields?: Fields, cause?: unknown): void;
+}
+
+export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
+
+export function openLog(level: LogLevel, process: string): Log {
+  const logger = pino({
+    level,
+    base: { process },
+    messageKey: "event",
+    timestamp: () => `,"time":"${new Date().toISOString()}"`,
+    formatters: { level: (label) => ({ level: label }) },
+    // Belt and braces: no field of these names is ever logged by us.
+    redact: { paths: ["token", "csr", "key", "authorization"], censor: "[redacted]" },
+  });
+  return {
+    info: (event, fields = {}) => logger.info(fields, event),
+    warn: (event, fields = {}) => logger.warn(fields, event),
+    error: (event, fields = {}, cause = undefined) => logger.error({ ...fields, err: cause }, event),
+  };
+}
+
+export const silentLog: Log = { info: () => {}, warn: () => {}, error: () => {} };

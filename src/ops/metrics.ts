@@ -1,0 +1,59 @@
+/** What Espalier counts. Labels are bounded: a tenant, a cluster, a code of the closed table; never an identity. */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { RefusalCode } from "../errors.ts";
+
+export interface Metrics {
+  readonly registry: Registry;
+  issued(labels: { readonly tenant: string; readonly cluster: string; readonly profile: string }): void;
+  refused(labels: { readonly code: RefusalCode; readonly tenant: string; readonly cluster: string }): void;
+  /** Seconds from a request's arrival to its answer. */
+  answered(seconds: number): void;
+  /** A number read when the metrics are scraped. */
+  gauge(name: string, help: string, read: () => number): void;
+  counter(name: string, help: string): () => void;
+}
+
+export function openMetrics(options: { readonly process: "issuer" | "agent"; readonly runtime?: boolean }): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  if (options.runtime === true) collectDefaultMetrics({ register: registry });
+  const prefix = `espalier_${options.process}_`;
+  const issued = new Counter({
+    name: `${prefix}issued_total`,
+    help: "Certificates handed out.",
+    labelNames: ["tenant", "cluster", "profile"],
+    registers,
+  });
+  const refused = new Counter({
+    name: `${prefix}refused_total`,
+    help: "Requests refused, by the code of the refusal; tenant is empty where none was derived.",
+    labelNames: ["code", "tenant", "cluster"],
+    registers,
+  });
+  const seconds = new Histogram({
+    name: `${prefix}answer_seconds`,
+    help: "From a request's arrival to its answer.",
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20],
+    registers,
+  });
+  return {
+    registry,
+    issued: (labels) => issued.inc(labels),
+    refused: (labels) => refused.inc(labels),
+    answered: (value) => seconds.observe(value),
+    gauge: (name, help, read) => {
+      new Gauge({
+        name: prefix + name,
+        help,
+        registers,
+        collect() {
+          this.set(read());
+        },
+      });
+    },
+    counter: (name, help) => {
+      const counter = new Counter({ name: prefix + name, help, registers });
+      return () => counter.inc();
+    },
+  };
+}

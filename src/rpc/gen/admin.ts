@@ -1,0 +1,57 @@
+import type * as grpc from '@grpc/grpc-js';
+import type { MessageTypeDefinition } from '@grpc/proto-loader';
+
+import type { Acknowledgement as _espalier_v1_Acknowledgement, Acknowledgement__Output as _espalier_v1_Acknowledgement__Output } from './espalier/v1/Acknowledgement.ts';
+import type { Act as _espalier_v1_Act, Act__Output as _espalier_v1_Act__Output } from './espalier/v1/Act.ts';
+import type { AdminClient as _espalier_v1_AdminClient, AdminDefinition as _espalier_v1_AdminDefinition } from './espalier/v1/Admin.ts';
+import type { Authority as _espalier_v1_Authority, Authority__Output as _espalier_v1_Authority__Output } from './espalier/v1/Authority.ts';
+import type { Cluster as _espalier_v1_Cluster, Cluster__Output as _espalier_v1_Cluster__Output } from './espalier/v1/Cluster.ts';
+import type { Clusters as _espalier_v1_Clusters, Clusters__Output as _espalier_v1_Clusters__Output } from './espalier/v1/Clusters.ts';
+import type { CreateJoinTokenRequest as _espalier_v1_CreateJoinTokenRequest, CreateJoinTokenRequest__Output as _espalier_v1_CreateJoinTokenRequest__Output } from './espalier/v1/CreateJoinTokenRequest.ts';
+import type { CreateRootRequest as _espalier_v1_CreateRootRequest, CreateRootRequest__Output as _espalier_v1_CreateRootRequest__Output } from './espalier/v1/CreateRootRequest.ts';
+import type { Entry as _espalier_v1_Entry, Entry__Output as _espalier_v1_Entry__Output } from './espalier/v1/Entry.ts';
+import type { JoinToken as _espalier_v1_JoinToken, JoinToken__Output as _espalier_v1_JoinToken__Output } from './espalier/v1/JoinToken.ts';
+import type { ListEntriesRequest as _espalier_v1_ListEntriesRequest, ListEntriesRequest__Output as _espalier_v1_ListEntriesRequest__Output } from './espalier/v1/ListEntriesRequest.ts';
+import type { ListRequest as _espalier_v1_ListRequest, ListRequest__Output as _espalier_v1_ListRequest__Output } from './espalier/v1/ListRequest.ts';
+import type { Root as _espalier_v1_Root, Root__Output as _espalier_v1_Root__Output } from './espalier/v1/Root.ts';
+import type { Roots as _espalier_v1_Roots, Roots__Output as _espalier_v1_Roots__Output } from './espalier/v1/Roots.ts';
+import type { SetSuspendedRequest as _espalier_v1_SetSuspendedRequest, SetSuspendedRequest__Output as _espalier_v1_SetSuspendedRequest__Output } from './espalier/v1/SetSuspendedRequest.ts';
+import type { ShowEntryRequest as _espalier_v1_ShowEntryRequest, ShowEntryRequest__Output as _espalier_v1_ShowEntryRequest__Output } from './espalier/v1/ShowEntryRequest.ts';
+import type { Suspension as _espalier_v1_Suspension, Suspension__Output as _espalier_v1_Suspension__Output } from './espalier/v1/Suspension.ts';
+import type { Tenant as _espalier_v1_Tenant, Tenant__Output as _espalier_v1_Tenant__Output } from './espalier/v1/Tenant.ts';
+import type { Tenants as _espalier_v1_Tenants, Tenants__Output as _espalier_v1_Tenants__Output } from './espalier/v1/Tenants.ts';
+import type { VerifyLedgerRequest as _espalier_v1_VerifyLedgerRequest, VerifyLedgerRequest__Output as _espalier_v1_VerifyLedgerRequest__Output } from './espalier/v1/VerifyLedgerRequest.ts';
+import type { VerifyProgress as _espalier_v1_VerifyProgress, VerifyProgress__Output as _espalier_v1_VerifyProgress__Output } from './espalier/v1/VerifyProgress.ts';
+
+type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
+  new(...args: ConstructorParameters<Constructor>): Subtype;
+};
+
+export interface ProtoGrpcType {
+  espalier: {
+    v1: {
+      Acknowledgement: MessageTypeDefinition<_espalier_v1_Acknowledgement, _espalier_v1_Acknowledgement__Output>
+      Act: MessageTypeDefinition<_espalier_v1_Act, _espalier_v1_Act__Output>
+      Admin: SubtypeConstructor<typeof grpc.Client, _espalier_v1_AdminClient> & { service: _espalier_v1_AdminDefinition }
+      Authority: MessageTypeDefinition<_espalier_v1_Authority, _espalier_v1_Authority__Output>
+      Cluster: MessageTypeDefinition<_espalier_v1_Cluster, _espalier_v1_Cluster__Output>
+      Clusters: MessageTypeDefinition<_espalier_v1_Clusters, _espalier_v1_Clusters__Output>
+      CreateJoinTokenRequest: MessageTypeDefinition<_espalier_v1_CreateJoinTokenRequest, _espalier_v1_CreateJoinTokenRequest__Output>
+      CreateRootRequest: MessageTypeDefinition<_espalier_v1_CreateRootRequest, _espalier_v1_CreateRootRequest__Output>
+      Entry: MessageTypeDefinition<_espalier_v1_Entry, _espalier_v1_Entry__Output>
+      JoinToken: MessageTypeDefinition<_espalier_v1_JoinToken, _espalier_v1_JoinToken__Output>
+      ListEntriesRequest: MessageTypeDefinition<_espalier_v1_ListEntriesRequest, _espalier_v1_ListEntriesRequest__Output>
+      ListRequest: MessageTypeDefinition<_espalier_v1_ListRequest, _espalier_v1_ListRequest__Output>
+      Root: MessageTypeDefinition<_espalier_v1_Root, _espalier_v1_Root__Output>
+      Roots: MessageTypeDefinition<_espalier_v1_Roots, _espalier_v1_Roots__Output>
+      SetSuspendedRequest: MessageTypeDefinition<_espalier_v1_SetSuspendedRequest, _espalier_v1_SetSuspendedRequest__Output>
+      ShowEntryRequest: MessageTypeDefinition<_espalier_v1_ShowEntryRequest, _espalier_v1_ShowEntryRequest__Output>
+      Suspension: MessageTypeDefinition<_espalier_v1_Suspension, _espalier_v1_Suspension__Output>
+      Tenant: MessageTypeDefinition<_espalier_v1_Tenant, _espalier_v1_Tenant__Output>
+      Tenants: MessageTypeDefinition<_espalier_v1_Tenants, _espalier_v1_Tenants__Output>
+      VerifyLedgerRequest: MessageTypeDefinition<_espalier_v1_VerifyLedgerRequest, _espalier_v1_VerifyLedgerRequest__Output>
+      VerifyProgress: MessageTypeDefinition<_espalier_v1_VerifyProgress, _espalier_v1_VerifyProgress__Output>
+    }
+  }
+}
+

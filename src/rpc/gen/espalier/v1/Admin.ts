@@ -1,0 +1,128 @@
+// Original file: proto/espalier/v1/admin.proto
+
+import type * as grpc from '@grpc/grpc-js'
+import type { MethodDefinition } from '@grpc/proto-loader'
+import type { Clusters as _espalier_v1_Clusters, Clusters__Output as _espalier_v1_Clusters__Output } from '../../espalier/v1/Clusters.ts';
+import type { CreateJoinTokenRequest as _espalier_v1_CreateJoinTokenRequest, CreateJoinTokenRequest__Output as _espalier_v1_CreateJoinTokenRequest__Output } from '../../espalier/v1/CreateJoinTokenRequest.ts';
+import type { CreateRootRequest as _espalier_v1_CreateRootRequest, CreateRootRequest__Output as _espalier_v1_CreateRootRequest__Output } from '../../espalier/v1/CreateRootRequest.ts';
+import type { Entry as _espalier_v1_Entry, Entry__Output as _espalier_v1_Entry__Output } from '../../espalier/v1/Entry.ts';
+import type { JoinToken as _espalier_v1_JoinToken, JoinToken__Output as _espalier_v1_JoinToken__Output } from '../../espalier/v1/JoinToken.ts';
+import type { ListEntriesRequest as _espalier_v1_ListEntriesRequest, ListEntriesRequest__Output as _espalier_v1_ListEntriesRequest__Output } from '../../espalier/v1/ListEntriesRequest.ts';
+import type { ListRequest as _espalier_v1_ListRequest, ListRequest__Output as _espalier_v1_ListRequest__Output } from '../../espalier/v1/ListRequest.ts';
+import type { Root as _espalier_v1_Root, Root__Output as _espalier_v1_Root__Output } from '../../espalier/v1/Root.ts';
+import type { Roots as _espalier_v1_Roots, Roots__Output as _espalier_v1_Roots__Output } from '../../espalier/v1/Roots.ts';
+import type { SetSuspendedRequest as _espalier_v1_SetSuspendedRequest, SetSuspendedRequest__Output as _espalier_v1_SetSuspendedRequest__Output } from '../../espalier/v1/SetSuspendedRequest.ts';
+import type { ShowEntryRequest as _espalier_v1_ShowEntryRequest, ShowEntryRequest__Output as _espalier_v1_ShowEntryRequest__Output } from '../../espalier/v1/ShowEntryRequest.ts';
+import type { Suspension as _espalier_v1_Suspension, Suspension__Output as _espalier_v1_Suspension__Output } from '../../espalier/v1/Suspension.ts';
+import type { Tenants as _espalier_v1_Tenants, Tenants__Output as _espalier_v1_Tenants__Output } from '../../espalier/v1/Tenants.ts';
+import type { VerifyLedgerRequest as _espalier_v1_VerifyLedgerRequest, VerifyLedgerRequest__Output as _espalier_v1_VerifyLedgerRequest__Output } from '../../espalier/v1/VerifyLedgerRequest.ts';
+import type { VerifyProgress as _espalier_v1_VerifyProgress, VerifyProgress__Output as _espalier_v1_VerifyProgress__Output } from '../../espalier/v1/VerifyProgress.ts';
+
+export interface AdminClient extends grpc.Client {
+  CreateJoinToken(argument: _espalier_v1_CreateJoinTokenRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_JoinToken__Output>): grpc.ClientUnaryCall;
+  CreateJoinToken(argument: _espalier_v1_CreateJoinTokenRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_JoinToken__Output>): grpc.ClientUnaryCall;
+  CreateJoinToken(argument: _espalier_v1_CreateJoinTokenRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_JoinToken__Output>): grpc.ClientUnaryCall;
+  CreateJoinToken(argument: _espalier_v1_CreateJoinTokenRequest, callback: grpc.requestCallback<_espalier_v1_JoinToken__Output>): grpc.ClientUnaryCall;
+  createJoinToken(argument: _espalier_v1_CreateJoinTokenRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_JoinToken__Output>): grpc.ClientUnaryCall;
+  createJoinToken(argument: _espalier_v1_CreateJoinTokenRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_JoinToken__Output>): grpc.ClientUnaryCall;
+  createJoinToken(argument: _espalier_v1_CreateJoinTokenRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_JoinToken__Output>): grpc.ClientUnaryCall;
+  createJoinToken(argument: _espalier_v1_CreateJoinTokenRequest, callback: grpc.requestCallback<_espalier_v1_JoinToken__Output>): grpc.ClientUnaryCall;
+  
+  CreateRoot(argument: _espalier_v1_CreateRootRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Root__Output>): grpc.ClientUnaryCall;
+  CreateRoot(argument: _espalier_v1_CreateRootRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Root__Output>): grpc.ClientUnaryCall;
+  CreateRoot(argument: _espalier_v1_CreateRootRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Root__Output>): grpc.ClientUnaryCall;
+  CreateRoot(argument: _espalier_v1_CreateRootRequest, callback: grpc.requestCallback<_espalier_v1_Root__Output>): grpc.ClientUnaryCall;
+  createRoot(argument: _espalier_v1_CreateRootRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Root__Output>): grpc.ClientUnaryCall;
+  createRoot(argument: _espalier_v1_CreateRootRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Root__Output>): grpc.ClientUnaryCall;
+  createRoot(argument: _espalier_v1_CreateRootRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Root__Output>): grpc.ClientUnaryCall;
+  createRoot(argument: _espalier_v1_CreateRootRequest, callback: grpc.requestCallback<_espalier_v1_Root__Output>): grpc.ClientUnaryCall;
+  
+  ListClusters(argument: _espalier_v1_ListRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Clusters__Output>): grpc.ClientUnaryCall;
+  ListClusters(argument: _espalier_v1_ListRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Clusters__Output>): grpc.ClientUnaryCall;
+  ListClusters(argument: _espalier_v1_ListRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Clusters__Output>): grpc.ClientUnaryCall;
+  ListClusters(argument: _espalier_v1_ListRequest, callback: grpc.requestCallback<_espalier_v1_Clusters__Output>): grpc.ClientUnaryCall;
+  listClusters(argument: _espalier_v1_ListRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Clusters__Output>): grpc.ClientUnaryCall;
+  listClusters(argument: _espalier_v1_ListRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Clusters__Output>): grpc.ClientUnaryCall;
+  listClusters(argument: _espalier_v1_ListRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Clusters__Output>): grpc.ClientUnaryCall;
+  listClusters(argument: _espalier_v1_ListRequest, callback: grpc.requestCallback<_espalier_v1_Clusters__Output>): grpc.ClientUnaryCall;
+  
+  ListEntries(argument: _espalier_v1_ListEntriesRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_Entry__Output>;
+  ListEntries(argument: _espalier_v1_ListEntriesRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_Entry__Output>;
+  listEntries(argument: _espalier_v1_ListEntriesRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_Entry__Output>;
+  listEntries(argument: _espalier_v1_ListEntriesRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_Entry__Output>;
+  
+  ListRoots(argument: _espalier_v1_ListRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Roots__Output>): grpc.ClientUnaryCall;
+  ListRoots(argument: _espalier_v1_ListRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Roots__Output>): grpc.ClientUnaryCall;
+  ListRoots(argument: _espalier_v1_ListRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Roots__Output>): grpc.ClientUnaryCall;
+  ListRoots(argument: _espalier_v1_ListRequest, callback: grpc.requestCallback<_espalier_v1_Roots__Output>): grpc.ClientUnaryCall;
+  listRoots(argument: _espalier_v1_ListRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Roots__Output>): grpc.ClientUnaryCall;
+  listRoots(argument: _espalier_v1_ListRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Roots__Output>): grpc.ClientUnaryCall;
+  listRoots(argument: _espalier_v1_ListRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Roots__Output>): grpc.ClientUnaryCall;
+  listRoots(argument: _espalier_v1_ListRequest, callback: grpc.requestCallback<_espalier_v1_Roots__Output>): grpc.ClientUnaryCall;
+  
+  ListTenants(argument: _espalier_v1_ListRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Tenants__Output>): grpc.ClientUnaryCall;
+  ListTenants(argument: _espalier_v1_ListRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Tenants__Output>): grpc.ClientUnaryCall;
+  ListTenants(argument: _espalier_v1_ListRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Tenants__Output>): grpc.ClientUnaryCall;
+  ListTenants(argument: _espalier_v1_ListRequest, callback: grpc.requestCallback<_espalier_v1_Tenants__Output>): grpc.ClientUnaryCall;
+  listTenants(argument: _espalier_v1_ListRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Tenants__Output>): grpc.ClientUnaryCall;
+  listTenants(argument: _espalier_v1_ListRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Tenants__Output>): grpc.ClientUnaryCall;
+  listTenants(argument: _espalier_v1_ListRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Tenants__Output>): grpc.ClientUnaryCall;
+  listTenants(argument: _espalier_v1_ListRequest, callback: grpc.requestCallback<_espalier_v1_Tenants__Output>): grpc.ClientUnaryCall;
+  
+  SetSuspended(argument: _espalier_v1_SetSuspendedRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Suspension__Output>): grpc.ClientUnaryCall;
+  SetSuspended(argument: _espalier_v1_SetSuspendedRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Suspension__Output>): grpc.ClientUnaryCall;
+  SetSuspended(argument: _espalier_v1_SetSuspendedRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Suspension__Output>): grpc.ClientUnaryCall;
+  SetSuspended(argument: _espalier_v1_SetSuspendedRequest, callback: grpc.requestCallback<_espalier_v1_Suspension__Output>): grpc.ClientUnaryCall;
+  setSuspended(argument: _espalier_v1_SetSuspendedRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Suspension__Output>): grpc.ClientUnaryCall;
+  setSuspended(argument: _espalier_v1_SetSuspendedRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Suspension__Output>): grpc.ClientUnaryCall;
+  setSuspended(argument: _espalier_v1_SetSuspendedRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Suspension__Output>): grpc.ClientUnaryCall;
+  setSuspended(argument: _espalier_v1_SetSuspendedRequest, callback: grpc.requestCallback<_espalier_v1_Suspension__Output>): grpc.ClientUnaryCall;
+  
+  ShowEntry(argument: _espalier_v1_ShowEntryRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Entry__Output>): grpc.ClientUnaryCall;
+  ShowEntry(argument: _espalier_v1_ShowEntryRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Entry__Output>): grpc.ClientUnaryCall;
+  ShowEntry(argument: _espalier_v1_ShowEntryRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Entry__Output>): grpc.ClientUnaryCall;
+  ShowEntry(argument: _espalier_v1_ShowEntryRequest, callback: grpc.requestCallback<_espalier_v1_Entry__Output>): grpc.ClientUnaryCall;
+  showEntry(argument: _espalier_v1_ShowEntryRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Entry__Output>): grpc.ClientUnaryCall;
+  showEntry(argument: _espalier_v1_ShowEntryRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Entry__Output>): grpc.ClientUnaryCall;
+  showEntry(argument: _espalier_v1_ShowEntryRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Entry__Output>): grpc.ClientUnaryCall;
+  showEntry(argument: _espalier_v1_ShowEntryRequest, callback: grpc.requestCallback<_espalier_v1_Entry__Output>): grpc.ClientUnaryCall;
+  
+  VerifyLedger(argument: _espalier_v1_VerifyLedgerRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_VerifyProgress__Output>;
+  VerifyLedger(argument: _espalier_v1_VerifyLedgerRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_VerifyProgress__Output>;
+  verifyLedger(argument: _espalier_v1_VerifyLedgerRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_VerifyProgress__Output>;
+  verifyLedger(argument: _espalier_v1_VerifyLedgerRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_VerifyProgress__Output>;
+  
+}
+
+export interface AdminHandlers extends grpc.UntypedServiceImplementation {
+  CreateJoinToken: grpc.handleUnaryCall<_espalier_v1_CreateJoinTokenRequest__Output, _espalier_v1_JoinToken>;
+  
+  CreateRoot: grpc.handleUnaryCall<_espalier_v1_CreateRootRequest__Output, _espalier_v1_Root>;
+  
+  ListClusters: grpc.handleUnaryCall<_espalier_v1_ListRequest__Output, _espalier_v1_Clusters>;
+  
+  ListEntries: grpc.handleServerStreamingCall<_espalier_v1_ListEntriesRequest__Output, _espalier_v1_Entry>;
+  
+  ListRoots: grpc.handleUnaryCall<_espalier_v1_ListRequest__Output, _espalier_v1_Roots>;
+  
+  ListTenants: grpc.handleUnaryCall<_espalier_v1_ListRequest__Output, _espalier_v1_Tenants>;
+  
+  SetSuspended: grpc.handleUnaryCall<_espalier_v1_SetSuspendedRequest__Output, _espalier_v1_Suspension>;
+  
+  ShowEntry: grpc.handleUnaryCall<_espalier_v1_ShowEntryRequest__Output, _espalier_v1_Entry>;
+  
+  VerifyLedger: grpc.handleServerStreamingCall<_espalier_v1_VerifyLedgerRequest__Output, _espalier_v1_VerifyProgress>;
+  
+}
+
+export interface AdminDefinition extends grpc.ServiceDefinition {
+  CreateJoinToken: MethodDefinition<_espalier_v1_CreateJoinTokenRequest, _espalier_v1_JoinToken, _espalier_v1_CreateJoinTokenRequest__Output, _espalier_v1_JoinToken__Output>
+  CreateRoot: MethodDefinition<_espalier_v1_CreateRootRequest, _espalier_v1_Root, _espalier_v1_CreateRootRequest__Output, _espalier_v1_Root__Output>
+  ListClusters: MethodDefinition<_espalier_v1_ListRequest, _espalier_v1_Clusters, _espalier_v1_ListRequest__Output, _espalier_v1_Clusters__Output>
+  ListEntries: MethodDefinition<_espalier_v1_ListEntriesRequest, _espalier_v1_Entry, _espalier_v1_ListEntriesRequest__Output, _espalier_v1_Entry__Output>
+  ListRoots: MethodDefinition<_espalier_v1_ListRequest, _espalier_v1_Roots, _espalier_v1_ListRequest__Output, _espalier_v1_Roots__Output>
+  ListTenants: MethodDefinition<_espalier_v1_ListRequest, _espalier_v1_Tenants, _espalier_v1_ListRequest__Output, _espalier_v1_Tenants__Output>
+  SetSuspended: MethodDefinition<_espalier_v1_SetSuspendedRequest, _espalier_v1_Suspension, _espalier_v1_SetSuspendedRequest__Output, _espalier_v1_Suspension__Output>
+  ShowEntry: MethodDefinition<_espalier_v1_ShowEntryRequest, _espalier_v1_Entry, _espalier_v1_ShowEntryRequest__Output, _espalier_v1_Entry__Output>
+  VerifyLedger: MethodDefinition<_espalier_v1_VerifyLedgerRequest, _espalier_v1_VerifyProgress, _espalier_v1_VerifyLedgerRequest__Output, _espalier_v1_VerifyProgress__Output>
+}

@@ -1,0 +1,18 @@
+// Original file: proto/espalier/v1/admin.proto
+
+
+export interface ListEntriesRequest {
+  'log'?: (string);
+  'identity'?: (string);
+  'cluster'?: (string);
+  'limit'?: (number);
+  'unrecordedOnly'?: (boolean);
+}
+
+export interface ListEntriesRequest__Output {
+  'log': (string);
+  'identity': (string);
+  'cluster': (string);
+  'limit': (number);
+  'unrecordedOnly': (boolean);
+}

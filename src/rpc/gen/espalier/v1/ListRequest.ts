@@ -1,0 +1,8 @@
+// Original file: proto/espalier/v1/admin.proto
+
+
+export interface ListRequest {
+}
+
+export interface ListRequest__Output {
+}

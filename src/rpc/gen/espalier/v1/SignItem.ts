@@ -1,0 +1,29 @@
+// Original file: proto/espalier/v1/issuer.proto
+
+import type { Serving as _espalier_v1_Serving, Serving__Output as _espalier_v1_Serving__Output } from '../../espalier/v1/Serving.ts';
+
+export interface SignItem {
+  'id'?: (number);
+  'csr'?: (Buffer | Uint8Array | string);
+  'validitySeconds'?: (number);
+  'signer'?: (string);
+  'deadlineMs'?: (number);
+  'idempotencyKey'?: (string);
+  'token'?: (string);
+  'certificate'?: (Buffer | Uint8Array | string);
+  'serving'?: (_espalier_v1_Serving | null);
+  'proof'?: "token"|"certificate"|"serving";
+}
+
+export interface SignItem__Output {
+  'id': (number);
+  'csr': (Buffer);
+  'validitySeconds': (number);
+  'signer': (string);
+  'deadlineMs': (number);
+  'idempotencyKey': (string);
+  'token'?: (string);
+  'certificate'?: (Buffer);
+  'serving'?: (_espalier_v1_Serving__Output | null);
+  'proof'?: "token"|"certificate"|"serving";
+}

@@ -1,0 +1,18 @@
+// Original file: proto/espalier/v1/issuer.proto
+
+
+export interface TenantTrust {
+  'tenant'?: (string);
+  'trustDomain'?: (string);
+  'roots'?: (Buffer | Uint8Array | string)[];
+  'bundleVersion'?: (string);
+  'suspended'?: (boolean);
+}
+
+export interface TenantTrust__Output {
+  'tenant': (string);
+  'trustDomain': (string);
+  'roots': (Buffer)[];
+  'bundleVersion': (string);
+  'suspended': (boolean);
+}

@@ -1,0 +1,17 @@
+// Original file: proto/espalier/v1/issuer.proto
+
+import type { TenantTrust as _espalier_v1_TenantTrust, TenantTrust__Output as _espalier_v1_TenantTrust__Output } from '../../espalier/v1/TenantTrust.ts';
+
+export interface Trust {
+  'version'?: (string);
+  'tenants'?: (_espalier_v1_TenantTrust)[];
+  'servingRoots'?: (Buffer | Uint8Array | string)[];
+  'clusterSuspended'?: (boolean);
+}
+
+export interface Trust__Output {
+  'version': (string);
+  'tenants': (_espalier_v1_TenantTrust__Output)[];
+  'servingRoots': (Buffer)[];
+  'clusterSuspended': (boolean);
+}

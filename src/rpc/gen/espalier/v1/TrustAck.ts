@@ -1,0 +1,14 @@
+// Original file: proto/espalier/v1/issuer.proto
+
+
+export interface TrustAck {
+  'version'?: (string);
+  'inForceSince'?: (string);
+  'agent'?: (string);
+}
+
+export interface TrustAck__Output {
+  'version': (string);
+  'inForceSince': (string);
+  'agent': (string);
+}

@@ -1,0 +1,142 @@
+/** A gRPC server whose handlers are plain functions: errors become statuses in one place, and nothing runs without limits. */
+import grpc from "@grpc/grpc-js";
+import { Refusal } from "../errors.ts";
+import { toStatus } from "./status.ts";
+import { type Stream, toStream } from "./stream.ts";
+
+/** Who calls, and with what headers. */
+export interface Caller {
+  /** All values of a header, as sent. */
+  header(name: string): readonly string[];
+  /** DER of the client's certificate; undefined when it showed none or one that does not verify. */
+  certificate(): Uint8Array | undefined;
+}
+
+export interface Limits {
+  readonly messageBytesMax: number;
+  readonly streamsPerConnectionMax: number;
+  /** Connections end after this long, so that clients find new replicas (grpc-go balances no other way). */
+  readonly connectionAgeMs: number;
+  readonly connectionIdleMs: number;
+}
+
+export interface RpcServer extends AsyncDisposable {
+  readonly port: number;
+}
+
+/** What a request that failed looked like to its caller. */
+export type OnFailure = (method: string, error: unknown) => void;
+
+type AnyCall =
+  | grpc.ServerUnaryCall<unknown, unknown>
+  | grpc.ServerWritableStream<unknown, unknown>
+  | grpc.ServerDuplexStream<unknown, unknown>;
+
+/** A handler of one request and one reply. The deadline is the server's own: no client of Istio's protocol sets one. */
+export function unary<Q, R>(
+  deadlineMs: number,
+  answer: (request: Q, caller: Caller) => Promise<R>,
+): grpc.handleUnaryCall<Q, R> {
+  return (call, callback) => {
+    let timer: NodeJS.Timeout | undefined = setTimeout(
+      () => finish(new Refusal("unavailable", "no answer in time")),
+      deadlineMs,
+    );
+    const finish = (error: unknown, reply?: R): void => {
+      if (timer === undefined) return;
+      clearTimeout(timer);
+      timer = undefined;
+      if (error === undefined && reply !== undefined) callback(null, reply);
+      else callback(toStatus(error));
+    };
+    // An async handler's rejection would otherwise be nobody's: grpc-js does not look at what a handler returns.
+    answer(call.request, toCaller(call)).then((reply) => finish(undefined, reply), finish);
+  };
+}
+
+/** A handler of one request and many replies. */
+export function serverStream<Q, R>(
+  answer: (request: Q, caller: Caller) => AsyncIterable<R>,
+): grpc.handleServerStreamingCall<Q, R> {
+  return (call) => {
+    const send = async (): Promise<void> => {
+      for await (const reply of answer(call.request, toCaller(call))) {
+        if (call.cancelled) return;
+        if (!call.write(reply)) await new Promise((resolve) => call.once("drain", resolve).once("close", resolve));
+      }
+      call.end();
+    };
+    send().catch((error: unknown) => call.emit("error", toStatus(error)));
+  };
+}
+
+/** A handler of a long-lived bidirectional stream. */
+export function duplex<Q, R>(
+  accept: (stream: Stream<Q, R>, caller: Caller) => void,
+): grpc.handleBidiStreamingCall<Q, R> {
+  return (call) => {
+    const fail = (error: Refusal): void => void call.emit("error", toStatus(error));
+    try {
+      accept(
+        toStream(call, () => call.end(), fail),
+        toCaller(call),
+      );
+    } catch (error) {
+      call.emit("error", toStatus(error));
+    }
+  };
+}
+
+export interface ServerConfig {
+  /** `host:port`, or `unix:/path`. */
+  readonly address: string;
+  readonly limits: Limits;
+  /** How long calls in flight may go on once the server closes. */
+  readonly drainMs: number;
+}
+
+/** `register` adds the services. Closing refuses new calls, waits for those in flight, then cuts what is left. */
+export async function startServer(
+  config: ServerConfig,
+  credentials: grpc.ServerCredentials,
+  register: (server: grpc.Server) => void,
+): Promise<RpcServer> {
+  const server = new grpc.Server({
+    "grpc.max_receive_message_length": config.limits.messageBytesMax,
+    "grpc.max_concurrent_streams": config.limits.streamsPerConnectionMax,
+    "grpc.max_connection_age_ms": config.limits.connectionAgeMs,
+    "grpc.max_connection_age_grace_ms": 30_000,
+    "grpc.max_connection_idle_ms": config.limits.connectionIdleMs,
+    "grpc.keepalive_time_ms": 30_000,
+    "grpc.keepalive_timeout_ms": 10_000,
+    "grpc-node.max_session_memory": 16,
+    "grpc.enable_channelz": 0,
+  });
+  register(server);
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync(config.address, credentials, (error, bound) => (error === null ? resolve(bound) : reject(error)));
+  });
+  return {
+    port,
+    [Symbol.asyncDispose]: () =>
+      new Promise((resolve) => {
+        const timer = setTimeout(() => {
+          server.forceShutdown();
+          resolve();
+        }, config.drainMs);
+        server.tryShutdown(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      }),
+  };
+}
+
+function toCaller(call: AnyCall): Caller {
+  return {
+    header: (name) => call.metadata.get(name).filter((value) => typeof value === "string"),
+    certificate: () => call.getAuthContext()?.sslPeerCertificate?.raw,
+  };
+}
+
+export const unencrypted = grpc.ServerCredentials.createInsecure();

@@ -1,0 +1,88 @@
+/** Compact JWS with a signature (RFC 7515, 7519, 8725): one strict reader, synchronous because it is on the way of every CSR. */
+import { type KeyObject, verify } from "node:crypto";
+import { Refusal } from "../errors.ts";
+
+/** A key that may sign tokens. */
+export interface TokenKey {
+  readonly kid?: string | undefined;
+  readonly key: KeyObject;
+}
+
+/** The most a token may be, in bytes, before anything of it is read. */
+export const tokenBytesMax = 8 * 1024;
+
+/** RFC 8725 3.1: the algorithms are ours to choose. What is not here (none, HS256, …) does not exist. */
+const algorithms: Readonly<
+  Record<string, { readonly hash: string; readonly keyType: "rsa" | "ec"; readonly curve?: string }>
+> = {
+  RS256: { hash: "sha256", keyType: "rsa" },
+  RS384: { hash: "sha384", keyType: "rsa" },
+  RS512: { hash: "sha512", keyType: "rsa" },
+  ES256: { hash: "sha256", keyType: "ec", curve: "prime256v1" },
+  ES384: { hash: "sha384", keyType: "ec", curve: "secp384r1" },
+};
+
+export type Claims = Readonly<Record<string, unknown>>;
+
+/** The claims of a token that one of the keys has signed. @throws Refusal `proof-invalid`. Says nothing of times or audiences. */
+export function readJwt(token: string, keys: readonly TokenKey[]): Claims {
+  if (token.length > tokenBytesMax) throw invalid(`longer than ${tokenBytesMax} bytes`);
+  const [header, payload, signature, ...rest] = token.split(".");
+  if (header === undefined || payload === undefined || signature === undefined || rest.length > 0) {
+    throw invalid("not three parts separated by dots");
+  }
+  const { alg, kid } = readHeader(header);
+  const algorithm = typeof alg === "string" && Object.hasOwn(algorithms, alg) ? algorithms[alg] : undefined;
+  if (algorithm === undefined) throw invalid("its alg is not RS256, RS384, RS512, ES256 or ES384");
+  const signed = Buffer.from(token.slice(0, header.length + 1 + payload.length), "latin1");
+  const bytes = readBase64Url(signature);
+  const fitting = keys.filter((key) => fits(key, kid, algorithm));
+  if (fitting.length === 0) throw invalid("none of the cluster's keys has its kid and alg");
+  const good = fitting.some(({ key }) => verify(algorithm.hash, signed, { key, dsaEncoding: "ieee-p1363" }, bytes));
+  if (!good) throw invalid("its signature is not by a key of the cluster");
+  return readObject(payload);
+}
+
+function readHeader(text: string): Claims {
+  const header = readObject(text);
+  // RFC 7515 4.1.11: an extension we do not understand must be refused, and we understand none.
+  if ("crit" in header) throw invalid("it has critical header parameters");
+  return header;
+}
+
+function fits(
+  candidate: TokenKey,
+  kid: unknown,
+  algorithm: { readonly keyType: string; readonly curve?: string },
+): boolean {
+  if (candidate.key.asymmetricKeyType !== algorithm.keyType) return false;
+  if (algorithm.curve !== undefined && candidate.key.asymmetricKeyDetails?.namedCurve !== algorithm.curve) return false;
+  return kid === undefined || candidate.kid === undefined || candidate.kid === kid;
+}
+
+function readObject(text: string): Claims {
+  let value: unknown;
+  try {
+    value = JSON.parse(readBase64Url(text).toString("utf8"));
+  } catch (error) {
+    if (error instanceof Refusal) throw error;
+    throw invalid("a part of it is not JSON");
+  }
+  if (!isClaims(value)) throw invalid("a part of it is not a JSON object");
+  return value;
+}
+
+function readBase64Url(text: string): Buffer {
+  const bytes = Buffer.from(text, "base64url");
+  // Node skips what it does not know; a token has one spelling only.
+  if (bytes.toString("base64url") !== text) throw invalid("a part of it is not base64url");
+  return bytes;
+}
+
+export function isClaims(value: unknown): value is Claims {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function invalid(why: string): Refusal {
+  return new Refusal("proof-invalid", `the token is refused: ${why}`);
+}
