@@ -8,6 +8,7 @@ import { certificateLabel, toPem } from "../pki/pem.ts";
 import { toCsr } from "../pki/request.ts";
 import { type ClientTls, call, openIssuer } from "../rpc/client.ts";
 import type { JoinReply__Output } from "../rpc/gen/espalier/v1/JoinReply.ts";
+import type { JoinRequest } from "../rpc/gen/espalier/v1/JoinRequest.ts";
 import { type KeyPair, newKey, toKeyPair } from "./key-pair.ts";
 
 export interface JoinConfig {
@@ -41,8 +42,8 @@ export async function join(config: JoinConfig, parts: JoinParts): Promise<KeyPai
       const reply = await askWithAndWithout(
         config,
         async (extra) =>
-          await call<unknown, JoinReply__Output>(
-            (q, options, done) => client.join({ ...(q as object) }, options, done),
+          await call<JoinRequest, JoinReply__Output>(
+            (q, options, done) => client.join(q, options, done),
             { cluster: config.cluster, csr, token, ...extra },
             deadlineMs,
           ),

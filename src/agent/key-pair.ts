@@ -13,7 +13,7 @@ export interface KeyPair {
 
 export function newKey(): { readonly privateKey: KeyObject; readonly keyPem: string } {
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  return { privateKey, keyPem: privateKey.export({ type: "pkcs8", format: "pem" }).toString() };
+  return { privateKey, keyPem: privateKey.export({ type: "pkcs8", format: "pem" }) };
 }
 
 export function toKeyPair(chainPem: string, keyPem: string): KeyPair {

@@ -111,7 +111,9 @@ export function openLane(address: string, parts: LaneParts): Lane {
 
   const flush = (): void => {
     scheduled = false;
-    while (stream !== undefined && queued.length > 0 && batches < batchesInFlightMax) {
+    const signing = stream;
+    if (signing === undefined) return;
+    while (queued.length > 0 && batches < batchesInFlightMax) {
       const now = parts.now().getTime();
       const items: SignItem[] = [];
       const batch: Batch = { left: 0 };
@@ -124,7 +126,7 @@ export function openLane(address: string, parts: LaneParts): Lane {
       if (items.length === 0) continue;
       batch.left = items.length;
       batches += 1;
-      stream.write({ items });
+      signing.write({ items });
     }
   };
 

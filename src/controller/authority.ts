@@ -54,7 +54,8 @@ export async function makeRoot(
     serial: newSerial(parts.random),
     ...times,
   });
-  return await keep({ ...order, ...made, ...times, certificate }, act, parts);
+  const { kind, owner, algorithm } = order;
+  return await keep({ kind, owner, algorithm, id: made.id, keyName: made.id, ...times, certificate }, act, parts);
 }
 
 /** What is missing: a tenant whose root is made and that has no authority to sign with. */
@@ -94,7 +95,16 @@ async function makeAuthority(tenant: MeshTenant, root: AuthorityRecord, parts: A
   });
   checkAuthority(certificate, root.certificate, parts.now());
   await keep(
-    { kind: "tenant", owner: tenant.name, algorithm, ...made, ...times, certificate, parent: root.id },
+    {
+      kind: "tenant",
+      owner: tenant.name,
+      algorithm,
+      id: made.id,
+      keyName: made.id,
+      ...times,
+      certificate,
+      parent: root.id,
+    },
     act,
     parts,
   );
@@ -112,9 +122,9 @@ async function makeKey(
   owner: string,
   algorithm: KeyAlgorithm,
   parts: AuthorityParts,
-): Promise<{ readonly id: string; readonly keyName: string; readonly signer: Signer }> {
+): Promise<{ readonly id: string; readonly signer: Signer }> {
   const id = `${kind}-${owner}-${Buffer.from(parts.random(4)).toString("hex")}`;
-  return { id, keyName: id, signer: await parts.custody.createKey(id, algorithm) };
+  return { id, signer: await parts.custody.createKey(id, algorithm) };
 }
 
 function validity(
@@ -147,41 +157,12 @@ function intending(signer: Signer, act: Act, state: State): Signer {
   };
 }
 
-interface Made extends Omit<AuthorityRecord, "state"> {
-  readonly signer: Signer;
-}
-
-async function keep({ signer, ...made }: Made, act: Act, parts: AuthorityParts): Promise<AuthorityRecord> {
-  const record: AuthorityRecord = { ...pick(made), state: "active" };
+async function keep(made: Omit<AuthorityRecord, "state">, act: Act, parts: AuthorityParts): Promise<AuthorityRecord> {
+  const record: AuthorityRecord = { ...made, state: "active" };
   const sha256 = createHash("sha256").update(record.certificate).digest("hex");
   // If we stop before this: a certificate whose intent is written and that signs nothing. After it: in force everywhere.
   await parts.state.addAuthority(record, { ...act, details: { ...act.details, sha256 } });
   return record;
-}
-
-/** Without what an order carries beside the record. */
-function pick({
-  id,
-  kind,
-  owner,
-  algorithm,
-  keyName,
-  certificate,
-  parent,
-  notBefore,
-  notAfter,
-}: Omit<AuthorityRecord, "state">): Omit<AuthorityRecord, "state"> {
-  return {
-    id,
-    kind,
-    owner,
-    algorithm,
-    keyName,
-    certificate,
-    notBefore,
-    notAfter,
-    ...(parent === undefined ? {} : { parent }),
-  };
 }
 
 function toAct(log: string, verb: string, by: Pick<Act, "operator" | "reason">, details: Act["details"]): Act {

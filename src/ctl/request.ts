@@ -99,7 +99,7 @@ async function request(options: RequestOptions, { stdout }: Context): Promise<vo
   if (leaf === undefined || root === undefined || certChain.length < 2)
     throw new Refusal("unavailable", "the answer is no chain");
   await mkdir(options.out, { recursive: true });
-  await write(join(options.out, "key.pem"), privateKey.export({ type: "pkcs8", format: "pem" }).toString(), 0o600);
+  await write(join(options.out, "key.pem"), privateKey.export({ type: "pkcs8", format: "pem" }), 0o600);
   await write(join(options.out, "root-cert.pem"), root, 0o644);
   // Last, as what a watcher waits for.
   await write(join(options.out, "cert-chain.pem"), certChain.slice(0, -1).join(""), 0o644);

@@ -4,7 +4,7 @@ import type { Custody, KeyAlgorithm, Signer } from "../custody/signer.ts";
 import type { AuthorityKind, AuthorityRecord } from "../ledger/state.ts";
 import { type Certificate, readCertificate } from "../pki/certificate.ts";
 import { type LeafTemplate, toLeafTemplate } from "../pki/leaf.ts";
-import { type ProfileName, profiles } from "../pki/profile.ts";
+import type { ProfileName } from "../pki/profile.ts";
 
 /** Roots that workloads trust, in order, and a version that changes with them. */
 export interface Bundle {
@@ -80,9 +80,13 @@ function maySign(record: AuthorityRecord): boolean {
 }
 
 function toTemplates(record: AuthorityRecord): Readonly<Record<ProfileName, LeafTemplate>> {
-  const names = Object.keys(profiles) as ProfileName[];
-  const entries = names.map((name) => [name, toLeafTemplate(record, name)] as const);
-  return Object.fromEntries(entries) as Record<ProfileName, LeafTemplate>;
+  return {
+    workload: toLeafTemplate(record, "workload"),
+    serving: toLeafTemplate(record, "serving"),
+    agent: toLeafTemplate(record, "agent"),
+    operator: toLeafTemplate(record, "operator"),
+    issuer: toLeafTemplate(record, "issuer"),
+  };
 }
 
 function toIssuedChain(

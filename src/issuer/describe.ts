@@ -10,7 +10,6 @@ import type { Cluster } from "../rpc/gen/espalier/v1/Cluster.ts";
 import type { Entry } from "../rpc/gen/espalier/v1/Entry.ts";
 import type { Root } from "../rpc/gen/espalier/v1/Root.ts";
 import type { Tenant } from "../rpc/gen/espalier/v1/Tenant.ts";
-import { readJwk } from "../token/jwk.ts";
 import type { World } from "./world.ts";
 
 export function toRoot(record: AuthorityRecord, created: boolean): Root {
@@ -89,7 +88,7 @@ function keysOf(name: string, world: World): string[] {
   return world
     .cluster(name)
     .keys()
-    .map(({ key }) => readJwk(key.export({ format: "jwk" })).thumbprint);
+    .map(({ thumbprint }) => thumbprint);
 }
 
 /** An intent with its signature is its certificate. */

@@ -4,10 +4,10 @@ import type { State } from "../ledger/state.ts";
 import type { Log } from "../ops/log.ts";
 import type { Declared } from "../resources/declared.ts";
 import type { MeshCluster } from "../resources/mesh-cluster.ts";
-import { readJwks } from "../token/jwk.ts";
+import type { Jwk } from "../token/jwk.ts";
 import { type KeySet, startKeySet } from "../token/jwks-source.ts";
-import type { TokenKey } from "../token/jwt.ts";
 import { type Authorities, openAuthorities } from "./authorities.ts";
+import { toClusterKeys } from "./cluster-keys.ts";
 import { toWorld, type World } from "./world.ts";
 
 export interface LiveWorld extends AsyncDisposable {
@@ -46,21 +46,15 @@ export async function openLive(parts: LiveParts): Promise<LiveWorld> {
       state.joinedKeys(),
     ]);
     authorities = await openAuthorities(records, custody, authorities);
-    const keys = new Map<string, readonly TokenKey[]>();
-    for (const { cluster, jwk } of joined) {
-      keys.set(cluster, [...(keys.get(cluster) ?? []), ...readJwks(`{"keys":[${jwk}]}`)]);
+    const { keys, disputed } = toClusterKeys({
+      clusters: declared.clusters.values(),
+      joined,
+      fetched: (cluster) => fetched.get(cluster)?.keys.keys() ?? [],
+    });
+    for (const { thumbprint, cluster, others } of disputed) {
+      log.error("token key refused: it belongs to another cluster", { cluster, others, thumbprint });
     }
-    const keysOf = (cluster: MeshCluster): readonly TokenKey[] => {
-      const source = cluster.tokens.keys;
-      switch (source.kind) {
-        case "static":
-          return source.keys;
-        case "joined":
-          return keys.get(cluster.name) ?? [];
-        case "url":
-          return fetched.get(cluster.name)?.keys.keys() ?? [];
-      }
-    };
+    const keysOf = (cluster: MeshCluster): readonly Jwk[] => keys.get(cluster.name) ?? [];
     current = toWorld({ hub: parts.hub, declared, authorities, suspensions, keysOf });
     for (const changed of listeners) changed();
   };
@@ -80,16 +74,25 @@ export async function openLive(parts: LiveParts): Promise<LiveWorld> {
       fetched.delete(name);
       await keys[Symbol.asyncDispose]();
     }
-    for (const { name, tokens } of declared.clusters.values()) {
-      if (tokens.keys.kind !== "url" || fetched.has(name)) continue;
-      const { url } = tokens.keys;
-      const onFailure = (error: unknown): void => log.error("cluster keys not fetched", { cluster: name, url }, error);
-      fetched.set(name, {
-        url,
-        keys: await startKeySet({ kind: "url", url }, { onFailure, refreshMs: keysRefreshMs }),
-      });
-    }
+    const missing = [...declared.clusters.values()].filter((c) => c.tokens.keys.kind === "url" && !fetched.has(c.name));
+    await Promise.all(
+      missing.map(async ({ name, tokens }) => {
+        if (tokens.keys.kind === "url")
+          fetched.set(name, { url: tokens.keys.url, keys: await fetchKeys(name, tokens.keys.url) });
+      }),
+    );
   };
+
+  const fetchKeys = async (cluster: string, url: string): Promise<KeySet> =>
+    await startKeySet(
+      { kind: "url", url },
+      {
+        onFailure: (error) => log.error("cluster keys not fetched", { cluster, url }, error),
+        onChange: () =>
+          void rebuild().catch((error: unknown) => log.error("fetched keys not taken", { cluster }, error)),
+        refreshMs: keysRefreshMs,
+      },
+    );
 
   await follow();
   await rebuild();

@@ -39,7 +39,7 @@ export async function startServerCertificate(
     const { leaf, chain } = await issueOwn(request, parts.live.world(), parts);
     return {
       chainPem: toPem("CERTIFICATE", leaf),
-      keyPem: pair.privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
+      keyPem: pair.privateKey.export({ type: "pkcs8", format: "pem" }),
       clientRootsPem: chain.bundle.roots.map((root) => toPem("CERTIFICATE", root)).join(""),
     };
   };

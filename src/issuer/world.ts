@@ -4,13 +4,13 @@ import type { SuspensionKey } from "../ledger/state.ts";
 import { type RuleTable, toRuleTable } from "../policy/table.ts";
 import type { Declared } from "../resources/declared.ts";
 import type { MeshCluster } from "../resources/mesh-cluster.ts";
-import type { TokenKey } from "../token/jwt.ts";
+import type { Jwk } from "../token/jwk.ts";
 import type { Authorities } from "./authorities.ts";
 
 /** A cluster that may ask. */
 export interface ClusterState extends MeshCluster {
   /** What its tokens may be signed with. */
-  keys(): readonly TokenKey[];
+  keys(): readonly Jwk[];
 }
 
 export interface World {
@@ -28,7 +28,7 @@ export interface WorldParts {
   readonly declared: Declared;
   readonly authorities: Authorities;
   readonly suspensions: readonly SuspensionKey[];
-  readonly keysOf: (cluster: MeshCluster) => readonly TokenKey[];
+  readonly keysOf: (cluster: MeshCluster) => readonly Jwk[];
 }
 
 export function toWorld({ hub, declared, authorities, suspensions, keysOf }: WorldParts): World {

@@ -1,6 +1,5 @@
 /** /metrics, /healthz and /readyz: plain HTTP for the machine that watches us. Nothing secret is served here. */
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { toHostPort } from "./address.ts";
 import type { Metrics } from "./metrics.ts";
 
@@ -34,6 +33,7 @@ export async function startHttp(
             ? answer(200, "text/plain", "ok\n")
             : answer(503, "text/plain", `waiting for ${missing.join(", ")}\n`);
         }
+        case undefined:
         default:
           return answer(404, "text/plain", "not found\n");
       }
@@ -44,8 +44,9 @@ export async function startHttp(
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject).listen(port, host, resolve);
   });
+  const bound = server.address();
   return {
-    port: (server.address() as AddressInfo).port,
+    port: typeof bound === "object" && bound !== null ? bound.port : port,
     [Symbol.asyncDispose]: () =>
       new Promise((resolve) => {
         server.closeAllConnections();

@@ -25,7 +25,7 @@ export function openLog(level: LogLevel, process: string): Log {
   return {
     info: (event, fields = {}) => logger.info(fields, event),
     warn: (event, fields = {}) => logger.warn(fields, event),
-    error: (event, fields = {}, cause = undefined) => logger.error({ ...fields, err: cause }, event),
+    error: (event, fields = {}, cause) => logger.error({ ...fields, err: cause }, event),
   };
 }
 

@@ -42,14 +42,8 @@ export function openMetrics(options: { readonly process: "issuer" | "agent"; rea
     refused: (labels) => refused.inc(labels),
     answered: (value) => seconds.observe(value),
     gauge: (name, help, read) => {
-      new Gauge({
-        name: prefix + name,
-        help,
-        registers,
-        collect() {
-          this.set(read());
-        },
-      });
+      const gauge: Gauge = new Gauge({ name: prefix + name, help, registers: [], collect: () => gauge.set(read()) });
+      registry.registerMetric(gauge);
     },
     counter: (name, help) => {
       const counter = new Counter({ name: prefix + name, help, registers });

@@ -14,7 +14,9 @@ export const protoDirectory = fileURLToPath(new URL("../../proto/", import.meta.
 const options = { longs: String, enums: String, defaults: true, oneofs: true, includeDirs: [protoDirectory] };
 
 // The one place that casts: what proto-loader makes has the shape that its own generator wrote down.
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters
 function load<T>(file: string): T {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
   return grpc.loadPackageDefinition(loader.loadSync(file, options)) as unknown as T;
 }
 

@@ -2,8 +2,8 @@
 import { readFile } from "node:fs/promises";
 import { get } from "node:https";
 import { Refusal } from "../errors.ts";
-import { readJwks } from "./jwk.ts";
-import { isClaims, type TokenKey } from "./jwt.ts";
+import { type Jwk, readJwks } from "./jwk.ts";
+import { isClaims } from "./jwt.ts";
 
 export type JwksSource =
   | { readonly kind: "file"; readonly path: string }
@@ -12,7 +12,7 @@ export type JwksSource =
 
 export interface KeySet extends AsyncDisposable {
   /** The last good keys; empty until some have been had. */
-  keys(): readonly TokenKey[];
+  keys(): readonly Jwk[];
 }
 
 const fetchDeadlineMs = 5_000;
@@ -26,7 +26,7 @@ export interface KeySetParts {
 
 /** Loads at once and then every `refreshMs`. What cannot be had leaves the last good keys in force. */
 export async function startKeySet(source: JwksSource, parts: KeySetParts): Promise<KeySet> {
-  let current: readonly TokenKey[] = [];
+  let current: readonly Jwk[] = [];
   let text = "";
   const refresh = async (): Promise<void> => {
     try {

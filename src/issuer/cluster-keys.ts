@@ -1,0 +1,68 @@
+/** Which keys sign which cluster's tokens. A key belongs to one cluster; who could publish another's would speak for it. */
+import type { JoinedKey } from "../ledger/state.ts";
+import type { MeshCluster } from "../resources/mesh-cluster.ts";
+import { type Jwk, readJwk } from "../token/jwk.ts";
+
+export interface KeySources {
+  readonly clusters: Iterable<MeshCluster>;
+  readonly joined: readonly JoinedKey[];
+  /** What was fetched from a cluster's address; empty until it was. */
+  readonly fetched: (cluster: string) => readonly Jwk[];
+}
+
+/** A key that two clusters come with. It counts for neither, or for the one whose claim is the stronger. */
+export interface DisputedKey {
+  readonly thumbprint: string;
+  readonly cluster: string;
+  readonly others: string;
+}
+
+/**
+ * Declared claims beat joined ones, and joined beat fetched ones: a cluster's own word must not take a key from a cluster
+ * that an operator gave it to. Of two equal claims neither counts.
+ */
+export function toClusterKeys({ clusters, joined, fetched }: KeySources): {
+  readonly keys: ReadonlyMap<string, readonly Jwk[]>;
+  readonly disputed: readonly DisputedKey[];
+} {
+  const claims = [...clusters].map((cluster) => claimOf(cluster, joined, fetched));
+  const claimants = new Map<string, Claim[]>();
+  for (const claim of claims) {
+    for (const { thumbprint } of claim.keys) claimants.set(thumbprint, [...(claimants.get(thumbprint) ?? []), claim]);
+  }
+  const disputed: DisputedKey[] = [];
+  const keys = new Map<string, readonly Jwk[]>();
+  for (const claim of claims) {
+    const own = claim.keys.filter(({ thumbprint }) => {
+      const others = (claimants.get(thumbprint) ?? []).filter(
+        (other) => other !== claim && other.strength >= claim.strength,
+      );
+      if (others.length === 0) return true;
+      disputed.push({ thumbprint, cluster: claim.cluster, others: others.map((other) => other.cluster).join(", ") });
+      return false;
+    });
+    keys.set(claim.cluster, own);
+  }
+  return { keys, disputed };
+}
+
+interface Claim {
+  readonly cluster: string;
+  readonly strength: number;
+  readonly keys: readonly Jwk[];
+}
+
+function claimOf({ name, tokens }: MeshCluster, joined: readonly JoinedKey[], fetched: KeySources["fetched"]): Claim {
+  switch (tokens.keys.kind) {
+    case "static":
+      return { cluster: name, strength: 3, keys: tokens.keys.keys };
+    case "joined":
+      return {
+        cluster: name,
+        strength: 2,
+        keys: joined.filter((key) => key.cluster === name).map((key) => readJwk(JSON.parse(key.jwk))),
+      };
+    case "url":
+      return { cluster: name, strength: 1, keys: fetched(name) };
+  }
+}
