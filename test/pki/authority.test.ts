@@ -47,7 +47,11 @@ const request: AuthorityRequest = {
 
 for (const algorithm of keyAlgorithms) {
   test(`OpenSSL accepts a ${algorithm} root and authority by its strict rules`, { skip: !hasOpenssl }, async () => {
-    const { root, certificate } = await authorities(algorithm);
+    const { rootSigner, root, certificate } = await makeAuthority(algorithm, {
+      rootSigner: makeSigner(algorithm, keys(algorithm)),
+      signer: makeSigner("P-256"),
+    });
+    assert.equal(rootSigner.algorithm, algorithm);
     const at = String(now.getTime() / 1000);
     const files = { "root.pem": toPem("CERTIFICATE", root), "ca.pem": toPem("CERTIFICATE", certificate) };
     const verify = ["verify", "-x509_strict", "-check_ss_sig", "-attime", at, "-CAfile", "{root.pem}"];

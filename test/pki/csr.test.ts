@@ -14,10 +14,10 @@ import {
   dnsName,
   extension,
   flipBit,
-  keyKinds,
   keys,
   makeKey,
   notCritical,
+  quickKinds,
   replaceHex,
   san,
   toAttributes,
@@ -36,7 +36,7 @@ const serverAuth = "2b06010505070301";
 const clientAuth = "2b06010505070302";
 
 /** One real CSR of every kind of key and shape. */
-const real = keyKinds.flatMap((kind) => {
+const real = quickKinds.flatMap((kind) => {
   const { privateKey } = keys(kind);
   return [
     { kind, der: toCsr({ privateKey, uri, subject: "istio" }) },
@@ -45,7 +45,7 @@ const real = keyKinds.flatMap((kind) => {
   ];
 });
 
-for (const kind of keyKinds) {
+for (const kind of quickKinds) {
   test(`a CSR by ${kind} as pilot-agent and as ztunnel send it is read and proven`, () => {
     const { privateKey, spki } = keys(kind);
     for (const subject of ["istio", "empty"] as const) {
@@ -209,16 +209,16 @@ test("a point that is not on its curve is refused for its key, without an OpenSS
   }
 });
 
-for (const kind of keyKinds) {
+for (const kind of quickKinds) {
   test(`a CSR with a signature by another key ${kind} is refused`, () => {
-    const other = kind.startsWith("RSA") ? makeKey("RSA-2048") : makeKey(kind);
+    const other = makeKey(kind);
     const csr = readCsr(buildCsr({ key: other, spki: keys(kind).spki }));
     assert.throws(() => verifyCsr(csr), csrSignature);
   });
 }
 
 test("a signature that is no signature is refused as such", () => {
-  for (const kind of keyKinds) {
+  for (const kind of quickKinds) {
     const csr = readCsr(buildCsr({ key: keys(kind) }));
     for (const signature of [
       new Uint8Array(),
@@ -251,11 +251,16 @@ function isAccepted(der: Uint8Array): boolean {
   }
 }
 
-for (const kind of ["P-256", "P-384", "Ed25519"] as const) {
-  test(`a CSR by ${kind} with any one bit flipped is refused`, () => {
+for (const [kind, step] of [
+  ["P-256", 1],
+  ["P-384", 3],
+  ["Ed25519", 1],
+] as const) {
+  test(`a CSR by ${kind} with ${step === 1 ? "any one" : "a"} bit flipped is refused`, () => {
     const der = toCsr({ privateKey: keys(kind).privateKey, uri, subject: "istio" });
     assert.ok(isAccepted(der));
-    for (let bit = 0; bit < der.length * 8; bit++) assert.equal(isAccepted(flipBit(der, bit)), false, `bit ${bit}`);
+    for (let bit = 0; bit < der.length * 8; bit += step)
+      assert.equal(isAccepted(flipBit(der, bit)), false, `bit ${bit}`);
   });
 }
 

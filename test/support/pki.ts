@@ -9,6 +9,9 @@ import type { LeafNames, ProfileName } from "../../src/pki/profile.ts";
 
 export const keyAlgorithms: readonly KeyAlgorithm[] = ["P-256", "P-384", "RSA-2048", "RSA-3072", "RSA-4096"];
 export const keyKinds: readonly KeyKind[] = [...keyAlgorithms, "Ed25519"];
+/** Those whose keys are made in no time; `key`, `leaf` and `authority` are tested with all. */
+export const quickAlgorithms: readonly KeyAlgorithm[] = ["P-256", "P-384", "RSA-2048"];
+export const quickKinds: readonly KeyKind[] = [...quickAlgorithms, "Ed25519"];
 export const profileNames: readonly ProfileName[] = ["workload", "serving", "agent", "operator", "issuer"];
 
 /** When tests take place. */
@@ -83,8 +86,11 @@ export async function makeAuthority(
   return { algorithm, root, rootSigner, certificate, signer };
 }
 
+/** One authority of each algorithm. RSA keys take long to make, so its RSA ones use `keys` and stand under a P-256 root. */
 export const authorities: (algorithm: KeyAlgorithm) => Promise<TestAuthority> = remember((algorithm) =>
-  makeAuthority(algorithm, { rootSigner: makeSigner(algorithm, keys(algorithm)) }),
+  algorithm.startsWith("RSA")
+    ? makeAuthority(algorithm, { rootSigner: makeSigner("P-256"), signer: makeSigner(algorithm, keys(algorithm)) })
+    : makeAuthority(algorithm),
 );
 
 export function namesOf(profile: ProfileName): LeafNames {
