@@ -31,15 +31,19 @@ export interface Connection {
 }
 
 /** How long a write waits for another process's, in milliseconds. */
-const busyTimeoutMs = 5000;
+export const busyTimeoutMs = 5000;
 /** Pages kept in memory, in KiB: the upper levels of the serial index of millions of certificates. */
 const cacheKib = 16_384;
 /** The log is copied into the file at this length, in pages: longer is cheaper by certificate, and a longer pause. */
 const checkpointPages = 2000;
 
 /** Opens a file that exists. @throws Refusal `unavailable` or, when it is no database, `config`. */
-export function openConnection(path: string, write: Write = (_, commit) => commit()): Connection {
-  const database = translated(() => new DatabaseSync(path, { timeout: busyTimeoutMs }));
+export function openConnection(
+  path: string,
+  write: Write = (_, commit) => commit(),
+  timeout = busyTimeoutMs,
+): Connection {
+  const database = translated(() => new DatabaseSync(path, { timeout }));
   try {
     translated(() =>
       database.exec(

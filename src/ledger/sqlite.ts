@@ -19,6 +19,8 @@ export interface SqliteConfig {
   readonly create: boolean;
   /** How long a signature waits for another durable write. Default 20. */
   readonly recordDelayMs?: number;
+  /** How long a write waits for another process's. Default 5000. */
+  readonly busyTimeoutMs?: number;
   /** Stands around every commit; for tests that make one fail. */
   readonly write?: Write;
 }
@@ -26,7 +28,7 @@ export interface SqliteConfig {
 /** @throws Refusal `config` when there is no ledger, or one this binary must not touch; `unavailable` otherwise. */
 export async function openSqlite(config: SqliteConfig): Promise<Database> {
   await prepareFile(config.path, config.create);
-  const connection = openConnection(config.path, config.write);
+  const connection = openConnection(config.path, config.write, config.busyTimeoutMs);
   try {
     migrate(connection, config.create, config.now());
     return assemble(connection, config);

@@ -1,0 +1,226 @@
+/** Every durable write fails both ways: lost, and kept though it was reported lost. Afterwards all that was promised is there. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { after, test } from "node:test";
+import { setTimeout } from "node:timers/promises";
+import { openFileCustody } from "../../src/custody/file.ts";
+import { openConnection, type Write, type WriteName } from "../../src/ledger/connection.ts";
+import type { Database } from "../../src/ledger/database.ts";
+import type { Draft, Intended, Intent } from "../../src/ledger/ledger.ts";
+import { migrate } from "../../src/ledger/schema.ts";
+import { openSqlite } from "../../src/ledger/sqlite.ts";
+import { draftsPerWriteMax, startWriter } from "../../src/ledger/writer.ts";
+import { temporaryDirectory } from "../contract/directory.ts";
+import { act, draft, sha256 } from "../contract/drafts.ts";
+import { assertSound, intendOne, verifyAll } from "../contract/ledger.ts";
+
+const base = temporaryDirectory();
+after(() => base[Symbol.dispose]());
+let made = 0;
+const freshPath = () => join(base.path, `ledger-${made++}.db`);
+const now = () => new Date("2026-11-21T11:00:00Z");
+const custody = await openFileCustody({ directory: join(base.path, "keys") });
+const signer = await custody.createKey("ledger", "P-256");
+const signature = sha256("signature");
+
+type Outcome = "lost" | "kept";
+
+interface Fault {
+  readonly write: Write;
+  /** From now on, the named write fails this often. */
+  arm(name: WriteName, outcome: Outcome, times?: number): void;
+  /** How often it did. */
+  count(): number;
+}
+
+function createFault(): Fault {
+  let armed: { name: WriteName; outcome: Outcome; left: number } | undefined;
+  let count = 0;
+  return {
+    write(name, commit) {
+      if (armed?.name !== name || armed.left === 0) return commit();
+      armed.left -= 1;
+      count += 1;
+      if (armed.outcome === "kept") commit();
+      throw new Error("disk I/O error");
+    },
+    arm(name, outcome, times = 1) {
+      armed = { name, outcome, left: times };
+    },
+    count: () => count,
+  };
+}
+
+/** Asks until it is granted, as a client that is told UNAVAILABLE does. Anything else is a failure. */
+async function retried<T>(ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch (error) {
+    assert.ok(error instanceof Error && "code" in error && error.code === "unavailable", String(error));
+    return ask();
+  }
+}
+
+/** An issuer's day: everything that writes, once or more. Returns what was promised. */
+async function day(path: string, write: Write): Promise<readonly Intent[]> {
+  await using database = await retried(() => openSqlite({ path, now, create: true, write, recordDelayMs: 2 }));
+  const promised: Intent[] = [];
+  async function issue(made: Draft): Promise<void> {
+    const [answer] = await retried(() => database.ledger.intend([made]));
+    assert.ok(answer?.kind === "intent" || answer?.kind === "replay", String(answer?.kind));
+    database.ledger.record(answer.intent, signature);
+    promised.push(answer.intent);
+  }
+  const keyed = (key: string, log = "shop") => draft({ log, idempotency: { key, digest: sha256(key) } });
+  const sequencer = await retried(() => database.startSequencer(signer, { intervalMs: 1e6 }));
+  await issue(keyed("1"));
+  await setTimeout(10);
+  await issue(keyed("2", "bank"));
+  await retried(() => database.state.setSuspended({ kind: "tenant", name: "bank" }, true, act()));
+  await retried(() => sequencer.sequence());
+  await issue(keyed("3"));
+  await retried(() => database.state.setSuspended({ kind: "tenant", name: "bank" }, false, act()));
+  await setTimeout(10);
+  await retried(() => sequencer.sequence());
+  await issue(keyed("1"));
+  return promised;
+}
+
+const names: readonly WriteName[] = ["migrate", "epoch", "intend", "record", "place", "head", "state"];
+
+for (const name of names) {
+  for (const outcome of ["lost", "kept"] as const) {
+    test(`a write of kind "${name}" that fails and is ${outcome} breaks no promise`, async () => {
+      const fault = createFault();
+      fault.arm(name, outcome);
+      const path = freshPath();
+      const promised = await day(path, fault.write);
+      assert.equal(fault.count(), 1);
+      await using database = await openSqlite({ path, now, create: false });
+      await assertSound(database);
+      for (const intent of promised) {
+        const found = await database.ledger.findSerial(intent.serial);
+        assert.equal(found?.intent.id, intent.id);
+        assert.ok(found.signature, "a signature that was recorded is there");
+      }
+      const reports = await verifyAll(database);
+      assert.deepEqual([reports.get("shop")?.entries, reports.get("bank")?.entries], [2, 1]);
+      assert.equal(reports.get("@hub")?.entries, 2);
+      assert.deepEqual(await database.state.suspensions(), []);
+    });
+  }
+}
+
+test("nothing of a failed write counts: its drafts are refused and not there, and the next write works", async () => {
+  const fault = createFault();
+  await using database = await openSqlite({ path: freshPath(), now, create: true, write: fault.write });
+  fault.arm("intend", "lost", 2);
+  const drafts = [draft(), draft(), draft()];
+  const calls = drafts.map((made) => database.ledger.intend([made]));
+  for (const call of calls) await assert.rejects(call, { code: "unavailable" });
+  for (const { serial } of drafts) assert.equal(await database.ledger.findSerial(serial), undefined);
+  await assert.rejects(database.ledger.intend([draft()]), { code: "unavailable" });
+  await database.ledger.intend(drafts);
+  assert.equal(database.counts().failedWrites, 2);
+});
+
+test("a draft that was kept though reported lost stays an unsigned intent; asking again replays it", async () => {
+  const fault = createFault();
+  await using database = await openSqlite({ path: freshPath(), now, create: true, write: fault.write });
+  const keyed = draft({ idempotency: { key: "k", digest: sha256("k") } });
+  fault.arm("intend", "kept");
+  await assert.rejects(database.ledger.intend([keyed]), { code: "unavailable" });
+  const [answer] = await database.ledger.intend([draft({ idempotency: { key: "k", digest: sha256("k") } })]);
+  assert.ok(answer?.kind === "replay");
+  assert.deepEqual(Buffer.from(answer.intent.tbs), Buffer.from(keyed.tbs));
+  assert.equal((await verifyAll(database)).get("shop")?.unrecorded, 1);
+});
+
+test("signatures outlive failed writes, and are counted", async () => {
+  const fault = createFault();
+  await using database = await openSqlite({
+    path: freshPath(),
+    now,
+    create: true,
+    write: fault.write,
+    recordDelayMs: 1,
+  });
+  const intent = await intendOne(database);
+  fault.arm("record", "lost", 3);
+  database.ledger.record(intent, signature);
+  for (let tries = 0; tries < 200 && database.counts().recordsQueued > 0; tries += 1) await setTimeout(5);
+  assert.deepEqual(database.counts(), { recordsQueued: 0, recordsRetried: 3, recordsDropped: 0, failedWrites: 3 });
+  assert.ok((await database.ledger.findSerial(intent.serial))?.signature);
+});
+
+test("a close that cannot write gives up after a while and says how many signatures it lost", async () => {
+  const fault = createFault();
+  const database = await openSqlite({ path: freshPath(), now, create: true, write: fault.write, recordDelayMs: 1e6 });
+  database.ledger.record(await intendOne(database), signature);
+  fault.arm("record", "lost", 99);
+  await database[Symbol.asyncDispose]();
+  assert.equal(database.counts().recordsDropped, 1);
+  assert.equal(fault.count(), 3);
+});
+
+test("a full disk refuses, and takes drafts again by itself once there is room", async () => {
+  const path = freshPath();
+  const connection = openConnection(path);
+  migrate(connection, true, now());
+  const writer = startWriter(connection, now, 1e6);
+  const promised: Intent[] = [];
+  const ask = async (): Promise<void> => {
+    const [answer] = await writer.intend([draft({ tbs: new Uint8Array(5000) })]);
+    assert.ok(answer?.kind === "intent");
+    promised.push(answer.intent);
+    writer.record(answer.intent, signature);
+  };
+  const pages = Number(connection.prepare("PRAGMA page_count").get()?.["page_count"]);
+  connection.execute(`PRAGMA max_page_count = ${pages + 20}`);
+  await assert.rejects(
+    async () => {
+      for (let count = 0; count < 100; count += 1) await ask();
+    },
+    { code: "unavailable", message: "the database cannot be used now" },
+  );
+  assert.ok(promised.length > 1);
+  const before = promised.length;
+  await assert.rejects(ask(), { code: "unavailable" });
+  connection.execute("PRAGMA max_page_count = 100000");
+  await ask();
+  assert.equal(promised.length, before + 1);
+  writer.close();
+  assert.equal(writer.counts().recordsDropped, 0);
+  const row = connection
+    .prepare("SELECT (SELECT count(*) FROM entries) AS e, (SELECT count(*) FROM signatures) AS s")
+    .get();
+  assert.deepEqual({ ...row }, { e: before + 1, s: before + 1 });
+  connection.close();
+});
+
+test("a database that another process has locked refuses, and works again when it lets go", async () => {
+  const path = freshPath();
+  await using database = await openSqlite({ path, now, create: true, busyTimeoutMs: 50 });
+  const other = new DatabaseSync(path);
+  other.exec("BEGIN IMMEDIATE");
+  await assert.rejects(database.ledger.intend([draft()]), { code: "unavailable" });
+  other.exec("ROLLBACK");
+  other.close();
+  await intendOne(database);
+});
+
+test("what waits has a limit, and so has one call", async () => {
+  await using database: Database = await openSqlite({ path: freshPath(), now, create: true });
+  const batch = (size: number) => Array.from({ length: size }, () => draft());
+  await assert.rejects(database.ledger.intend(batch(draftsPerWriteMax + 1)), /more than one durable write/);
+  const calls = Array.from({ length: 40 }, () => database.ledger.intend(batch(draftsPerWriteMax)));
+  const settled = await Promise.allSettled(calls);
+  const kept = settled.filter(
+    (call): call is PromiseFulfilledResult<readonly Intended[]> => call.status === "fulfilled",
+  );
+  assert.equal(kept.length, 32);
+  const refused = settled.find((call) => call.status === "rejected");
+  assert.equal(refused?.reason instanceof Error && "code" in refused.reason && refused.reason.code, "overloaded");
+  await intendOne(database);
+});

@@ -1,0 +1,165 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { setTimeout } from "node:timers/promises";
+import { openFileCustody } from "../../src/custody/file.ts";
+import { emptyTree, grow, leafHash, rootOf } from "../../src/ledger/merkle.ts";
+import { openSqlite } from "../../src/ledger/sqlite.ts";
+import { temporaryDirectory } from "../contract/directory.ts";
+import { draft } from "../contract/drafts.ts";
+import { assertSound, intendOne, plain, verifyAll } from "../contract/ledger.ts";
+
+const base = temporaryDirectory();
+after(() => base[Symbol.dispose]());
+let made = 0;
+const now = () => new Date("2026-11-21T11:00:00Z");
+const freshPath = () => join(base.path, `ledger-${made++}.db`);
+const open = (path = freshPath()) => openSqlite({ path, now, create: true });
+const custody = await openFileCustody({ directory: join(base.path, "keys") });
+const signer = await custody.createKey("ledger", "P-256");
+/** Nothing happens but by hand. */
+const manual = { intervalMs: 1e6 };
+
+test("entries get positions of their own log, in the order they were written", async () => {
+  await using database = await open();
+  const sequencer = await database.startSequencer(signer, manual);
+  const logs = ["shop", "bank", "shop", "shop", "bank"];
+  const serials: Uint8Array[] = [];
+  for (const log of logs) serials.push((await intendOne(database, draft({ log }))).serial);
+  await sequencer.sequence();
+  const positions = await Promise.all(
+    serials.map(async (serial) => (await database.ledger.entry(Buffer.from(serial).toString("hex")))?.position),
+  );
+  assert.deepEqual(positions, [0, 0, 1, 2, 1]);
+  const entry = await database.ledger.entry("shop/2");
+  assert.ok(Buffer.from(entry?.body ?? []).includes(Buffer.from(serials[3] ?? []).toString("hex")));
+  await assertSound(database);
+});
+
+test("a log's root is the RFC 6962 tree hash over its bodies alone", async () => {
+  await using database = await open();
+  const sequencer = await database.startSequencer(signer, manual);
+  await database.ledger.intend(Array.from({ length: 100 }, (_, i) => draft({ log: i % 3 === 0 ? "bank" : "shop" })));
+  await sequencer.sequence();
+  let tree = emptyTree;
+  for (let position = 0; ; position += 1) {
+    const entry = await database.ledger.entry(`bank/${position}`);
+    if (entry === undefined) break;
+    tree = grow(tree, leafHash(entry.body));
+  }
+  const report = (await verifyAll(database, "bank")).get("bank");
+  assert.deepEqual(plain(report?.rootHash), plain(rootOf(tree)));
+  assert.deepEqual([report?.entries, tree.size], [34, 34]);
+});
+
+test("more than one write's worth is placed, and a head is signed only for what is new", async () => {
+  await using database = await open();
+  const sequencer = await database.startSequencer(signer, manual);
+  await sequencer.sequence();
+  for (let batch = 0; batch < 5; batch += 1) {
+    await database.ledger.intend(Array.from({ length: 200 }, () => draft()));
+  }
+  await sequencer.sequence();
+  await sequencer.sequence();
+  const reports = await verifyAll(database);
+  assert.deepEqual([reports.get("@ledger")?.entries, reports.get("shop")?.entries], [1, 1000]);
+  await assertSound(database);
+});
+
+test("a second opener takes a newer epoch, and the first can place and sign nothing more", async () => {
+  const path = freshPath();
+  await using first = await open(path);
+  await using second = await open(path);
+  const faults: unknown[] = [];
+  const old = await first.startSequencer(signer, { ...manual, onFault: (error) => faults.push(error) });
+  await intendOne(first);
+  await old.sequence();
+  const young = await second.startSequencer(signer, manual);
+  assert.equal(young.epoch, old.epoch + 1);
+  await intendOne(first);
+  const fenced = { code: "not-ready", message: /epoch 1 of the ledger has ended: it is 2 now/ };
+  await assert.rejects(old.sequence(), fenced);
+  assert.equal((await verifyAll(second)).get("@ledger")?.entries, 1);
+  await intendOne(second);
+  await young.sequence();
+  await assertSound(first);
+  assert.equal((await second.ledger.entry("shop/2"))?.position, 2);
+});
+
+test("a sequencer that was fenced between placing and signing signs nothing", async () => {
+  const path = freshPath();
+  await using first = await open(path);
+  await using second = await open(path);
+  const slow = {
+    ...signer,
+    async sign(bytes: Uint8Array) {
+      await second.startSequencer(signer, manual);
+      return signer.sign(bytes);
+    },
+  };
+  const old = await first.startSequencer(slow, manual);
+  await intendOne(first);
+  await assert.rejects(old.sequence(), { code: "not-ready" });
+  assert.equal((await verifyAll(second)).get("@ledger")?.entries, 0);
+  await assertSound(second);
+});
+
+test("on its timer it places without being asked, and stops by itself when fenced", async () => {
+  const path = freshPath();
+  await using first = await open(path);
+  const faults: unknown[] = [];
+  await first.startSequencer(signer, { intervalMs: 5, headIntervalMs: 0, onFault: (error) => faults.push(error) });
+  const { serial } = await intendOne(first);
+  const id = Buffer.from(serial).toString("hex");
+  for (let tries = 0; tries < 200 && (await first.ledger.entry(id))?.position === undefined; tries += 1) {
+    await setTimeout(5);
+  }
+  assert.equal((await first.ledger.entry(id))?.position, 0);
+  await using second = await open(path);
+  await second.startSequencer(signer, manual);
+  await intendOne(first);
+  await setTimeout(50);
+  assert.equal(faults.length, 1);
+});
+
+test("a signer that fails leaves the trees without a newer head, and the next pass signs one", async () => {
+  await using database = await open();
+  let broken = true;
+  const sequencer = await database.startSequencer(
+    { ...signer, sign: async (bytes) => (broken ? new Uint8Array(70) : signer.sign(bytes)) },
+    manual,
+  );
+  await intendOne(database);
+  await assert.rejects(sequencer.sequence(), /does not verify/);
+  await assertSound(database);
+  broken = false;
+  await sequencer.sequence();
+  assert.equal((await verifyAll(database)).get("@ledger")?.entries, 1);
+});
+
+test("another key than the ledger's own is refused, and fences nobody", async () => {
+  await using database = await open();
+  const sequencer = await database.startSequencer(signer, manual);
+  await assert.rejects(database.startSequencer(await custody.createKey("other", "P-384")), { code: "config" });
+  await intendOne(database);
+  await sequencer.sequence();
+});
+
+test("verification of a large log lets the event loop run", async () => {
+  await using database = await open();
+  const sequencer = await database.startSequencer(signer, manual);
+  for (let batch = 0; batch < 20; batch += 1) {
+    await database.ledger.intend(Array.from({ length: 250 }, () => draft()));
+  }
+  await sequencer.sequence();
+  let longest = 0;
+  let last = performance.now();
+  const timer = setInterval(() => {
+    longest = Math.max(longest, performance.now() - last);
+    last = performance.now();
+  }, 1);
+  await assertSound(database);
+  clearInterval(timer);
+  // Some 3 ms on a quiet machine; a walk in one piece would be a hundred.
+  assert.ok(longest < 50, `${longest} ms`);
+});
