@@ -22,7 +22,7 @@ export interface WorkloadName {
   readonly serviceAccount: string;
 }
 
-/** Reads a URI name's bytes. Refusal `malformed` says which rule they break; the bytes are quoted only when ASCII. */
+/** Reads a URI name's bytes. Refusal `malformed` says which rule they break and quotes none of them. */
 export function readSpiffeId(bytes: Uint8Array): SpiffeId {
   if (bytes.length > spiffeIdBytesMax) throw malformed(`longer than ${spiffeIdBytesMax} bytes`);
   // Latin-1 maps each byte to one character, so the grammars below see exactly the bytes.

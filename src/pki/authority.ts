@@ -8,7 +8,7 @@ import type { Signer } from "../custody/signer.ts";
 import { Refusal } from "../errors.ts";
 import { signatureAlgorithmOf, signatureAlgorithms } from "./algorithm.ts";
 import { type Certificate, readCertificate } from "./certificate.ts";
-import { verifySignature } from "./chain.ts";
+import { asFault, verifySignature } from "./chain.ts";
 import { tag } from "./der.ts";
 import { fromHex, toElement, toSequence } from "./encode.ts";
 import { extensionId } from "./extension.ts";
@@ -90,6 +90,10 @@ export async function createAuthority(request: AuthorityRequest): Promise<Uint8A
  * with the reason: a certificate that breaks it was not made here, or not for this.
  */
 export function checkAuthority(certificate: Uint8Array, parent: Uint8Array, at: Date): void {
+  asFault(() => checkUnder(certificate, parent, at));
+}
+
+function checkUnder(certificate: Uint8Array, parent: Uint8Array, at: Date): void {
   const child = readCertificate(certificate);
   const above = readCertificate(parent);
   const selfSigned = Buffer.compare(certificate, parent) === 0;

@@ -1,9 +1,9 @@
 /** The chain that goes with a leaf: as Istio's clients want it written, and as an agent checks it before handing it over. */
 import { createPublicKey, hash, type KeyObject, verify } from "node:crypto";
+import { Refusal } from "../errors.ts";
 import { goTogether, signatureAlgorithms } from "./algorithm.ts";
 import { type Certificate, readCertificate } from "./certificate.ts";
-import { toKeyInput } from "./csr.ts";
-import { readPublicKey } from "./key.ts";
+import { readPublicKey, toKeyInput } from "./key.ts";
 import { certificateLabel, toPem } from "./pem.ts";
 import type { LeafNames } from "./profile.ts";
 
@@ -53,6 +53,7 @@ interface Known {
 
 /** CA certificates whose reading is kept, and signatures between two of them. Both are facts about bytes: time is none. */
 const knownMax = 256;
+const intermediatesMax = 8;
 
 /** One check without a memory. @throws Error with the reason */
 export function verifyLeaf(path: Path): Certificate {
@@ -87,7 +88,8 @@ export function openVerifier(): LeafVerifier {
     links.add(link);
   }
 
-  return function verifyPath(path) {
+  function verifyPath(path: Path): Certificate {
+    if (path.intermediates.length > intermediatesMax) throw new Error(`more than ${intermediatesMax} intermediates`);
     const leaf = readCertificate(path.leaf);
     checkLeaf(leaf, path);
     const authorities = path.intermediates.map(toKnown);
@@ -102,13 +104,26 @@ export function openVerifier(): LeafVerifier {
       else checkLink(child, parent);
     });
     return leaf;
-  };
+  }
+
+  return (path) => asFault(() => verifyPath(path));
 }
 
-/** Whether the issuer's key signed the certificate; nothing else about either. @throws Refusal `malformed` for the issuer's DER */
+/** What is wrong with our own side's certificates must reach no caller as a refusal of what it sent. */
+export function asFault<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw error instanceof Refusal ? new Error(error.message, { cause: error }) : error;
+  }
+}
+
+/** Whether the issuer's key signed the certificate; nothing else about either. @throws Error when the issuer is no certificate */
 export function verifySignature(certificate: Certificate, issuer: Uint8Array): boolean {
-  const { spki } = readCertificate(issuer);
-  return hasSignatureOf(certificate, spki, createPublicKey(toKeyInput(spki)));
+  return asFault(() => {
+    const { spki } = readCertificate(issuer);
+    return hasSignatureOf(certificate, spki, createPublicKey(toKeyInput(spki)));
+  });
 }
 
 function hasSignatureOf(

@@ -2,7 +2,7 @@
  * CSRs (RFC 2986) as Istio's agents and ztunnel send them, and nothing beside. A CSR gives its public key, a proof that the
  * sender holds it, and at most a claim of who it is for; what the certificate says is decided elsewhere.
  */
-import { type PublicKeyInput, verify } from "node:crypto";
+import { verify } from "node:crypto";
 import { Refusal } from "../errors.ts";
 import { readSpiffeId, type SpiffeId } from "../identity.ts";
 import {
@@ -26,7 +26,7 @@ import {
 } from "./der.ts";
 import { fromHex } from "./encode.ts";
 import { extensionId, readExtensions } from "./extension.ts";
-import { readPublicKey } from "./key.ts";
+import { readPublicKey, toKeyInput } from "./key.ts";
 import { readKeyUsage, readUsages } from "./usage.ts";
 
 export interface Csr {
@@ -89,11 +89,6 @@ export function verifyCsr(csr: Csr): void {
     throw new Refusal("csr-key", "the public key is not one we certify: OpenSSL does not accept it", { cause });
   }
   if (!proven) throw new Refusal("csr-signature", "the CSR's signature is not by its own key");
-}
-
-/** For node:crypto's one-shot verification. */
-export function toKeyInput(spki: Uint8Array): PublicKeyInput {
-  return { key: Buffer.from(spki.buffer, spki.byteOffset, spki.byteLength), format: "der", type: "spki" };
 }
 
 /** `attributes [0]`: none, or one extensionRequest with one value. */

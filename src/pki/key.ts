@@ -1,5 +1,5 @@
 /** Which public keys we certify: RSA of 2048, 3072 or 4096 bits, P-256, P-384, Ed25519; each in its one encoding. */
-import { hash } from "node:crypto";
+import { hash, type PublicKeyInput } from "node:crypto";
 import { Refusal } from "../errors.ts";
 import type { KeyKind } from "./algorithm.ts";
 import { type Cursor, enter, enterWrapped, leave, openDer, readContent, readOctets, skip, tag, take } from "./der.ts";
@@ -62,6 +62,11 @@ export function keyBits(spki: Uint8Array): Uint8Array {
  */
 export function toKeyId(spki: Uint8Array): Uint8Array {
   return hash("sha256", keyBits(spki), "buffer").subarray(0, 20);
+}
+
+/** For node:crypto's one-shot verification. */
+export function toKeyInput(spki: Uint8Array): PublicKeyInput {
+  return { key: Buffer.from(spki.buffer, spki.byteOffset, spki.byteLength), format: "der", type: "spki" };
 }
 
 function readRsaKey(spki: Uint8Array): KeyKind {

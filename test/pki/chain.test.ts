@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes, X509Certificate } from "node:crypto";
 import { test } from "node:test";
+import { Refusal } from "../../src/errors.ts";
 import { createAuthority, createRoot } from "../../src/pki/authority.ts";
 import { readCertificate } from "../../src/pki/certificate.ts";
 import { openVerifier, type Path, toChain, verifyLeaf, verifySignature } from "../../src/pki/chain.ts";
@@ -198,6 +199,22 @@ test("a verifier does not trust bytes that its caller changed behind its back", 
   verify({ ...path, intermediates: [intermediate] });
   intermediate.set(other.certificate.subarray(0, 40));
   assert.throws(() => verify({ ...path, intermediates: [intermediate] }));
+});
+
+test("what cannot be read in a chain is a fault and no refusal", () => {
+  const short = leaf.subarray(0, -1);
+  for (const change of [
+    { leaf: short },
+    { intermediates: [short] },
+    { roots: [short] },
+    { intermediates: Array(9).fill(leaf) },
+  ]) {
+    assert.throws(
+      () => verifyLeaf({ ...path, ...change }),
+      (error) => error instanceof Error && !(error instanceof Refusal),
+    );
+  }
+  assert.throws(() => verifySignature(readCertificate(leaf), short), { name: "Error" });
 });
 
 test("node:crypto agrees about each link", () => {

@@ -5,15 +5,18 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { toPem } from "../../src/pki/pem.ts";
-import { authorities, keyAlgorithms, later, makeLeaf, profileNames } from "./pki.ts";
+import { keyAlgorithms, keys, makeAuthority, makeKey, makeLeaf, makeSigner, now, profileNames } from "./pki.ts";
 
-/** The directories it wrote. Certificates are valid from two minutes before the tests' `now`, for an hour. */
-export async function emitProfiles(dir: string): Promise<readonly string[]> {
+/** The directories it wrote. Leaves are valid from two minutes before `at`, for an hour. */
+export async function emitProfiles(dir: string, at: Date = now): Promise<readonly string[]> {
+  const after = (seconds: number) => new Date(at.getTime() + seconds * 1000);
+  const { spki } = makeKey("P-256");
   const written: string[] = [];
   for (const algorithm of keyAlgorithms) {
-    const authority = await authorities(algorithm);
+    const parts = { rootSigner: makeSigner("P-256"), signer: makeSigner(algorithm, keys(algorithm)) };
+    const authority = await makeAuthority(algorithm, { ...parts, notAfter: after(365 * 86_400) });
     for (const profile of profileNames) {
-      const leaf = await makeLeaf(authority, { profile, notAfter: later(3600) });
+      const leaf = await makeLeaf(authority, { profile, spki, notBefore: after(-120), notAfter: after(3600) });
       const path = join(dir, `${profile}-${algorithm}`);
       mkdirSync(path, { recursive: true });
       writeFileSync(join(path, "leaf.pem"), toPem("CERTIFICATE", leaf));
@@ -28,5 +31,5 @@ export async function emitProfiles(dir: string): Promise<readonly string[]> {
 if (import.meta.main) {
   const dir = process.argv[2];
   if (dir === undefined) throw new Error("usage: node test/support/profiles.ts DIR");
-  for (const path of await emitProfiles(dir)) console.log(path);
+  for (const path of await emitProfiles(dir, new Date())) console.log(path);
 }
