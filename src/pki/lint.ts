@@ -1,6 +1,6 @@
 /**
  * The last look at the exact bytes before they are signed: every MUST of X509-SVID and of RFC 5280's profile that a leaf of
- * ours can break. It reads the bytes anew and shares nothing with the template that wrote them. A finding is our own fault.
+ * ours can break. It reads the bytes anew and shares only `toKeyId` with the template that wrote them. A finding is our own fault.
  */
 import { readSpiffeId } from "../identity.ts";
 import { signatureAlgorithmOf } from "./algorithm.ts";
