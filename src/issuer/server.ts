@@ -5,6 +5,7 @@ import { makeAuthorities } from "../controller/authority.ts";
 import { openFileCustody } from "../custody/file.ts";
 import { checkDirectory } from "../custody/private-file.ts";
 import { Refusal } from "../errors.ts";
+import type { Write } from "../ledger/connection.ts";
 import { openSqlite } from "../ledger/sqlite.ts";
 import type { IssuerConfig } from "../ops/config.ts";
 import { startHttp } from "../ops/http.ts";
@@ -27,6 +28,8 @@ export interface IssuerParts {
   readonly random: (bytes: number) => Uint8Array;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** Stands around every commit of the database; for tests that make one fail. */
+  readonly write?: Write;
 }
 
 export interface RunningIssuer extends AsyncDisposable {
@@ -55,7 +58,7 @@ export function issuerName(hub: string): string {
 
 export async function startIssuer(
   config: IssuerConfig,
-  { now, random, log, metrics }: IssuerParts,
+  { now, random, log, metrics, write }: IssuerParts,
 ): Promise<RunningIssuer> {
   await using stack = new AsyncDisposableStack();
   const waiting = new Set(["start"]);
@@ -64,7 +67,9 @@ export async function startIssuer(
     ...(config.passphraseFile === undefined ? {} : { passphraseFile: config.passphraseFile }),
   });
   const ledgerSigner = await custody.openKey(ledgerKey);
-  const database = stack.use(await openSqlite({ path: config.database, now, create: false }));
+  const database = stack.use(
+    await openSqlite({ path: config.database, now, create: false, ...(write === undefined ? {} : { write }) }),
+  );
   const { ledger, state } = database;
   const hub = (await state.authorities()).find((r) => r.kind === "hub");
   if (hub?.owner !== config.hub) {
