@@ -1,0 +1,102 @@
+/** Real processes of the real command line, and what they log. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+
+/** How long a process may take to log what is waited for. */
+const timeoutMs = 30_000;
+
+export interface Finished {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs one command of the command line to its end. */
+export async function espalier(
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Finished> {
+  const child = spawn(process.execPath, [main, ...args], {
+    env: { ...process.env, ...environment },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
+  await once(child, "close");
+  return { code: child.exitCode, stdout: stdout(), stderr: stderr() };
+}
+
+export interface Daemon extends AsyncDisposable {
+  readonly child: ChildProcess;
+  /** The fields of the first line with this event and these fields, seen before or still to come. */
+  event(name: string, fields?: Readonly<Record<string, unknown>>): Promise<Readonly<Record<string, unknown>>>;
+  readonly lines: readonly Readonly<Record<string, unknown>>[];
+  stop(signal?: NodeJS.Signals): Promise<void>;
+}
+
+/** Starts `issuer run` or `agent run`. */
+export function startDaemon(args: readonly string[]): Daemon {
+  const child = spawn(process.execPath, [main, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  const lines: Readonly<Record<string, unknown>>[] = [];
+  const waiting = new Set<() => void>();
+  const stderr = collect(child.stderr);
+  createInterface({ input: child.stdout }).on("line", (line) => {
+    lines.push(readLine(line));
+    for (const look of waiting) look();
+  });
+  const stop = async (signal: NodeJS.Signals = "SIGTERM"): Promise<void> => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const closed = once(child, "close");
+    child.kill(signal);
+    await closed;
+  };
+  return {
+    child,
+    lines,
+    event: (name, fields = {}) =>
+      new Promise((resolve, reject) => {
+        const timer = setTimeout(() => end(`no "${name}" within ${timeoutMs} ms`), timeoutMs);
+        const onClose = (): void => end(`it ended before "${name}"`);
+        const end = (why?: string, found?: Readonly<Record<string, unknown>>): void => {
+          clearTimeout(timer);
+          waiting.delete(look);
+          child.off("close", onClose);
+          if (found !== undefined) return resolve(found);
+          reject(
+            new Error(`${args.join(" ")}: ${why}\n${stderr()}${lines.map((line) => JSON.stringify(line)).join("\n")}`),
+          );
+        };
+        const look = (): void => {
+          const found = lines.find(
+            (line) => line["event"] === name && Object.entries(fields).every(([key, value]) => line[key] === value),
+          );
+          if (found !== undefined) end(undefined, found);
+        };
+        waiting.add(look);
+        child.once("close", onClose);
+        look();
+      }),
+    stop,
+    [Symbol.asyncDispose]: async () => await stop(),
+  };
+}
+
+function collect(stream: NodeJS.ReadableStream): () => string {
+  let text = "";
+  stream.on("data", (chunk: Buffer) => {
+    text += chunk.toString();
+  });
+  return () => text;
+}
+
+function readLine(line: string): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === "object" && value !== null ? { ...value } : { event: line };
+  } catch {
+    return { event: line };
+  }
+}
