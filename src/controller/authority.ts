@@ -22,6 +22,8 @@ export interface AuthorityParts {
 /** Clocks of those who verify may be behind ours by this much. */
 const authorityBackdateMs = 3_600_000;
 const dayMs = 86_400_000;
+/** Hex digits at the end of an id. */
+const idRandomHex = 8;
 
 export interface RootOrder {
   readonly kind: "hub" | "root" | "serving";
@@ -50,7 +52,7 @@ export async function makeRoot(
   });
   const certificate = await createRoot({
     signer: intending(made.signer, act, parts.state),
-    commonName: commonNames[order.kind](order.owner),
+    commonName: toCommonName(order.kind, order.owner, made.id),
     serial: newSerial(parts.random),
     ...times,
   });
@@ -88,7 +90,7 @@ async function makeAuthority(tenant: MeshTenant, root: AuthorityRecord, parts: A
     signer: intending(rootSigner, act, parts.state),
     parent: root.certificate,
     spki: made.signer.spki,
-    commonName: `Espalier authority ${made.id}`,
+    commonName: toCommonName("tenant", tenant.name, made.id),
     serial: newSerial(parts.random),
     pathLength: 0,
     ...times,
@@ -110,11 +112,20 @@ async function makeAuthority(tenant: MeshTenant, root: AuthorityRecord, parts: A
   );
 }
 
-const commonNames: Readonly<Record<RootOrder["kind"], (owner: string) => string>> = {
-  hub: (owner) => `Espalier hub ${owner}`,
-  root: (owner) => `Espalier root ${owner}`,
-  serving: (owner) => `Espalier serving root of ${owner}`,
+const titles: Readonly<Record<AuthorityKind, string>> = {
+  hub: "Espalier hub",
+  root: "Espalier root",
+  serving: "Espalier serving root",
+  tenant: "Espalier authority",
 };
+
+/** X.520's upper bound of a common name, in characters (RFC 5280 A.1, ub-common-name). */
+const commonNameMax = 64;
+
+/** What tells generations apart comes before the owner, which may be cut off. */
+function toCommonName(kind: AuthorityKind, owner: string, id: string): string {
+  return `${titles[kind]} ${id.slice(-idRandomHex)} ${owner}`.slice(0, commonNameMax);
+}
 
 /** The id is in the key's name: a key whose authority was never written is an orphan, and harmless. */
 async function makeKey(
@@ -123,7 +134,7 @@ async function makeKey(
   algorithm: KeyAlgorithm,
   parts: AuthorityParts,
 ): Promise<{ readonly id: string; readonly signer: Signer }> {
-  const id = `${kind}-${owner}-${Buffer.from(parts.random(4)).toString("hex")}`;
+  const id = `${kind}-${owner}-${Buffer.from(parts.random(idRandomHex / 2)).toString("hex")}`;
   return { id, signer: await parts.custody.createKey(id, algorithm) };
 }
 

@@ -56,11 +56,9 @@ export async function writeToken(stage: Stage, workload: Workload): Promise<void
 /** Asks at the cluster's own agent, unless the arguments say otherwise: the last of an option counts. */
 export async function ask(stage: Stage, workload: Workload, ...overrides: readonly string[]): Promise<Finished> {
   const { agent, rootFile, name } = stage.clusters[workload.cluster];
-  return await stage.espalier(
-    ...["request", "--agent", agent, "--ca", rootFile, "--server-name", servingName, "--cluster-id", name],
-    ...["--key-type", workload.keyType, "--identity", spiffeId(workload)],
-    ...overrides,
-  );
+  const where = ["--agent", agent, "--ca", rootFile, "--server-name", servingName, "--cluster-id", name];
+  const what = ["--key-type", workload.keyType, "--identity", spiffeId(workload)];
+  return await stage.espalier("request", ...where, ...what, ...overrides);
 }
 
 /** The usual request: by token, into the workload's folder. */
