@@ -134,7 +134,8 @@ async function makeKey(
   algorithm: KeyAlgorithm,
   parts: AuthorityParts,
 ): Promise<{ readonly id: string; readonly signer: Signer }> {
-  const id = `${kind}-${owner}-${Buffer.from(parts.random(idRandomHex / 2)).toString("hex")}`;
+  const label = owner.slice(0, 63).replaceAll(/[^a-z0-9]/g, "-");
+  const id = `${kind}-${label}-${Buffer.from(parts.random(idRandomHex / 2)).toString("hex")}`;
   return { id, signer: await parts.custody.createKey(id, algorithm) };
 }
 
