@@ -8,7 +8,7 @@ import { openFileCustody } from "../custody/file.ts";
 import type { Custody } from "../custody/signer.ts";
 import { Refusal } from "../errors.ts";
 import { isTrustDomain } from "../identity.ts";
-import { ledgerKey } from "../issuer/server.ts";
+import { ledgerKey } from "../issuer/storage.ts";
 import { openSqlite } from "../ledger/sqlite.ts";
 import { toPem } from "../pki/pem.ts";
 import type { Context } from "./context.ts";

@@ -1,27 +1,22 @@
 /** Starts an issuer: what must be there is opened, in order, and closed in reverse. Nothing is created that an operator creates. */
-import { chmod, rm } from "node:fs/promises";
-import { dirname } from "node:path";
 import { makeAuthorities } from "../controller/authority.ts";
-import { openFileCustody } from "../custody/file.ts";
-import { checkDirectory } from "../custody/private-file.ts";
-import { Refusal } from "../errors.ts";
 import type { Write } from "../ledger/connection.ts";
-import { openSqlite } from "../ledger/sqlite.ts";
+import type { WriterCounts } from "../ledger/writer.ts";
 import type { IssuerConfig } from "../ops/config.ts";
 import { startHttp } from "../ops/http.ts";
 import type { Log } from "../ops/log.ts";
 import type { Metrics } from "../ops/metrics.ts";
-import type { Declared } from "../resources/declared.ts";
 import { loadDirectory } from "../resources/load.ts";
-import { toLine } from "../resources/problem.ts";
-import { watchDirectory } from "../resources/watch.ts";
 import { openServerCredentials } from "../rpc/credentials.ts";
-import { Admin, Issuer } from "../rpc/proto.ts";
-import { type Limits, startServer, unencrypted } from "../rpc/server.ts";
-import { openDispatch } from "./dispatch.ts";
+import { Issuer } from "../rpc/proto.ts";
+import { type Limits, startServer } from "../rpc/server.ts";
+import { startAdminSocket } from "./admin-socket.ts";
+import { type Dispatch, openDispatch } from "./dispatch.ts";
+import { followResources } from "./follow-resources.ts";
 import { openLive } from "./live.ts";
 import { startServerCertificate } from "./server-certificate.ts";
 import { adminService, issuerService } from "./services.ts";
+import { openStorage } from "./storage.ts";
 
 export interface IssuerParts {
   readonly now: () => Date;
@@ -48,94 +43,42 @@ const limits: Limits = {
 };
 const drainMs = 20_000;
 
-/** The key that signs the ledger's heads, in custody. */
-export const ledgerKey = "ledger";
-
 /** The name every issuer's certificate carries, whatever address it is reached at. */
 export function issuerName(hub: string): string {
   return `issuer.${hub}`;
 }
 
-export async function startIssuer(
-  config: IssuerConfig,
-  { now, random, log, metrics, write }: IssuerParts,
-): Promise<RunningIssuer> {
+export async function startIssuer(config: IssuerConfig, options: IssuerParts): Promise<RunningIssuer> {
+  const { now, random, log, metrics } = options;
   await using stack = new AsyncDisposableStack();
   const waiting = new Set(["start"]);
-  const custody = await openFileCustody({
-    directory: config.keys,
-    ...(config.passphraseFile === undefined ? {} : { passphraseFile: config.passphraseFile }),
-  });
-  const ledgerSigner = await custody.openKey(ledgerKey);
-  const database = stack.use(
-    await openSqlite({ path: config.database, now, create: false, ...(write === undefined ? {} : { write }) }),
-  );
-  const { ledger, state } = database;
-  const hub = (await state.authorities()).find((r) => r.kind === "hub");
-  if (hub?.owner !== config.hub) {
-    throw new Refusal(
-      "config",
-      `hub: the database belongs to hub "${hub?.owner ?? ""}", and the configuration says "${config.hub}"`,
-    );
-  }
-
-  stack.use(
-    await database.startSequencer(ledgerSigner, { onFault: (error) => log.error("entries not sequenced", {}, error) }),
-  );
+  const http = stack.use(await startHttp(config.http, { metrics, waitingFor: () => [...waiting] }));
+  const { custody, ledger, state, counts } = stack.use(await openStorage(config, options));
+  const parts = { state, custody, ledger, now, random, log, metrics };
 
   const declared = await loadDirectory(config.resources, { hub: config.hub });
-  const parts = { state, custody, ledger, now, random, log, metrics };
   await makeAuthorities(declared, parts);
   const live = stack.use(await openLive({ ...parts, hub: config.hub, declared }));
-  tellWarnings(declared, log);
-
+  stack.use(followResources(config, declared, { ...parts, live }));
   const dispatch = openDispatch({ ...parts, world: () => live.world(), queueBytes: config.queueBytes });
-  metrics.gauge("queue_items", "Requests that wait to be signed.", () => dispatch.waiting());
+  addGauges(metrics, dispatch, counts);
 
   const names = [...new Set([issuerName(config.hub), ...config.serverNames])];
-  metrics.gauge("records_queued", "Signatures that wait to be recorded.", () => database.counts().recordsQueued);
-  metrics.gauge(
-    "ledger_failed_writes",
-    "Durable writes of the ledger that failed since the start.",
-    () => database.counts().failedWrites,
-  );
-
   const certificate = stack.use(
     await startServerCertificate(names, { ...parts, live }, (tls) => credentials.publish(tls)),
   );
   const credentials = openServerCredentials("TLSv1.3", certificate.first);
 
-  const onDeclared = async (next: Declared): Promise<void> => {
-    await makeAuthorities(next, parts);
-    await live.declare(next);
-    tellWarnings(next, log);
-    log.info("resources in force", { tenants: next.tenants.size, clusters: next.clusters.size });
-  };
-  stack.use(
-    watchDirectory(
-      config.resources,
-      { hub: config.hub, inForce: declared },
-      {
-        onChange: onDeclared,
-        onRefused: (refusal) =>
-          log.error("resources refused, the last good ones stay in force", { problems: refusal.message }),
-      },
-    ),
-  );
-
-  await openSocketDirectory(config.adminSocket);
-  stack.use(
-    await startServer({ address: `unix:${config.adminSocket}`, limits, drainMs }, unencrypted, (server) =>
-      server.addService(Admin.service, adminService({ ...parts, live })),
-    ),
-  );
-  await chmod(config.adminSocket, 0o600);
+  const draining = new AbortController();
+  stack.use(await startAdminSocket(config.adminSocket, adminService({ ...parts, live })));
+  const service = issuerService({ ...parts, live, dispatch, draining: draining.signal });
   const server = stack.use(
     await startServer({ address: config.listen, limits, drainMs }, credentials.credentials, (s) =>
-      s.addService(Issuer.service, issuerService({ ...parts, live, dispatch })),
+      s.addService(Issuer.service, service),
     ),
   );
-  const http = stack.use(await startHttp(config.http, { metrics, waitingFor: () => [...waiting] }));
+  // First of all when closing: streams would otherwise go on for as long as their agents like.
+  stack.defer(() => draining.abort());
   waiting.delete("start");
   log.info("issuer ready", { hub: config.hub, port: server.port, http: http.port, adminSocket: config.adminSocket });
   const opened = stack.move();
@@ -147,12 +90,17 @@ export async function startIssuer(
   };
 }
 
-/** A socket left by a killed process is in the way; its directory must be ours alone, for the socket has no other lock. */
-async function openSocketDirectory(path: string): Promise<void> {
-  await checkDirectory(dirname(path));
-  await rm(path, { force: true });
-}
-
-function tellWarnings(declared: Declared, log: Log): void {
-  for (const warning of declared.warnings) log.warn("resources", { warning: toLine(warning) });
+function addGauges(metrics: Metrics, dispatch: Dispatch, counts: () => WriterCounts): void {
+  metrics.gauge("queue_items", "Requests that wait to be signed.", () => dispatch.waiting());
+  metrics.gauge("records_queued", "Signatures that wait to be recorded.", () => counts().recordsQueued);
+  metrics.gauge(
+    "records_dropped",
+    "Signatures given up since the start; their intents stay unrecorded.",
+    () => counts().recordsDropped,
+  );
+  metrics.gauge(
+    "ledger_failed_writes",
+    "Durable writes of the ledger that failed since the start.",
+    () => counts().failedWrites,
+  );
 }

@@ -19,6 +19,8 @@ export interface AgentConnection {
 }
 
 export interface SignParts {
+  /** Set off when the issuer closes: what was read is answered, and then the stream ends. */
+  readonly draining: AbortSignal;
   readonly dispatch: Dispatch;
   readonly now: () => Date;
   readonly log: Log;
@@ -47,6 +49,7 @@ export function acceptSigning(
     if (ended || answers.length === 0) return;
     stream.write(toReplies(answers), () => {
       inFlight -= answers.length;
+      if (parts.draining.aborted) return drain();
       if (paused && inFlight < itemsInFlightMax / 2) {
         paused = false;
         stream.resume();
@@ -66,8 +69,14 @@ export function acceptSigning(
     });
     if (!took) stream.fail(new Refusal("malformed", `a batch has more than ${itemsPerBatchMax} items`));
   });
+  const drain = (): void => {
+    stream.pause();
+    if (inFlight === 0) stream.end();
+  };
+  parts.draining.addEventListener("abort", drain);
   stream.onEnd(() => {
     ended = true;
+    parts.draining.removeEventListener("abort", drain);
     stream.end();
   });
 }

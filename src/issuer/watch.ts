@@ -12,6 +12,7 @@ import { toClusterTrust } from "./trust.ts";
 export interface WatchParts {
   readonly live: Pick<LiveWorld, "world" | "onChange">;
   readonly state: Pick<State, "acknowledge">;
+  readonly draining: AbortSignal;
   readonly now: () => Date;
   readonly log: Log;
 }
@@ -21,6 +22,10 @@ const agentNameGrammar = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
 
 export function acceptWatch(stream: Stream<TrustAck__Output, Trust>, agent: AgentConnection, parts: WatchParts): void {
   let sent = "";
+  // A cluster nobody declares is told nothing; a suspended one is told that it is.
+  if (!parts.live.world().declared.clusters.has(agent.cluster)) {
+    throw new Refusal("not-this-caller", `cluster "${agent.cluster}" is not declared`);
+  }
   const send = (): void => {
     const { version, tenants, servingRoots, suspended } = toClusterTrust(parts.live.world(), agent.cluster);
     if (version === sent) return;
@@ -40,8 +45,11 @@ export function acceptWatch(stream: Stream<TrustAck__Output, Trust>, agent: Agen
       else parts.log.error("acknowledgement lost", { cluster: agent.cluster, version: ack.version }, error);
     });
   });
+  const drain = (): void => stream.end();
+  parts.draining.addEventListener("abort", drain);
   stream.onEnd(() => {
     unsubscribe();
+    parts.draining.removeEventListener("abort", drain);
     stream.end();
   });
   send();

@@ -1,0 +1,32 @@
+/** Takes the declared documents in as they change; a bad edit is told and changes nothing. */
+import { type AuthorityParts, makeAuthorities } from "../controller/authority.ts";
+import type { IssuerConfig } from "../ops/config.ts";
+import type { Log } from "../ops/log.ts";
+import type { Declared } from "../resources/declared.ts";
+import { toLine } from "../resources/problem.ts";
+import { watchDirectory } from "../resources/watch.ts";
+import type { LiveWorld } from "./live.ts";
+
+export interface FollowParts extends AuthorityParts {
+  readonly live: Pick<LiveWorld, "declare">;
+  readonly log: Log;
+}
+
+/** `declared` is what the process started with and has in force. */
+export function followResources(config: IssuerConfig, declared: Declared, parts: FollowParts): AsyncDisposable {
+  const { live, log } = parts;
+  tellWarnings(declared, log);
+  const onChange = async (next: Declared): Promise<void> => {
+    await makeAuthorities(next, parts);
+    await live.declare(next);
+    tellWarnings(next, log);
+    log.info("resources in force", { tenants: next.tenants.size, clusters: next.clusters.size });
+  };
+  const onRefused = (refusal: Error): void =>
+    log.error("resources refused, the last good ones stay in force", { problems: refusal.message });
+  return watchDirectory(config.resources, { hub: config.hub, inForce: declared }, { onChange, onRefused });
+}
+
+function tellWarnings(declared: Declared, log: Log): void {
+  for (const warning of declared.warnings) log.warn("resources", { warning: toLine(warning) });
+}

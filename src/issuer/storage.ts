@@ -1,0 +1,58 @@
+/** What an issuer keeps: its keys, its ledger and its made state. All of it was made by `init`; nothing is made here. */
+import { type FileCustodyConfig, openFileCustody } from "../custody/file.ts";
+import type { Custody } from "../custody/signer.ts";
+import { Refusal } from "../errors.ts";
+import type { Write } from "../ledger/connection.ts";
+import type { Ledger } from "../ledger/ledger.ts";
+import { openSqlite } from "../ledger/sqlite.ts";
+import type { State } from "../ledger/state.ts";
+import type { WriterCounts } from "../ledger/writer.ts";
+import type { IssuerConfig } from "../ops/config.ts";
+import type { Log } from "../ops/log.ts";
+
+/** The key that signs the ledger's heads, in custody. */
+export const ledgerKey = "ledger";
+
+export interface Storage extends AsyncDisposable {
+  readonly custody: Custody;
+  readonly ledger: Ledger;
+  readonly state: State;
+  readonly counts: () => WriterCounts;
+}
+
+export interface StorageParts {
+  readonly now: () => Date;
+  readonly log: Log;
+  /** Stands around every commit; for tests that make one fail. */
+  readonly write?: Write;
+}
+
+/** @throws Refusal `config` when something is missing or belongs to another hub. */
+export async function openStorage(config: IssuerConfig, { now, log, write }: StorageParts): Promise<Storage> {
+  await using stack = new AsyncDisposableStack();
+  const custody = await openFileCustody(toCustodyConfig(config));
+  const signer = await custody.openKey(ledgerKey);
+  const seam = write === undefined ? {} : { write };
+  const database = stack.use(await openSqlite({ path: config.database, now, create: false, ...seam }));
+  const hub = (await database.state.authorities()).find((record) => record.kind === "hub");
+  if (hub?.owner !== config.hub) {
+    throw new Refusal(
+      "config",
+      `hub: the database belongs to hub "${hub?.owner ?? ""}", and the configuration says "${config.hub}"`,
+    );
+  }
+  const onFault = (error: unknown): void => log.error("entries not sequenced", {}, error);
+  stack.use(await database.startSequencer(signer, { onFault }));
+  const opened = stack.move();
+  return {
+    custody,
+    ledger: database.ledger,
+    state: database.state,
+    counts: () => database.counts(),
+    [Symbol.asyncDispose]: async () => await opened.disposeAsync(),
+  };
+}
+
+function toCustodyConfig({ keys, passphraseFile }: IssuerConfig): FileCustodyConfig {
+  return { directory: keys, ...(passphraseFile === undefined ? {} : { passphraseFile }) };
+}
