@@ -1,9 +1,9 @@
 /** The port that workloads use. It opens once there is a certificate to serve with and roots to verify clients with. */
 import type { Log } from "../ops/log.ts";
-import { openServerCredentials, type ServerCredentials } from "../rpc/credentials.ts";
+import { openServerCredentials, type ServerCredentials, type ServerTls } from "../rpc/credentials.ts";
 import type { IstioCertificateServiceHandlers } from "../rpc/gen/istio/v1/auth/IstioCertificateService.ts";
 import { IstioCertificateService } from "../rpc/proto.ts";
-import { type Limits, type RpcServer, startServer } from "../rpc/server.ts";
+import { type Limits, type OnUnreadable, type RpcServer, startServer } from "../rpc/server.ts";
 import type { KeyPair } from "./key-pair.ts";
 
 export interface Door extends AsyncDisposable {
@@ -23,7 +23,13 @@ const limits: Limits = {
 };
 const drainMs = 20_000;
 
-export function openDoor(address: string, service: IstioCertificateServiceHandlers, log: Log): Door {
+export interface DoorParts {
+  readonly service: IstioCertificateServiceHandlers;
+  readonly onUnreadable: OnUnreadable;
+  readonly log: Log;
+}
+
+export function openDoor(address: string, { service, onUnreadable, log }: DoorParts): Door {
   const { promise: listening, resolve, reject } = Promise.withResolvers<number>();
   let clientRootsPem: string | undefined;
   let pair: KeyPair | undefined;
@@ -32,12 +38,20 @@ export function openDoor(address: string, service: IstioCertificateServiceHandle
   // An address that cannot be bound is logged here, whether or not anybody waits for the port.
   listening.catch((error: unknown) => log.error("the port for workloads is not served", { address }, error));
 
-  const publish = (): void => {
-    if (pair === undefined || clientRootsPem === undefined || clientRootsPem === "") return;
-    const tls = { chainPem: pair.chainPem, keyPem: pair.keyPem, clientRootsPem };
+  /** What does not fit together throws, and what was in force stays. */
+  const publish = (next: { readonly pair?: KeyPair; readonly clientRootsPem?: string }): void => {
+    const wanted = { pair, clientRootsPem, ...next };
+    if (wanted.pair !== undefined && wanted.clientRootsPem !== undefined && wanted.clientRootsPem !== "") {
+      const { chainPem, keyPem } = wanted.pair;
+      putInForce({ chainPem, keyPem, clientRootsPem: wanted.clientRootsPem });
+    }
+    ({ pair, clientRootsPem } = wanted);
+  };
+
+  const putInForce = (tls: ServerTls): void => {
     if (credentials !== undefined) return credentials.publish(tls);
     credentials = openServerCredentials("TLSv1.2", tls);
-    server = startServer({ address, limits, drainMs }, credentials.credentials, (s) =>
+    server = startServer({ address, limits, drainMs, onUnreadable }, credentials.credentials, (s) =>
       s.addService(IstioCertificateService.service, service),
     );
     server.then((opened) => {
@@ -48,14 +62,8 @@ export function openDoor(address: string, service: IstioCertificateServiceHandle
 
   return {
     listening,
-    trust: (rootsPem) => {
-      clientRootsPem = rootsPem;
-      publish();
-    },
-    serve: (next) => {
-      pair = next;
-      publish();
-    },
+    trust: (rootsPem) => publish({ clientRootsPem: rootsPem }),
+    serve: (next) => publish({ pair: next }),
     [Symbol.asyncDispose]: async () => await (await server?.catch(() => undefined))?.[Symbol.asyncDispose](),
   };
 }

@@ -16,7 +16,7 @@ import { openHub } from "./hub.ts";
 import { join } from "./join.ts";
 import type { KeyPair } from "./key-pair.ts";
 import { type Renewal, startRenewal } from "./renewal.ts";
-import { istioService } from "./service.ts";
+import { istioService, tellRefused } from "./service.ts";
 import { getServing, isUnder } from "./serving.ts";
 import { openStore } from "./store.ts";
 import { startTrust } from "./trust.ts";
@@ -56,7 +56,13 @@ export async function startAgent(config: AgentConfig, { now, log, metrics }: Age
   const check = openCheck({ now, onFault: (error) => log.error("the issuer's answer did not verify", {}, error) });
   const tokens = { ...config.tokens, keys: () => keys.keys() };
   const parts = { ...config, tokens, hub, check, now, log, metrics };
-  const door = stack.use(openDoor(config.listen, istioService(parts), log));
+  const door = stack.use(
+    openDoor(config.listen, {
+      service: istioService(parts),
+      onUnreadable: (_, refusal) => void tellRefused(refusal, parts),
+      log,
+    }),
+  );
 
   const trust = stack.use(
     await startTrust({

@@ -1,7 +1,7 @@
 /** A gRPC server whose handlers are plain functions: errors become statuses in one place, and nothing runs without limits. */
 import grpc from "@grpc/grpc-js";
 import { Refusal } from "../errors.ts";
-import { toStatus } from "./status.ts";
+import { readUnreadable, toStatus } from "./status.ts";
 import { type Stream, toStream } from "./stream.ts";
 
 /** Who calls, and with what headers. */
@@ -24,8 +24,8 @@ export interface RpcServer extends AsyncDisposable {
   readonly port: number;
 }
 
-/** What a request that failed looked like to its caller. */
-export type OnFailure = (method: string, error: unknown) => void;
+/** Told of what never became a request: a message that is too long, or none at all. No handler sees it. */
+export type OnUnreadable = (method: string, refusal: Refusal) => void;
 
 type AnyCall =
   | grpc.ServerUnaryCall<unknown, unknown>
@@ -93,6 +93,7 @@ export interface ServerConfig {
   readonly limits: Limits;
   /** How long calls in flight may go on once the server closes. */
   readonly drainMs: number;
+  readonly onUnreadable?: OnUnreadable;
 }
 
 /** `register` adds the services. Closing refuses new calls, waits for those in flight, then cuts what is left. */
@@ -111,6 +112,7 @@ export async function startServer(
     "grpc.keepalive_timeout_ms": 10_000,
     "grpc-node.max_session_memory": 16,
     "grpc.enable_channelz": 0,
+    interceptors: [refuseUnreadable(config.onUnreadable ?? (() => {}))],
   });
   register(server);
   const port = await new Promise<number>((resolve, reject) => {
@@ -129,6 +131,23 @@ export async function startServer(
           resolve();
         });
       }),
+  };
+}
+
+/**
+ * What grpc-js itself refuses it answers with RESOURCE_EXHAUSTED and INTERNAL, which Istio's agents retry, and it tells nobody.
+ * Its status passes by every interceptor's own hooks, but goes through this method of the call below them.
+ */
+function refuseUnreadable(onUnreadable: OnUnreadable): grpc.ServerInterceptor {
+  return ({ path }, call) => {
+    const send = call.sendStatus.bind(call);
+    call.sendStatus = (status) => {
+      const refusal = readUnreadable(status);
+      if (refusal === undefined) return send(status);
+      onUnreadable(path, refusal);
+      send(toStatus(refusal));
+    };
+    return new grpc.ServerInterceptingCall(call);
   };
 }
 

@@ -24,6 +24,20 @@ export function toStatus(error: unknown): grpc.StatusObject {
   return { code: numbers[refusals[refusal.code].status], details: refusal.message, metadata };
 }
 
+interface Sent extends Partial<Pick<grpc.StatusObject, "code" | "details">> {
+  readonly metadata?: grpc.Metadata | null | undefined;
+}
+
+/** The refusal that stands behind a status of grpc-js's own making, when the client's message was at fault; ours carry a code. */
+export function readUnreadable({ code, details, metadata }: Sent): Refusal | undefined {
+  if ((metadata?.get(codeTrailer).length ?? 0) > 0) return undefined;
+  if (code === grpc.status.RESOURCE_EXHAUSTED) return new Refusal("malformed", "the message is too long");
+  const unreadable = details === "Error deserializing request" || details === "Failed to decompress message";
+  return code === grpc.status.INTERNAL && unreadable
+    ? new Refusal("malformed", "the message is none of this method's")
+    : undefined;
+}
+
 /** What a client makes of a failed call: the server's refusal, or `unavailable` where no server of ours answered. */
 export function readStatus(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
