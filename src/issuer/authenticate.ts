@@ -2,7 +2,7 @@
 import { Refusal } from "../errors.ts";
 import { readSpiffeId, workloadOf } from "../identity.ts";
 import type { Ledger } from "../ledger/ledger.ts";
-import { readCertificate } from "../pki/certificate.ts";
+import { type Certificate, readCertificate } from "../pki/certificate.ts";
 import { verifySignature } from "../pki/chain.ts";
 import { readServiceAccount } from "../token/account.ts";
 import type { Proven, Shown } from "./item.ts";
@@ -32,7 +32,10 @@ export async function authenticate(shown: Shown, clusterName: string, parts: Aut
 /** The workload's own token, verified again with the keys of the connection's cluster and no other. */
 function byToken(token: string, cluster: ClusterState, at: Date): Proven {
   const { issuer, audiences } = cluster.tokens;
-  const account = readServiceAccount(token, { issuer, audiences, keys: cluster.keys(), at });
+  const keys = cluster.keys();
+  // Ours, not the caller's: UNAUTHENTICATED would not be retried.
+  if (keys.length === 0) throw new Refusal("unavailable", "the cluster's token keys have not been had yet");
+  const account = readServiceAccount(token, { issuer, audiences, keys, at });
   return {
     kind: "workload",
     workload: {
@@ -57,7 +60,7 @@ async function byCertificate(
   world: World,
   parts: AuthenticateParts,
 ): Promise<Proven> {
-  const certificate = readCertificate(der);
+  const certificate = readShown(der);
   const found = await parts.ledger.findSerial(certificate.serial);
   const intent = found?.intent;
   if (intent === undefined || !Buffer.from(intent.tbs).equals(certificate.tbs))
@@ -91,6 +94,14 @@ async function byCertificate(
   };
 }
 
-function invalid(why: string): Refusal {
-  return new Refusal("proof-invalid", `the client certificate is refused: ${why}`);
+function readShown(der: Uint8Array): Certificate {
+  try {
+    return readCertificate(der);
+  } catch (cause) {
+    throw invalid("it cannot be read", cause);
+  }
+}
+
+function invalid(why: string, cause?: unknown): Refusal {
+  return new Refusal("proof-invalid", `the client certificate is refused: ${why}`, { cause });
 }

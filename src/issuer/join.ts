@@ -26,12 +26,13 @@ export interface JoinParts extends OwnParts {
   readonly metrics: Metrics;
 }
 
-/** @throws Refusal. Nobody is told whether a cluster exists, only that this caller is not its agent. */
+/** @throws Refusal. Whoever shows no token of a cluster is not told whether there is one. */
 export async function join(request: JoinRequest__Output, parts: JoinParts): Promise<JoinReply> {
-  const cluster = findCluster(request.cluster, parts.live.world());
   const csr = readCsr(request.csr);
-  const account = await authenticateAgent(request, cluster, parts);
+  const stated = request.joinToken === "" ? undefined : await readStatedKey(request, parts.state);
+  const { cluster, account } = authenticateAgent(request, stated, parts);
   verifyCsr(csr);
+  if (stated !== undefined) await register(stated, request, cluster, parts);
   const world = parts.live.world();
   const { leaf, chain, intent } = await issueOwn(
     {
@@ -56,37 +57,42 @@ export async function join(request: JoinRequest__Output, parts: JoinParts): Prom
   return { certificate: leaf, hubRoots: [...chain.bundle.roots] };
 }
 
-function findCluster(name: string, world: World): ClusterState {
-  try {
-    return world.cluster(name);
-  } catch (error) {
-    throw error instanceof Refusal && error.code === "not-this-caller" ? notItsAgent(error) : error;
-  }
-}
-
 /** The agent's own pod-bound token: for this hub, of the account the MeshCluster names. */
-async function authenticateAgent(
+function authenticateAgent(
   request: JoinRequest__Output,
-  cluster: ClusterState,
-  parts: JoinParts,
-): Promise<ServiceAccount> {
-  const at = parts.now();
-  const { hub } = parts.live.world();
-  const stated = request.joinToken === "" ? undefined : readStatedKey(request.jwks);
-  const keys = stated === undefined ? cluster.keys() : [stated];
+  stated: Jwk | undefined,
+  { live, now }: JoinParts,
+): { readonly cluster: ClusterState; readonly account: ServiceAccount } {
+  const world = live.world();
+  const cluster = world.findCluster(request.cluster);
+  const known = cluster?.keys() ?? [];
+  // Ours, not the caller's; a cluster that waits for its join token has none and will not get any by waiting.
+  if (known.length === 0 && cluster?.tokens.keys.kind === "url")
+    throw new Refusal("unavailable", "the cluster's token keys have not been had yet");
   const account = readServiceAccount(request.token, {
-    issuer: cluster.tokens.issuer,
-    audiences: [`espalier:${hub}`],
-    keys,
-    at,
+    issuer: cluster?.tokens.issuer ?? "",
+    audiences: [`espalier:${world.hub}`],
+    keys: stated === undefined ? known : [stated],
+    at: now(),
   });
+  if (cluster === undefined) throw notItsAgent(`cluster "${request.cluster}" is not declared`);
   if (account.namespace !== cluster.agent.namespace || account.name !== cluster.agent.serviceAccount) {
     throw notItsAgent(`the token is of account ${account.namespace}/${account.name}`);
   }
   if (account.pod === undefined)
     throw new Refusal("proof-invalid", "the agent's token is bound to no pod: use a projected token");
-  if (stated !== undefined) await register(stated, request, cluster, parts, at);
-  return account;
+  // Only now, and again in the ledger's own transaction: its state is its own agents' to know.
+  return { cluster: world.cluster(cluster.name), account };
+}
+
+/** A guessed join token gets no further than this; `register` spends the real one. */
+async function readStatedKey({ cluster, joinToken, jwks }: JoinRequest__Output, state: State): Promise<Jwk> {
+  const record = await state.joinToken(createHash("sha256").update(joinToken).digest());
+  if (record?.cluster !== cluster) throw new Refusal("proof-invalid", "the join token is unknown");
+  const [key, ...rest] = readJwks(jwks);
+  if (key === undefined || rest.length > 0)
+    throw new Refusal("proof-invalid", "a join token registers exactly one key, and the JWKS does not hold one");
+  return key;
 }
 
 /** The key is proven first: a join token is spent only by somebody who holds a token that its key has signed. */
@@ -95,7 +101,6 @@ async function register(
   request: JoinRequest__Output,
   cluster: ClusterState,
   parts: JoinParts,
-  at: Date,
 ): Promise<void> {
   if (cluster.tokens.keys.kind !== "joined") {
     throw new Refusal("proof-invalid", `cluster "${cluster.name}" has declared keys: join without a join token`);
@@ -111,7 +116,7 @@ async function register(
       keyThumbprint: thumbprint,
       jwk: JSON.stringify({ ...key.jwk, ...(key.kid === undefined ? {} : { kid: key.kid }) }),
     },
-    at,
+    parts.now(),
     {
       log: hubLog,
       verb: "join",
@@ -123,13 +128,6 @@ async function register(
   await parts.live.refresh();
 }
 
-function readStatedKey(jwks: string): Jwk {
-  const [key, ...rest] = readJwks(jwks);
-  if (key === undefined || rest.length > 0)
-    throw new Refusal("proof-invalid", "a join token registers exactly one key, and the JWKS does not hold one");
-  return key;
-}
-
 function belongsToAnother(thumbprint: string, name: string, world: World): boolean {
   return [...world.declared.clusters.values()].some(
     (c) =>
@@ -137,6 +135,6 @@ function belongsToAnother(thumbprint: string, name: string, world: World): boole
   );
 }
 
-function notItsAgent(cause: unknown): Refusal {
-  return new Refusal("proof-invalid", "the caller is not this cluster's agent", { cause });
+function notItsAgent(why: string): Refusal {
+  return new Refusal("proof-invalid", "the caller is not this cluster's agent", { cause: new Error(why) });
 }

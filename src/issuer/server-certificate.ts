@@ -45,16 +45,15 @@ export async function startServerCertificate(
   };
   let timer: NodeJS.Timeout;
   const renew = (): void => {
-    make().then(
-      (tls) => {
+    make()
+      .then((tls) => {
         renewed(tls);
         timer = setTimeout(renew, (validitySeconds * 1000) / 2);
-      },
-      (error: unknown) => {
+      })
+      .catch((error: unknown) => {
         parts.log.error("serving certificate not renewed", {}, error);
         timer = setTimeout(renew, retryMs);
-      },
-    );
+      });
   };
   const first = await make();
   timer = setTimeout(renew, (validitySeconds * 1000) / 2);

@@ -8,10 +8,12 @@ import { readCertificate } from "../pki/certificate.ts";
 import type { AdminHandlers } from "../rpc/gen/espalier/v1/Admin.ts";
 import type { IssuerHandlers } from "../rpc/gen/espalier/v1/Issuer.ts";
 import { type Caller, duplex, serverStream, unary } from "../rpc/server.ts";
+import type { Stream } from "../rpc/stream.ts";
 import { type AdminParts, createJoinToken, createRoot, setSuspended } from "./admin.ts";
 import { toCluster, toEntry, toRoot, toTenant } from "./describe.ts";
 import { type JoinParts, join } from "./join.ts";
 import { type AgentConnection, acceptSigning, type SignParts, signOnce } from "./sign-stream.ts";
+import { tellRefused } from "./tell-refused.ts";
 import { acceptWatch, type WatchParts } from "./watch.ts";
 import type { World } from "./world.ts";
 
@@ -22,22 +24,41 @@ const entriesMax = 10_000;
 export function issuerService(parts: SignParts & WatchParts & JoinParts): IssuerHandlers {
   const { hub } = parts.live.world();
   const agentOf = (caller: Caller): AgentConnection => readAgent(caller, hub, parts.now());
-  return {
-    Sign: duplex((stream, caller) => acceptSigning(stream, agentOf(caller), parts)),
-    SignOnce: unary(unaryDeadlineMs, async (batch, caller) => await signOnce(batch, agentOf(caller), parts)),
-    Watch: duplex((stream, caller) => acceptWatch(stream, agentOf(caller), parts)),
-    Join: unary(unaryDeadlineMs, async (request) => {
+  const told = (method: string, error: unknown, claimed = ""): Refusal =>
+    tellRefused(error, { method, claimed }, parts);
+  const accept =
+    <Q, R>(method: string, go: (stream: Stream<Q, R>, agent: AgentConnection) => void) =>
+    (stream: Stream<Q, R>, caller: Caller): void => {
       try {
-        return await join(request, parts);
+        go(stream, agentOf(caller));
       } catch (error) {
-        const code = error instanceof Refusal ? error.code : "internal";
-        parts.metrics.refused({ code, tenant: "", cluster: "" });
-        const message = error instanceof Error ? error.message : "";
-        if (code === "internal") parts.log.error("join refused", { code, cluster: request.cluster }, error);
-        else parts.log.warn("join refused", { code, cluster: request.cluster, message });
-        throw error;
+        throw told(method, error);
       }
-    }),
+    };
+  const answer =
+    <Q, R>(method: string, go: (request: Q, caller: Caller) => Promise<R>, claim: (request: Q) => string = () => "") =>
+    async (request: Q, caller: Caller): Promise<R> => {
+      try {
+        return await go(request, caller);
+      } catch (error) {
+        throw told(method, error, claim(request));
+      }
+    };
+  return {
+    Sign: duplex(accept("Sign", (stream, agent) => acceptSigning(stream, agent, parts))),
+    SignOnce: unary(
+      unaryDeadlineMs,
+      answer("SignOnce", async (batch, caller) => await signOnce(batch, agentOf(caller), parts)),
+    ),
+    Watch: duplex(accept("Watch", (stream, agent) => acceptWatch(stream, agent, parts))),
+    Join: unary(
+      unaryDeadlineMs,
+      answer(
+        "Join",
+        async (request) => await join(request, parts),
+        (request) => request.cluster,
+      ),
+    ),
   };
 }
 

@@ -1,6 +1,6 @@
 /** The wire of `Sign`: batches in, replies out as they come, each item answered for itself. */
 import { randomBytes } from "node:crypto";
-import { Refusal } from "../errors.ts";
+import { Refusal, toRefusal } from "../errors.ts";
 import type { Log } from "../ops/log.ts";
 import type { Metrics } from "../ops/metrics.ts";
 import type { SignBatch__Output } from "../rpc/gen/espalier/v1/SignBatch.ts";
@@ -11,6 +11,7 @@ import type { Stream } from "../rpc/stream.ts";
 import type { IssuedChain } from "./authorities.ts";
 import type { Dispatch } from "./dispatch.ts";
 import type { Asked, Outcome, Shown } from "./item.ts";
+import { tellRefused } from "./tell-refused.ts";
 
 /** An agent's connection: which cluster it speaks for, and until when its certificate lets it. */
 export interface AgentConnection {
@@ -32,6 +33,8 @@ const itemsInFlightMax = 1024;
 /** The longest an item waits here, whatever its agent says. */
 const waitMsMax = 20_000;
 const itemsPerBatchMax = 256;
+/** It is kept in the ledger for good. Empty for none. */
+const idempotencyKeyGrammar = /^[A-Za-z0-9._:/-]{0,253}$/;
 
 export function acceptSigning(
   stream: Stream<SignBatch__Output, SignReplies>,
@@ -63,11 +66,16 @@ export function acceptSigning(
       paused = true;
       stream.pause();
     }
-    const took = signBatch(items, agent, parts, (answered) => {
+    const refusal = checkBatch(items, agent, parts.now());
+    // The agent comes back with the certificate it has by then; what waited on this stream goes with it.
+    if (refusal !== undefined) {
+      stream.pause();
+      return stream.fail(tellRefused(refusal, { method: "Sign", cluster: agent.cluster }, parts));
+    }
+    signBatch(items, agent, parts, (answered) => {
       // What is answered in one turn goes out in one message.
       if (ready.push(answered) === 1) queueMicrotask(flush);
     });
-    if (!took) stream.fail(new Refusal("malformed", `a batch has more than ${itemsPerBatchMax} items`));
   });
   const drain = (): void => {
     stream.pause();
@@ -81,14 +89,19 @@ export function acceptSigning(
   });
 }
 
-/** The unary form: all answers in one message. */
-export function signOnce({ items }: SignBatch__Output, agent: AgentConnection, parts: SignParts): Promise<SignReplies> {
-  return new Promise((resolve, reject) => {
+/** The unary form: all answers in one message. @throws Refusal when the batch cannot be taken at all. */
+export async function signOnce(
+  { items }: SignBatch__Output,
+  agent: AgentConnection,
+  parts: SignParts,
+): Promise<SignReplies> {
+  const refusal = checkBatch(items, agent, parts.now());
+  if (refusal !== undefined) throw refusal;
+  return await new Promise((resolve) => {
     const answers: Answered[] = [];
-    const took = signBatch(items, agent, parts, (answered) => {
+    signBatch(items, agent, parts, (answered) => {
       if (answers.push(answered) === items.length) resolve(toReplies(answers));
     });
-    if (!took) reject(new Refusal("malformed", `a batch has more than ${itemsPerBatchMax} items`));
     if (items.length === 0) resolve({});
   });
 }
@@ -99,14 +112,20 @@ interface Answered {
   readonly reference: string;
 }
 
-/** False when the batch is too long to be taken at all. */
+function checkBatch(items: readonly SignItem__Output[], agent: AgentConnection, at: Date): Refusal | undefined {
+  if (items.length > itemsPerBatchMax)
+    return new Refusal("malformed", `a batch has more than ${itemsPerBatchMax} items`);
+  if (at > agent.notAfter)
+    return new Refusal("proof-invalid", "the agent's certificate has expired during the connection");
+  return undefined;
+}
+
 function signBatch(
   items: readonly SignItem__Output[],
   agent: AgentConnection,
   parts: SignParts,
   answer: (answered: Answered) => void,
-): boolean {
-  if (items.length > itemsPerBatchMax) return false;
+): void {
   const arrived = parts.now();
   for (const item of items) {
     const settle = (outcome: Outcome): void => {
@@ -115,23 +134,18 @@ function signBatch(
       answer({ id: item.id, outcome, reference });
     };
     try {
-      if (arrived > agent.notAfter)
-        throw new Refusal("proof-invalid", "the agent's certificate has expired during the connection");
       void parts.dispatch.dispatch(toAsked(item, arrived), agent.cluster).then(settle);
     } catch (error) {
-      settle({
-        kind: "refused",
-        refusal: error instanceof Refusal ? error : new Refusal("internal", "internal error", { cause: error }),
-        tenant: "",
-      });
+      settle({ kind: "refused", refusal: toRefusal(error), tenant: "" });
     }
   }
-  return true;
 }
 
 function toAsked(item: SignItem__Output, arrived: Date): Asked {
   const waitMs = item.deadlineMs === 0 ? waitMsMax : Math.min(item.deadlineMs, waitMsMax);
   const proof = toShown(item);
+  if (!idempotencyKeyGrammar.test(item.idempotencyKey))
+    throw new Refusal("malformed", "the idempotency key is longer than 253 characters, or has others than a UID's");
   return {
     door: proof.kind === "serving" ? "own" : "istio",
     csr: item.csr,

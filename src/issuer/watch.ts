@@ -2,11 +2,13 @@
 import { Refusal } from "../errors.ts";
 import type { State } from "../ledger/state.ts";
 import type { Log } from "../ops/log.ts";
+import type { Metrics } from "../ops/metrics.ts";
 import type { Trust } from "../rpc/gen/espalier/v1/Trust.ts";
 import type { TrustAck__Output } from "../rpc/gen/espalier/v1/TrustAck.ts";
 import type { Stream } from "../rpc/stream.ts";
 import type { LiveWorld } from "./live.ts";
 import type { AgentConnection } from "./sign-stream.ts";
+import { tellRefused } from "./tell-refused.ts";
 import { toClusterTrust } from "./trust.ts";
 
 export interface WatchParts {
@@ -15,21 +17,25 @@ export interface WatchParts {
   readonly draining: AbortSignal;
   readonly now: () => Date;
   readonly log: Log;
+  readonly metrics: Metrics;
 }
 
+/** Versions of one stream that may still be acknowledged. */
+const sentMax = 16;
 /** An agent's word about itself, within its own cluster. */
 const agentNameGrammar = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
 
 export function acceptWatch(stream: Stream<TrustAck__Output, Trust>, agent: AgentConnection, parts: WatchParts): void {
-  let sent = "";
+  const sent: string[] = [];
   // A cluster nobody declares is told nothing; a suspended one is told that it is.
   if (!parts.live.world().declared.clusters.has(agent.cluster)) {
     throw new Refusal("not-this-caller", `cluster "${agent.cluster}" is not declared`);
   }
   const send = (): void => {
     const { version, tenants, servingRoots, suspended } = toClusterTrust(parts.live.world(), agent.cluster);
-    if (version === sent) return;
-    sent = version;
+    if (version === sent.at(-1)) return;
+    sent.push(version);
+    if (sent.length > sentMax) sent.shift();
     stream.write({
       version,
       tenants: tenants.map((t) => ({ ...t, roots: [...t.roots] })),
@@ -41,7 +47,8 @@ export function acceptWatch(stream: Stream<TrustAck__Output, Trust>, agent: Agen
   stream.onMessage((ack) => {
     if (ack.version === "") return;
     acknowledge(ack, sent, agent, parts).catch((error: unknown) => {
-      if (error instanceof Refusal && error.code !== "unavailable") stream.fail(error);
+      if (error instanceof Refusal && error.code !== "unavailable")
+        stream.fail(tellRefused(error, { method: "Watch", cluster: agent.cluster }, parts));
       else parts.log.error("acknowledgement lost", { cluster: agent.cluster, version: ack.version }, error);
     });
   });
@@ -57,12 +64,15 @@ export function acceptWatch(stream: Stream<TrustAck__Output, Trust>, agent: Agen
 
 async function acknowledge(
   ack: TrustAck__Output,
-  sent: string,
+  sent: readonly string[],
   agent: AgentConnection,
   parts: WatchParts,
 ): Promise<void> {
-  // Only what we have told it: an acknowledgement opens a rotation's gate.
-  if (ack.version !== sent) throw new Refusal("malformed", "the acknowledged version is not the one last sent");
+  if (parts.now() > agent.notAfter)
+    throw new Refusal("proof-invalid", "the agent's certificate has expired during the connection");
+  // Only what we have told it: an acknowledgement opens a rotation's gate. A newer version may be on its way to it.
+  if (!sent.includes(ack.version))
+    throw new Refusal("malformed", "the acknowledged version is none that was sent on this stream");
   if (!agentNameGrammar.test(ack.agent)) throw new Refusal("malformed", "the agent's name is not a Kubernetes name");
   const stated = new Date(ack.inForceSince);
   const now = parts.now();

@@ -20,6 +20,8 @@ export interface World {
   readonly authorities: Authorities;
   /** @throws Refusal `not-this-caller` when it is not declared, `suspended` when it is. */
   cluster(name: string): ClusterState;
+  /** Declared, suspended or not. */
+  findCluster(name: string): ClusterState | undefined;
   isSuspended(kind: SuspensionKey["kind"], name: string): boolean;
 }
 
@@ -43,6 +45,7 @@ export function toWorld({ hub, declared, authorities, suspensions, keysOf }: Wor
     table: toRuleTable([...declared.tenants.values()]),
     authorities,
     isSuspended,
+    findCluster: (name) => clusters.get(name),
     cluster: (name) => {
       const cluster = clusters.get(name);
       if (cluster === undefined) throw new Refusal("not-this-caller", `cluster "${name}" is not declared`);
