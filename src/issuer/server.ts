@@ -9,7 +9,7 @@ import type { Metrics } from "../ops/metrics.ts";
 import { loadDirectory } from "../resources/load.ts";
 import { openServerCredentials } from "../rpc/credentials.ts";
 import { Issuer } from "../rpc/proto.ts";
-import { type Limits, startServer } from "../rpc/server.ts";
+import { type Limits, type OnUnreadable, startServer } from "../rpc/server.ts";
 import { startAdminSocket } from "./admin-socket.ts";
 import { type Dispatch, openDispatch } from "./dispatch.ts";
 import { followResources } from "./follow-resources.ts";
@@ -17,6 +17,7 @@ import { openLive } from "./live.ts";
 import { startServerCertificate } from "./server-certificate.ts";
 import { adminService, issuerService } from "./services.ts";
 import { openStorage } from "./storage.ts";
+import { tellRefused } from "./tell-refused.ts";
 
 export interface IssuerParts {
   readonly now: () => Date;
@@ -71,9 +72,10 @@ export async function startIssuer(config: IssuerConfig, options: IssuerParts): P
 
   const draining = new AbortController();
   stack.use(await startAdminSocket(config.adminSocket, adminService({ ...parts, live })));
+  const onUnreadable: OnUnreadable = (method, refusal) => void tellRefused(refusal, { method }, parts);
   const service = issuerService({ ...parts, live, dispatch, draining: draining.signal });
   const server = stack.use(
-    await startServer({ address: config.listen, limits, drainMs }, credentials.credentials, (s) =>
+    await startServer({ address: config.listen, limits, drainMs, onUnreadable }, credentials.credentials, (s) =>
       s.addService(Issuer.service, service),
     ),
   );
