@@ -1,0 +1,124 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { openSqlite } from "../../src/ledger/sqlite.ts";
+import type { AcknowledgementRecord } from "../../src/ledger/state.ts";
+import { openWatchStream } from "../../src/rpc/client.ts";
+import type { Trust__Output } from "../../src/rpc/gen/espalier/v1/Trust.ts";
+import type { TrustAck } from "../../src/rpc/gen/espalier/v1/TrustAck.ts";
+import { readStatus } from "../../src/rpc/status.ts";
+import type { Stream } from "../../src/rpc/stream.ts";
+import {
+  daySeconds,
+  eventually,
+  makeSite,
+  moved,
+  openThief,
+  type Site,
+  startIssuerOn,
+  type Thief,
+} from "../support/stack.ts";
+
+interface Watch {
+  readonly stream: Stream<Trust__Output, TrustAck>;
+  readonly got: Trust__Output[];
+  readonly ended: Promise<string>;
+  latest(count: number): Promise<Trust__Output>;
+}
+
+function openWatch({ client }: Thief): Watch {
+  const stream = openWatchStream(client);
+  const got: Trust__Output[] = [];
+  const { promise: ended, resolve } = Promise.withResolvers<string>();
+  stream.onMessage((message) => void got.push(message));
+  stream.onEnd((error) => resolve(error === undefined ? "" : readStatus(error).code));
+  stream.write({ version: "", inForceSince: "", agent: "agent-1" });
+  const latest = async (count: number): Promise<Trust__Output> =>
+    await eventually(() => {
+      const last = got[count - 1];
+      assert.ok(last);
+      return last;
+    });
+  return { stream, got, ended, latest };
+}
+
+async function acknowledgements(site: Site): Promise<readonly AcknowledgementRecord[]> {
+  await using database = await openSqlite({ path: site.databasePath, now: () => new Date(), create: false });
+  return await database.state.acknowledgements();
+}
+
+test("what an agent has in force is what it was sent on this stream, and counts for its own cluster", async (t) => {
+  using site = await makeSite();
+  await using issuer = await startIssuerOn(site);
+  using thief = await openThief(site, issuer.address, "east");
+  const ack = (version: string, more: Partial<TrustAck> = {}): TrustAck => ({
+    version,
+    inForceSince: new Date().toISOString(),
+    agent: "agent-1",
+    ...more,
+  });
+
+  await t.test("a version that was sent is acknowledged, also when a newer one is on its way", async () => {
+    const watch = openWatch(thief);
+    const first = await watch.latest(1);
+    await issuer.suspend("tenant", "media");
+    const second = await watch.latest(2);
+    assert.equal(second.tenants.find((one) => one.tenant === "media")?.suspended, true);
+    watch.stream.write(ack(first.version));
+    await eventually(async () => assert.equal((await acknowledgements(site))[0]?.version, first.version));
+    watch.stream.write(ack(second.version));
+    await eventually(async () => assert.equal((await acknowledgements(site))[0]?.version, second.version));
+    watch.stream.end();
+    await issuer.suspend("tenant", "media", false);
+  });
+  for (const [title, wrong] of [
+    ["a version that was never sent", ack("0123456789abcdef")],
+    ["a version of another cluster", undefined],
+    ["an agent with a name that is none", ack("", { agent: "Nobody\n" })],
+    ["an agent with a name of 254 characters", ack("", { agent: "a".repeat(254) })],
+  ] as const) {
+    await t.test(`${title} is refused, told and not written down`, async () => {
+      const watch = openWatch(thief);
+      const { version } = await watch.latest(1);
+      const before = JSON.stringify(await acknowledgements(site));
+      const lines = issuer.log.of("refused").length;
+      using west = await openThief(site, issuer.address, "west");
+      const other = wrong === undefined ? ack((await openWatch(west).latest(1)).version) : wrong;
+      watch.stream.write(other.version === "" ? { ...other, version } : other);
+      assert.equal(await watch.ended, "malformed");
+      assert.equal(issuer.log.of("refused").length, lines + 1);
+      assert.equal(JSON.stringify(await acknowledgements(site)), before);
+    });
+  }
+  await t.test("a time in the future is now", async () => {
+    const watch = openWatch(thief);
+    const { version } = await watch.latest(1);
+    watch.stream.write(ack(version, { inForceSince: "2999-01-01T00:00:00Z", agent: "agent-2" }));
+    watch.stream.write(ack(version, { inForceSince: "garbage", agent: "agent-3" }));
+    await eventually(async () => {
+      const own = (await acknowledgements(site)).filter((one) => one.agent !== "agent-1");
+      assert.equal(own.length, 2);
+      for (const { inForceSince } of own) assert.ok(inForceSince <= new Date());
+    });
+    watch.stream.end();
+  });
+  await t.test("an agent whose certificate has expired acknowledges nothing", async () => {
+    const watch = openWatch(thief);
+    const { version } = await watch.latest(1);
+    await moved(issuer.clock, daySeconds + 60, async () => {
+      watch.stream.write(ack(version, { agent: "agent-9" }));
+      assert.equal(await watch.ended, "proof-invalid");
+    });
+    assert.equal(
+      (await acknowledgements(site)).some((one) => one.agent === "agent-9"),
+      false,
+    );
+  });
+  await t.test("an agent learns of the tenants of its own cluster and of no others", async () => {
+    using west = await openThief(site, issuer.address, "west");
+    const { tenants } = await openWatch(west).latest(1);
+    assert.deepEqual(
+      tenants.map((one) => one.tenant),
+      ["payments"],
+    );
+  });
+});
