@@ -68,9 +68,7 @@ export function openDispatch(parts: DispatchParts): Dispatch {
       parts,
     ).catch((error: unknown) => toRefusal(error));
     for (const [i, waiting] of batch.entries()) {
-      const outcome = outcomes instanceof Refusal ? undefined : outcomes[i];
-      const refusal = outcomes instanceof Refusal ? outcomes : new Refusal("internal", "internal error");
-      waiting.settle(outcome ?? { kind: "refused", refusal, tenant: "" });
+      waiting.settle((outcomes instanceof Refusal ? undefined : outcomes[i]) ?? lost(outcomes));
     }
   };
 
@@ -97,6 +95,12 @@ export function openDispatch(parts: DispatchParts): Dispatch {
     waiting: () => queue.size,
     idle: () => new Promise((resolve) => (queue.size === 0 && inFlight === 0 ? resolve() : idlers.push(resolve))),
   };
+}
+
+/** What a whole batch failed with; a batch that answers for fewer than it was given is our own fault. */
+function lost(outcomes: Refusal | readonly Outcome[]): Outcome {
+  const refusal = outcomes instanceof Refusal ? outcomes : new Refusal("internal", "internal error");
+  return { kind: "refused", refusal, tenant: "" };
 }
 
 /** Whose line a request waits in: its tenant's, or its cluster's where no rule gives it one. */
