@@ -1,5 +1,5 @@
 /** From what is allowed to the exact bytes that will be signed. They are linted here, before they are written down. */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { Refusal } from "../errors.ts";
 import type { Draft } from "../ledger/ledger.ts";
 import { newSerial, toTbs } from "../pki/leaf.ts";
@@ -33,7 +33,7 @@ export function prepare(allowed: Allowed, spki: Uint8Array, parts: PrepareParts)
     identity: names.uri ?? names.dns.join(","),
     rule: allowed.rule,
     proof: allowed.proof,
-    keySha256: createHash("sha256").update(spki).digest(),
+    keySha256: hash("sha256", spki, "buffer"),
     notBefore,
     notAfter,
     tbs,

@@ -1,5 +1,5 @@
 /** Kubernetes service-account tokens: who is speaking, by the claims that kube-apiserver writes and checks itself. */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { Refusal } from "../errors.ts";
 import { type Claims, isClaims, readJwt, type TokenKey } from "./jwt.ts";
 
@@ -35,7 +35,7 @@ export function readServiceAccount(token: string, rules: TokenRules): ServiceAcc
   if (claims["iss"] !== rules.issuer) throw invalid(`its issuer is not ${rules.issuer}`);
   checkAudience(claims["aud"], rules.audiences);
   const expiresAt = checkTimes(claims, rules.at);
-  return { ...readSubject(claims), expiresAt, tokenSha256: createHash("sha256").update(token).digest() };
+  return { ...readSubject(claims), expiresAt, tokenSha256: hash("sha256", token, "buffer") };
 }
 
 function checkAudience(aud: unknown, accepted: readonly string[]): void {
