@@ -74,6 +74,9 @@ export function startWriter(connection: Connection, now: () => Date, delayMs = r
         return group.map(({ drafts }) => intendAll(statements, drafts, suspended));
       });
       records = records.slice(written.length);
+      // Those that come from now on wait their whole time for another write to go with.
+      clearTimeout(timer);
+      timer = undefined;
       counts.recordsDropped += missing;
       retryMs = delayMs;
       return answers;
