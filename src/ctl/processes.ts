@@ -1,11 +1,11 @@
 /** `issuer run` and `agent run`. */
-import { randomBytes } from "node:crypto";
 import type { Command } from "commander";
 import { startAgent } from "../agent/server.ts";
 import { startIssuer } from "../issuer/server.ts";
 import { readAgentConfig, readIssuerConfig } from "../ops/config.ts";
 import { openLog } from "../ops/log.ts";
 import { openMetrics } from "../ops/metrics.ts";
+import { openRandom } from "../ops/random.ts";
 import { runUntilSignal } from "../ops/run.ts";
 import type { Context } from "./context.ts";
 
@@ -13,6 +13,7 @@ export function addProcesses(program: Command, { now, signals }: Context): void 
   program
     .command("issuer")
     .description("The central service that decides and signs.")
+    .addHelpText("after", "\nExample:\n  espalier issuer run --config espalier-data/issuer.yaml")
     .command("run")
     .description("Runs an issuer until SIGTERM or SIGINT.")
     .requiredOption("--config <file>", "issuer.yaml, as `espalier init` writes it")
@@ -21,11 +22,13 @@ export function addProcesses(program: Command, { now, signals }: Context): void 
       const config = await readIssuerConfig(file);
       const log = openLog(config.log, "issuer");
       const metrics = openMetrics({ process: "issuer", runtime: true });
-      await runUntilSignal(async () => await startIssuer(config, { now, random: randomBytes, log, metrics }), signals);
+      const random = openRandom();
+      await runUntilSignal(async () => await startIssuer(config, { now, random, log, metrics }), signals);
     });
   program
     .command("agent")
     .description("The service in each cluster that speaks Istio's CA protocol.")
+    .addHelpText("after", "\nExample:\n  espalier agent run --config agent.yaml")
     .command("run")
     .description("Runs an agent until SIGTERM or SIGINT.")
     .requiredOption("--config <file>", "agent.yaml")
