@@ -150,7 +150,8 @@ function readLongLength(cursor: Cursor, octets: number): number {
   if (octets > 3) throw malformed("a length of more than three octets");
   let length = 0;
   for (let i = 0; i < octets; i++) length = length * 256 + readOctet(cursor);
-  if (length < 0x80 || length < 256 ** (octets - 1)) throw malformed("a length not in the fewest octets (X.690 10.1)");
+  if (length < 0x80 || length < 1 << (8 * (octets - 1)))
+    throw malformed("a length not in the fewest octets (X.690 10.1)");
   return length;
 }
 
