@@ -4,7 +4,7 @@ import { readSpiffeId, workloadOf } from "../identity.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { type Certificate, readCertificate } from "../pki/certificate.ts";
 import { verifySignature } from "../pki/chain.ts";
-import { readServiceAccount } from "../token/account.ts";
+import { readServiceAccount, type ServiceAccount } from "../token/account.ts";
 import type { Proven, Shown } from "./item.ts";
 import type { ClusterState, World } from "./world.ts";
 
@@ -24,18 +24,25 @@ export async function authenticate(shown: Shown, clusterName: string, parts: Aut
       return byToken(shown.token, cluster, parts.now());
     case "certificate":
       return await byCertificate(shown.certificate, cluster, world, parts);
+    case "impersonated":
+      return byImpersonation(shown.token, shown.identity, cluster, parts.now());
     case "serving":
       return { kind: "agent", cluster: cluster.name };
   }
 }
 
-/** The workload's own token, verified again with the keys of the connection's cluster and no other. */
-function byToken(token: string, cluster: ClusterState, at: Date): Proven {
+/** A token, verified again with the keys of the connection's cluster and no other. */
+function verifyToken(token: string, cluster: ClusterState, at: Date): ServiceAccount {
   const { issuer, audiences } = cluster.tokens;
   const keys = cluster.keys();
   // Ours, not the caller's: UNAUTHENTICATED would not be retried.
   if (keys.length === 0) throw new Refusal("unavailable", "the cluster's token keys have not been had yet");
-  const account = readServiceAccount(token, { issuer, audiences, keys, at });
+  return readServiceAccount(token, { issuer, audiences, keys, at });
+}
+
+/** The workload's own token. */
+function byToken(token: string, cluster: ClusterState, at: Date): Proven {
+  const account = verifyToken(token, cluster, at);
   return {
     kind: "workload",
     workload: {
@@ -48,6 +55,34 @@ function byToken(token: string, cluster: ClusterState, at: Date): Proven {
     tokenSha256: account.tokenSha256,
     ...(account.pod === undefined ? { renewableSince: at } : {}),
   };
+}
+
+/**
+ * A ztunnel's own token, for a workload it names. The account must be one that the MeshCluster trusts with that, and the token
+ * bound to its pod; that the workload runs on that pod's node only the agent can have seen. The trust domain is judged with
+ * the CSR's: policy derives the identity, and neither istiod nor istio-csr looks at it here.
+ */
+function byImpersonation(token: string, identity: string, cluster: ClusterState, at: Date): Proven {
+  const account = verifyToken(token, cluster, at);
+  if (!cluster.ztunnelAccounts.includes(`${account.namespace}/${account.name}`)) {
+    throw refusedImpersonation(
+      `account ${account.namespace}/${account.name} is not one of the cluster's ztunnel accounts`,
+    );
+  }
+  if (account.pod === undefined) throw refusedImpersonation("the token is bound to no pod");
+  const name = workloadOf(readSpiffeId(Buffer.from(identity, "utf8")));
+  if (name === undefined)
+    throw refusedImpersonation("the identity is not spiffe://<trust domain>/ns/<namespace>/sa/<account>");
+  const { namespace, serviceAccount } = name;
+  return {
+    kind: "workload",
+    workload: { cluster: cluster.name, namespace, serviceAccount, proof: "impersonated" },
+    tokenSha256: account.tokenSha256,
+  };
+}
+
+function refusedImpersonation(why: string): Refusal {
+  return new Refusal("impersonation-refused", `impersonation is refused: ${why}`);
 }
 
 /**

@@ -23,6 +23,7 @@ export interface Asked {
 export type Shown =
   | { readonly kind: "token"; readonly token: string }
   | { readonly kind: "certificate"; readonly certificate: Uint8Array }
+  | { readonly kind: "impersonated"; readonly token: string; readonly identity: string }
   | { readonly kind: "serving" };
 
 /** A caller whose proof the issuer itself has checked: a workload, or an agent for its own cluster. */

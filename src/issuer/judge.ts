@@ -5,6 +5,7 @@ import { type Door, hubLog, type Idempotency } from "../ledger/ledger.ts";
 import type { Csr } from "../pki/csr.ts";
 import type { LeafNames, ProfileName } from "../pki/profile.ts";
 import { decide } from "../policy/decide.ts";
+import { decideServing } from "../policy/serving.ts";
 import type { LiveAuthority } from "./authorities.ts";
 import type { Admitted, Asked, Proven } from "./item.ts";
 import type { World } from "./world.ts";
@@ -76,7 +77,7 @@ function judgeServing(asked: Asked, cluster: string, world: World): Allowed {
     cluster,
     door: asked.door,
     profile: "serving",
-    names: { dns: declared.servingNames },
+    names: { dns: decideServing(declared) },
     validitySeconds: servingSeconds,
     rule: `@hub/serving/${cluster}`,
     proof: "agent",

@@ -163,6 +163,12 @@ function toShown(item: SignItem__Output): Shown {
       return { kind: "token", token: item.token ?? "" };
     case "certificate":
       return { kind: "certificate", certificate: item.certificate ?? new Uint8Array() };
+    case "impersonated":
+      return {
+        kind: "impersonated",
+        token: item.impersonated?.token ?? "",
+        identity: item.impersonated?.identity ?? "",
+      };
     case "serving":
       return { kind: "serving" };
     default:

@@ -2,6 +2,7 @@ import type * as grpc from '@grpc/grpc-js';
 import type { MessageTypeDefinition } from '@grpc/proto-loader';
 
 import type { Chain as _espalier_v1_Chain, Chain__Output as _espalier_v1_Chain__Output } from './espalier/v1/Chain.ts';
+import type { Impersonation as _espalier_v1_Impersonation, Impersonation__Output as _espalier_v1_Impersonation__Output } from './espalier/v1/Impersonation.ts';
 import type { Issued as _espalier_v1_Issued, Issued__Output as _espalier_v1_Issued__Output } from './espalier/v1/Issued.ts';
 import type { IssuerClient as _espalier_v1_IssuerClient, IssuerDefinition as _espalier_v1_IssuerDefinition } from './espalier/v1/Issuer.ts';
 import type { JoinReply as _espalier_v1_JoinReply, JoinReply__Output as _espalier_v1_JoinReply__Output } from './espalier/v1/JoinReply.ts';
@@ -24,6 +25,7 @@ export interface ProtoGrpcType {
   espalier: {
     v1: {
       Chain: MessageTypeDefinition<_espalier_v1_Chain, _espalier_v1_Chain__Output>
+      Impersonation: MessageTypeDefinition<_espalier_v1_Impersonation, _espalier_v1_Impersonation__Output>
       Issued: MessageTypeDefinition<_espalier_v1_Issued, _espalier_v1_Issued__Output>
       Issuer: SubtypeConstructor<typeof grpc.Client, _espalier_v1_IssuerClient> & { service: _espalier_v1_IssuerDefinition }
       JoinReply: MessageTypeDefinition<_espalier_v1_JoinReply, _espalier_v1_JoinReply__Output>

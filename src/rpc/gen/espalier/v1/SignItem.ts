@@ -1,6 +1,7 @@
 // Original file: proto/espalier/v1/issuer.proto
 
 import type { Serving as _espalier_v1_Serving, Serving__Output as _espalier_v1_Serving__Output } from '../../espalier/v1/Serving.ts';
+import type { Impersonation as _espalier_v1_Impersonation, Impersonation__Output as _espalier_v1_Impersonation__Output } from '../../espalier/v1/Impersonation.ts';
 
 export interface SignItem {
   'id'?: (number);
@@ -12,7 +13,8 @@ export interface SignItem {
   'token'?: (string);
   'certificate'?: (Buffer | Uint8Array | string);
   'serving'?: (_espalier_v1_Serving | null);
-  'proof'?: "token"|"certificate"|"serving";
+  'impersonated'?: (_espalier_v1_Impersonation | null);
+  'proof'?: "token"|"certificate"|"serving"|"impersonated";
 }
 
 export interface SignItem__Output {
@@ -25,5 +27,6 @@ export interface SignItem__Output {
   'token'?: (string);
   'certificate'?: (Buffer);
   'serving'?: (_espalier_v1_Serving__Output | null);
-  'proof'?: "token"|"certificate"|"serving";
+  'impersonated'?: (_espalier_v1_Impersonation__Output | null);
+  'proof'?: "token"|"certificate"|"serving"|"impersonated";
 }
