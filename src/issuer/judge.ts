@@ -42,6 +42,9 @@ export function judge({ asked, cluster, proven }: Admitted, csr: Csr, world: Wor
 
 function judgeWorkload(asked: Asked, proven: Extract<Proven, { kind: "workload" }>, csr: Csr, world: World): Allowed {
   if (csr.identity === undefined) throw new Refusal("malformed", "the CSR names no identity: it has no URI SAN");
+  if (asked.proof.kind === "impersonated" && asked.proof.identity !== csr.identity) {
+    throw new Refusal("impersonation-refused", "the impersonated identity is not the CSR's");
+  }
   const grant = decide(world.table, {
     workload: proven.workload,
     profile: "workload",
