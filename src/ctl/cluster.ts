@@ -1,5 +1,4 @@
 /** `cluster list`, `show`, `join-token`, `suspend`, `resume`. */
-import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { Refusal } from "../errors.ts";
 import { call } from "../rpc/client.ts";
@@ -9,6 +8,7 @@ import type { JoinToken__Output } from "../rpc/gen/espalier/v1/JoinToken.ts";
 import { readJwks } from "../token/jwk.ts";
 import { type Context, type Output, verbDeadlineMs, withAdmin, withOutput, withReason, withSocket } from "./context.ts";
 import { toFields, toJson, toTable } from "./output.ts";
+import { readText, readWhole } from "./read.ts";
 import { addSuspension } from "./suspend.ts";
 
 interface JoinTokenOptions {
@@ -23,7 +23,8 @@ interface JoinTokenOptions {
 export function addCluster(program: Command, context: Context): void {
   const cluster = program
     .command("cluster")
-    .description("Clusters that may ask. They are declared in the issuer's resources.");
+    .description("Clusters that may ask. They are declared in the issuer's resources.")
+    .addHelpText("after", "\nExample:\n  espalier cluster show east");
   withOutput(withSocket(cluster.command("list"), context))
     .description("All clusters, and what keeps any of them from being served.")
     .addHelpText("after", "\nExample:\n  espalier cluster list")
@@ -71,9 +72,7 @@ async function createJoinToken(
   { stdout, stderr, user, isTerminal }: Context,
 ): Promise<void> {
   const keyThumbprint = await readThumbprint(options);
-  const ttlSeconds = Number(options.ttl);
-  if (!Number.isInteger(ttlSeconds) || ttlSeconds <= 0)
-    throw new Refusal("config", `--ttl is a whole number of seconds, not "${options.ttl}"`);
+  const ttlSeconds = readWhole("--ttl", options.ttl, 1);
   const request = { act: { operator: user, reason: options.reason }, cluster: name, keyThumbprint, ttlSeconds };
   const made = await withAdmin(
     options.socket,
@@ -91,7 +90,7 @@ async function readThumbprint({ thumbprint, jwks }: JoinTokenOptions): Promise<s
   if ((thumbprint === undefined) === (jwks === undefined))
     throw new Refusal("config", "state the cluster's key: --jwks FILE or --thumbprint VALUE");
   if (thumbprint !== undefined) return thumbprint;
-  const keys = readJwks(await readFile(jwks ?? "", "utf8"));
+  const keys = readJwks(await readText(jwks ?? ""));
   const [key] = keys;
   if (key === undefined || keys.length > 1)
     throw new Refusal(

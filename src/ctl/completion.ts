@@ -33,11 +33,11 @@ function toWords(command: Command, path = ""): ReadonlyMap<string, readonly stri
 const scripts: Readonly<Record<Shell, (words: ReadonlyMap<string, readonly string[]>) => string>> = {
   bash: (words) => `${lookup(words)}
 _espalier() {
-  local path="" word
+  local verbs="" word
   for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-    case "$word" in -*) ;; *) _espalier_words "\${path:+$path }$word" >/dev/null && path="\${path:+$path }$word" ;; esac
+    case "$word" in -*) ;; *) _espalier_words "\${verbs:+$verbs }$word" >/dev/null && verbs="\${verbs:+$verbs }$word" ;; esac
   done
-  COMPREPLY=($(compgen -W "$(_espalier_words "$path")" -- "\${COMP_WORDS[COMP_CWORD]}"))
+  COMPREPLY=($(compgen -W "$(_espalier_words "$verbs")" -- "\${COMP_WORDS[COMP_CWORD]}"))
   [[ \${#COMPREPLY[@]} -gt 0 ]] || COMPREPLY=($(compgen -f -- "\${COMP_WORDS[COMP_CWORD]}"))
 }
 complete -F _espalier espalier
@@ -45,11 +45,11 @@ complete -F _espalier espalier
   zsh: (words) => `#compdef espalier
 ${lookup(words)}
 _espalier() {
-  local path="" word
+  local verbs="" word
   for word in "\${words[@]:1:CURRENT-2}"; do
-    case "$word" in -*) ;; *) _espalier_words "\${path:+$path }$word" >/dev/null && path="\${path:+$path }$word" ;; esac
+    case "$word" in -*) ;; *) _espalier_words "\${verbs:+$verbs }$word" >/dev/null && verbs="\${verbs:+$verbs }$word" ;; esac
   done
-  compadd -- $(_espalier_words "$path") || _files
+  compadd -- $(_espalier_words "$verbs") || _files
 }
 compdef _espalier espalier
 `,

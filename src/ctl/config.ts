@@ -9,7 +9,11 @@ import { type Context, type Output, withOutput } from "./context.ts";
 import { toJson } from "./output.ts";
 
 export function addConfig(program: Command, context: Context): void {
-  withOutput(program.command("config").description("Configuration and resources.").command("check <path>"))
+  const config = program
+    .command("config")
+    .description("Configuration and resources.")
+    .addHelpText("after", "\nExample:\n  espalier config check espalier-data/issuer.yaml");
+  withOutput(config.command("check <path>"))
     .description("Checks a directory of resources, an issuer.yaml (and the resources it names) or an agent.yaml.")
     .option("--hub <name>", "with a directory: the hub its resources are for")
     .option("--agent", "the file is an agent's")
@@ -46,7 +50,7 @@ async function check(
   if (options.output === "json") return stdout(toJson({ sound: true, ...counts, warnings }));
   for (const warning of warnings) stdout(`warning: ${warning}\n`);
   stdout(
-    `${directory}: ${counts.roots} roots, ${counts.tenants} tenants, ${counts.clusters} clusters; they hold together\n`,
+    `${directory}: roots ${counts.roots}, tenants ${counts.tenants}, clusters ${counts.clusters}; they hold together\n`,
   );
 }
 

@@ -39,10 +39,10 @@ export async function withAdmin<T>(socket: string, use: (admin: AdminClient) => 
   try {
     return await use(admin);
   } catch (error) {
-    if (error instanceof Refusal && error.code === "unavailable") {
+    if (isUnreachable(error)) {
       throw new Refusal(
         "unavailable",
-        `no issuer answers at ${socket}: start it with \`espalier issuer run\`, or say where it is with --socket`,
+        `no issuer answers this user at ${socket}: start it with \`espalier issuer run\`, or say where it is with --socket`,
         { cause: error },
       );
     }
@@ -50,6 +50,11 @@ export async function withAdmin<T>(socket: string, use: (admin: AdminClient) => 
   } finally {
     admin.close();
   }
+}
+
+/** Whether nobody of ours answered: what a server itself said to be unavailable comes without a cause. */
+export function isUnreachable(error: unknown): boolean {
+  return error instanceof Refusal && error.code === "unavailable" && error.cause !== undefined;
 }
 
 /** How long an operator's verb may take. */

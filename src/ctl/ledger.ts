@@ -8,6 +8,7 @@ import type { Entry__Output } from "../rpc/gen/espalier/v1/Entry.ts";
 import { isClaims } from "../token/jwt.ts";
 import { type Context, type Output, verbDeadlineMs, withAdmin, withOutput, withSocket } from "./context.ts";
 import { toFields, toJson, toTable } from "./output.ts";
+import { readWhole } from "./read.ts";
 
 interface ListOptions {
   readonly log: string;
@@ -22,7 +23,8 @@ interface ListOptions {
 export function addLedger(program: Command, context: Context): void {
   const ledger = program
     .command("ledger")
-    .description("Every certificate that was meant to be signed, and every act of an operator.");
+    .description("Every certificate that was meant to be signed, and every act of an operator.")
+    .addHelpText("after", "\nExample:\n  espalier ledger list --log payments --limit 20");
   withOutput(withSocket(ledger.command("list"), context))
     .description("Entries, newest first.")
     .option("--log <name>", "a tenant's log, or @hub; all if absent", "")
@@ -57,8 +59,7 @@ async function list(
   { log, identity, cluster, limit, unrecorded, socket, output }: ListOptions,
   { stdout }: Context,
 ): Promise<void> {
-  const most = Number(limit);
-  if (!Number.isInteger(most) || most <= 0) throw new Refusal("config", `--limit is a whole number, not "${limit}"`);
+  const most = readWhole("--limit", limit, 1);
   const entries: Entry__Output[] = [];
   await withAdmin(socket, async (admin) => {
     const stream = admin.listEntries({ log, identity, cluster, limit: most, unrecordedOnly: unrecorded === true });

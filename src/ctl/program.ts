@@ -16,6 +16,7 @@ export function toProgram(context: Context): Command {
   const program = new Command("espalier")
     .description("A certificate authority for Istio meshes that span many clusters and many tenants.")
     .version(version, "-V, --version")
+    .addHelpText("after", "\nExample:\n  espalier init --hub hub.example")
     .configureOutput({ writeOut: context.stdout, writeErr: context.stderr })
     .showSuggestionAfterError()
     .showHelpAfterError("(add --help for what there is)")

@@ -1,6 +1,6 @@
 /** `request`: asks an agent for a certificate exactly as a workload does, and writes what Istio's agent would. */
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
-import { mkdir, open, readFile, rename } from "node:fs/promises";
+import { mkdir, open, rename } from "node:fs/promises";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { Refusal } from "../errors.ts";
@@ -11,9 +11,9 @@ import { readPem, toPem } from "../pki/pem.ts";
 import { toCsr } from "../pki/request.ts";
 import { createCertificate } from "../rpc/client.ts";
 import { isClaims } from "../token/jwt.ts";
-import type { Context, Output } from "./context.ts";
-import { withOutput } from "./context.ts";
+import { type Context, isUnreachable, type Output, withOutput } from "./context.ts";
 import { toFields, toJson } from "./output.ts";
+import { readText, readWhole } from "./read.ts";
 
 interface RequestOptions {
   readonly agent: string;
@@ -80,20 +80,21 @@ async function request(options: RequestOptions, { stdout }: Context): Promise<vo
     ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
     ...(options.clusterId === undefined ? {} : { clusterid: options.clusterId }),
   };
-  const { certChain } = await createCertificate(
-    options.agent,
-    {
-      rootsPem: await readText(options.ca),
-      serverName: options.serverName ?? toHostPort(options.agent).host,
-      ...(await readIdentity(options)),
+  const tls = {
+    rootsPem: await readText(options.ca),
+    serverName: options.serverName ?? toHostPort(options.agent).host,
+    ...(await readIdentity(options)),
+  };
+  const asked = {
+    csr,
+    validityDuration: readWhole("--validity", options.validity, 0),
+    metadata: { fields: { CertSigner: { stringValue: options.signer ?? "" } } },
+  };
+  const deadlineMs = readWhole("--timeout", options.timeout, 1);
+  const { certChain } = await createCertificate(options.agent, tls, asked, headers, deadlineMs).catch(
+    (error: unknown) => {
+      throw isUnreachable(error) ? noAgent(options.agent, error) : error;
     },
-    {
-      csr,
-      validityDuration: options.validity,
-      metadata: { fields: { CertSigner: { stringValue: options.signer ?? "" } } },
-    },
-    headers,
-    Number(options.timeout),
   );
   const [leaf, root] = [certChain[0], certChain.at(-1)];
   if (leaf === undefined || root === undefined || certChain.length < 2)
@@ -118,12 +119,30 @@ async function request(options: RequestOptions, { stdout }: Context): Promise<vo
 function toIdentity(token: string | undefined, trustDomain: string | undefined): string {
   if (token === undefined || trustDomain === undefined)
     throw new Refusal("config", "say who is asking: --identity, or --token-file and --trust-domain");
-  const claims: unknown = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString("utf8") || "null");
+  const claims = readClaims(token);
   const [, , namespace, serviceAccount] =
     isClaims(claims) && typeof claims["sub"] === "string" ? claims["sub"].split(":") : [];
   if (namespace === undefined || serviceAccount === undefined)
     throw new Refusal("config", "the token is no service account's: give --identity");
   return workloadId({ trustDomain, namespace, serviceAccount });
+}
+
+/** Undefined for what is no token. The parser's own words would quote it. */
+function readClaims(token: string): unknown {
+  try {
+    return JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString("utf8"));
+  } catch {
+    return undefined;
+  }
+}
+
+function noAgent(address: string, cause: unknown): Refusal {
+  const why = cause instanceof Error ? `: ${cause.message}` : "";
+  return new Refusal(
+    "unavailable",
+    `no agent answers at ${address} under --ca; is its name there another (--server-name)?${why}`,
+    { cause },
+  );
 }
 
 async function readIdentity({
@@ -133,12 +152,6 @@ async function readIdentity({
   if (cert === undefined && key === undefined) return {};
   if (cert === undefined || key === undefined) throw new Refusal("config", "--cert and --key go together");
   return { identity: { chainPem: await readText(cert), keyPem: await readText(key) } };
-}
-
-async function readText(path: string): Promise<string> {
-  return await readFile(path, "utf8").catch((cause: unknown) => {
-    throw new Refusal("config", `cannot read ${path}`, { cause });
-  });
 }
 
 async function write(path: string, text: string, mode: number): Promise<void> {

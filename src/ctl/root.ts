@@ -18,7 +18,8 @@ interface CreateOptions {
 export function addRoot(program: Command, context: Context): void {
   const root = program
     .command("root")
-    .description("Trust anchors: of workloads, of each cluster's serving certificates, of the hub.");
+    .description("Trust anchors: of workloads, of each cluster's serving certificates, of the hub.")
+    .addHelpText("after", "\nExample:\n  espalier root create main");
   withOutput(withReason(withSocket(root.command("create [name]"), context)))
     .description(
       "Makes the root that a TrustRoot declares, or a cluster's serving root. Repeating it shows the one there is.",

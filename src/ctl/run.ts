@@ -14,7 +14,13 @@ export async function run(argv: readonly string[], context: Context): Promise<nu
       context.stderr(`error: ${error.message}\n`);
       return error.code === "config" ? 2 : 1;
     }
-    context.stderr(`error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    // What the machine itself says (no such directory, no permission) needs no stack to be understood.
+    const plain = error instanceof Error && "syscall" in error;
+    context.stderr(`error: ${error instanceof Error && !plain ? (error.stack ?? error.message) : toWords(error)}\n`);
     return 1;
   }
+}
+
+function toWords(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

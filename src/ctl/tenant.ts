@@ -11,7 +11,8 @@ import { addSuspension } from "./suspend.ts";
 export function addTenant(program: Command, context: Context): void {
   const tenant = program
     .command("tenant")
-    .description("Who certificates belong to. Tenants are declared in the issuer's resources.");
+    .description("Who certificates belong to. Tenants are declared in the issuer's resources.")
+    .addHelpText("after", "\nExample:\n  espalier tenant show payments");
   withOutput(withSocket(tenant.command("list"), context))
     .description("All tenants, and what keeps any of them from being served.")
     .addHelpText("after", "\nExample:\n  espalier tenant list")

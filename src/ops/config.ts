@@ -98,11 +98,20 @@ function parse<T>(schema: z.ZodType<T>, file: string, text: string): T {
   const document = parseDocument(text, { uniqueKeys: true, merge: false });
   const [broken] = document.errors;
   if (broken !== undefined) throw new Refusal("config", `${file}: ${broken.message}`);
-  const read = schema.safeParse(document.toJS({ maxAliasCount: 0 }));
+  const read = schema.safeParse(document.toJS({ maxAliasCount: 0 }), { reportInput: true });
   if (read.success) return read.data;
   const [first] = read.error.issues;
-  const where = first?.path.length === 0 ? "" : ` ${first?.path.join(".")}:`;
-  throw new Refusal("config", `${file}:${where} ${first?.message ?? "does not fit"}`);
+  throw new Refusal("config", `${file}: ${first === undefined ? "does not fit" : toRule(first)}`);
+}
+
+/** The key's path and the rule it breaks. */
+function toRule(issue: z.core.$ZodIssue): string {
+  const path = issue.path.join(".");
+  const at = (key: string, rule: string): string => `${key === "" ? "the file" : key}: ${rule}`;
+  if (issue.code === "unrecognized_keys")
+    return at([...issue.path, issue.keys[0] ?? ""].join("."), "there is no such key");
+  if (issue.code === "invalid_type" && issue.input === undefined) return at(path, "is missing");
+  return at(path, issue.message.replace(/^Invalid input: e/, "e"));
 }
 
 function absolute<T extends object, K extends keyof T>(
