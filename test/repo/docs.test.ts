@@ -1,0 +1,145 @@
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+import { test } from "node:test";
+import type { z } from "zod";
+import { refusals } from "../../src/errors.ts";
+import { agentSchema, issuerSchema } from "../../src/ops/config.ts";
+import { openMetrics } from "../../src/ops/metrics.ts";
+import { meshClusterSchema } from "../../src/resources/mesh-cluster.ts";
+import { meshTenantSchema } from "../../src/resources/mesh-tenant.ts";
+import { readDocuments } from "../../src/resources/read.ts";
+import { trustRootSchema } from "../../src/resources/trust-root.ts";
+import { createTokenIssuer } from "../support/kubernetes.ts";
+import { layers } from "./layers.ts";
+import { toRows } from "./schema-rows.ts";
+import { read, root, sources, tableBelow } from "./sources.ts";
+
+const documents = [
+  "README.md",
+  "CONTRIBUTING.md",
+  "CHANGELOG.md",
+  "docs/architecture.md",
+  "docs/configuration.md",
+  "docs/operating.md",
+  "docs/protocol.md",
+  "docs/resources.md",
+  "docs/security.md",
+];
+const described: readonly (readonly [document: string, heading: string, schema: z.ZodType])[] = [
+  ["docs/configuration.md", "issuer.yaml", issuerSchema],
+  ["docs/configuration.md", "agent.yaml", agentSchema],
+  ["docs/resources.md", "TrustRoot", trustRootSchema],
+  ["docs/resources.md", "MeshTenant", meshTenantSchema],
+  ["docs/resources.md", "MeshCluster", meshClusterSchema],
+];
+
+for (const [document, heading, schema] of described) {
+  test(`${document} says of every key of ${heading} what the schema says`, () => {
+    const rows = toRows(schema);
+    for (const [key, , words] of rows) assert.notEqual(words, "", `${key} has no description`);
+    assert.deepEqual(tableBelow(read(document), heading), rows);
+  });
+}
+
+test("docs/security.md has every code, its status and whether to ask again", () => {
+  const rows = tableBelow(read("docs/security.md"), "What is refused, and as what").map((cells) => cells.slice(0, 3));
+  const table = Object.entries(refusals).map(([code, { status, retry }]) => [
+    `\`${code}\``,
+    status,
+    retry ? "yes" : "no",
+  ]);
+  assert.deepEqual(rows, table);
+});
+
+test("docs/architecture.md has the table of who imports what", () => {
+  const rows = tableBelow(read("docs/architecture.md"), "Folders").map(([name, , ...rest]) => [name, ...rest]);
+  const table = Object.entries(layers).map(([name, { imports, types = [], packages = [] }]) => [
+    `\`${name}\``,
+    ...[imports, types, packages].map((list) => list.join(", ")),
+  ]);
+  assert.deepEqual(rows, table);
+});
+
+interface Counted {
+  readonly name: string;
+  readonly type: string;
+  readonly help: string;
+  readonly labelNames?: readonly string[];
+}
+
+/** What a process counts: that of `openMetrics`, and the gauges that its own files add. */
+function metricsOf(process: "issuer" | "agent"): readonly (readonly string[])[] {
+  const { registry } = openMetrics({ process });
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the library types them as the least they have
+  const fixed = (registry.getMetricsAsArray() as unknown as readonly Counted[]).map(
+    ({ name, type, help, labelNames = [] }) => [`\`${name}\``, type, labelNames.join(", "), help],
+  );
+  const added = sources(`src/${process}`).flatMap((path) =>
+    [...read(path).matchAll(/metrics\.(gauge|counter)\(\s*"([^"]+)",\s*"([^"]+)"/g)].map(
+      ([, type = "", name = "", help = ""]) => [`\`espalier_${process}_${name}\``, type, "", help],
+    ),
+  );
+  return [...fixed, ...added];
+}
+
+test("docs/operating.md has every metric", () => {
+  const rows = tableBelow(read("docs/operating.md"), "Metrics");
+  const sorted = (table: readonly (readonly string[])[]) => table.map((cells) => cells.join(" | ")).sort();
+  assert.deepEqual(sorted(rows), sorted([...metricsOf("issuer"), ...metricsOf("agent")]));
+});
+
+/** The constant events of a process's files; those with a name that is made up are listed by hand. */
+function eventsOf(process: "issuer" | "agent"): readonly string[] {
+  const found = sources(`src/${process}`).flatMap((path) =>
+    [...read(path).matchAll(/\blog\.(?:info|warn|error)(?:\.bind\((?:parts\.)?log,|\()\s*"([^"]+)"/g)].map(
+      (m) => m[1] ?? "",
+    ),
+  );
+  const suspensions = ["tenant", "cluster"].flatMap((kind) => [`suspend-${kind}`, `resume-${kind}`]);
+  return [...new Set([...found, ...(process === "issuer" ? suspensions : [])])].sort();
+}
+
+for (const process of ["issuer", "agent"] as const) {
+  test(`docs/operating.md has every event that an ${process} logs`, () => {
+    const rows = tableBelow(read("docs/operating.md"), "Log").filter(([of]) => of === process);
+    const events = rows.flatMap(([, cell = ""]) => [...cell.matchAll(/`([^`]+)`/g)].map((m) => m[1] ?? ""));
+    assert.deepEqual(events.sort(), eventsOf(process));
+  });
+}
+
+test("the example of docs/resources.md holds together", () => {
+  const [, example = ""] = read("docs/resources.md").split("## An example\n");
+  const text = example.replaceAll(/^ {4}/gm, "");
+  const { jwks } = createTokenIssuer("https://kubernetes.default.svc.cluster.local");
+  const declared = readDocuments([
+    { path: "mesh.yaml", text },
+    { path: "east.json", text: JSON.stringify(jwks) },
+  ]);
+  assert.deepEqual([...declared.tenants.keys()], ["payments"]);
+  assert.deepEqual(declared.warnings, []);
+});
+
+test("every file that the documents name is there", () => {
+  const missing = documents.flatMap((document) => {
+    const text = read(document);
+    const links = [...text.matchAll(/\]\(([^)#:]+)\)/g)].map((m) => normalize(join(dirname(document), m[1] ?? "")));
+    const named = [...text.matchAll(/`((?:src|test|proto|docs)\/[^`*\s]+)`/g)].map((m) => m[1] ?? "");
+    return [...links, ...named].filter((path) => !existsSync(root + path)).map((path) => `${document}: ${path}`);
+  });
+  assert.deepEqual(
+    missing.filter((line) => !line.endsWith("docs/performance.md")),
+    [],
+  );
+});
+
+test("every script that the documents name is one of package.json", () => {
+  const { scripts }: { scripts: Record<string, string> } = JSON.parse(read("package.json"));
+  const named = [...documents.map(read), read(".ci/run")].flatMap((text) =>
+    [...text.matchAll(/npm run ([a-z][a-z:]*)/g)].map((m) => m[1] ?? ""),
+  );
+  assert.deepEqual(
+    [...new Set(named)].filter((name) => name !== "x" && !Object.hasOwn(scripts, name)),
+    [],
+  );
+});

@@ -1,0 +1,108 @@
+import assert from "node:assert/strict";
+import { dirname, posix } from "node:path";
+import { test } from "node:test";
+import { exceptions, fileLinesMax, type Layer, layers } from "./layers.ts";
+import { read, sources } from "./sources.ts";
+
+interface Import {
+  readonly from: string;
+  readonly what: string;
+  readonly typeOnly: boolean;
+}
+
+const statement = /^\s*(?:import|export)\s(type\s)?(?:[^"';]*?\sfrom\s)?\s*"([^"]+)"/gm;
+const dynamic = /\bimport\("([^"]+)"\)/g;
+
+function importsOf(path: string): readonly Import[] {
+  const text = read(path);
+  return [
+    ...[...text.matchAll(statement)].map((m) => ({ from: path, what: m[2] ?? "", typeOnly: m[1] !== undefined })),
+    ...[...text.matchAll(dynamic)].map((m) => ({ from: path, what: m[1] ?? "", typeOnly: false })),
+  ];
+}
+
+/** `src/pki/der.ts` is of `pki`, `src/errors.ts` of `errors`. */
+function layerOf(path: string): string {
+  return path.split("/")[1]?.replace(/\.ts$/, "") ?? "";
+}
+
+function find(name: string): Layer {
+  const found = Object.hasOwn(layers, name) ? layers[name] : undefined;
+  assert.ok(found, `src/${name} is not in test/repo/layers.ts: say what it may import`);
+  return found;
+}
+
+function wrong({ from, what, typeOnly }: Import): string | undefined {
+  const name = layerOf(from);
+  const layer = find(name);
+  if (what.startsWith("node:")) {
+    return layer.node?.includes(what.slice("node:".length)) ? undefined : `${from}: ${name} may not use ${what}`;
+  }
+  if (!what.startsWith(".")) return layer.packages?.includes(what) ? undefined : `${from}: ${what} is not ${name}'s`;
+  const target = layerOf(posix.join(dirname(from), what));
+  if (target === name || layer.imports.includes(target)) return undefined;
+  if (exceptions[from.slice("src/".length)]?.includes(target)) return undefined;
+  if (typeOnly && layer.types?.includes(target)) return undefined;
+  return `${from}: ${name} may not import ${target}${layer.types?.includes(target) ? " but for its types" : ""}`;
+}
+
+const files = sources("src");
+
+test("every import is one that the table allows", () => {
+  assert.deepEqual(
+    files
+      .flatMap(importsOf)
+      .map(wrong)
+      .filter((text) => text !== undefined),
+    [],
+  );
+});
+
+test("the table allows nothing that nobody uses", () => {
+  const used = new Set(
+    files.flatMap(importsOf).map(({ from, what }) => {
+      const target = what.startsWith(".") ? layerOf(posix.join(dirname(from), what)) : what.replace(/^node:/, "");
+      return `${layerOf(from)} ${target}`;
+    }),
+  );
+  const there = Object.entries(layers).filter(([name]) => files.some((path) => layerOf(path) === name));
+  const idle = there.flatMap(([name, { imports, types = [], packages = [] }]) =>
+    [...imports, ...types, ...packages].map((what) => `${name} ${what}`).filter((pair) => !used.has(pair)),
+  );
+  assert.deepEqual(idle, []);
+});
+
+test("imports point inward: the folders stand in an order, and each knows only what stands before it", () => {
+  const before = new Set<string>();
+  for (const [name, { imports }] of Object.entries(layers)) {
+    for (const target of imports) assert.ok(before.has(target), `${name} imports ${target}, which stands after it`);
+    before.add(name);
+  }
+});
+
+test("a dependency belongs to somebody", () => {
+  const { dependencies }: { dependencies: Record<string, string> } = JSON.parse(read("package.json"));
+  const owned = new Set(Object.values(layers).flatMap(({ packages = [] }) => packages));
+  const nobodys = Object.keys(dependencies).filter((name) => !owned.has(name));
+  assert.deepEqual(nobodys, []);
+});
+
+test("versions are exact", () => {
+  const { dependencies, devDependencies }: Record<string, Record<string, string>> = JSON.parse(read("package.json"));
+  for (const [name, version] of Object.entries({ ...dependencies, ...devDependencies })) {
+    assert.match(version, /^\d+\.\d+\.\d+$/, name);
+  }
+  assert.doesNotMatch(read("package-lock.json"), /"resolved"/);
+});
+
+test("only main.ts reads arguments, environment and streams", () => {
+  const readers = files.filter((path) =>
+    /\bprocess\.(env|argv|stdin|stdout|stderr|on\b|exit\b)|"node:process"/.test(read(path)),
+  );
+  assert.deepEqual(readers, ["src/main.ts"]);
+});
+
+test(`no file is longer than ${fileLinesMax} lines`, () => {
+  const long = files.filter((path) => read(path).split("\n").length > fileLinesMax + 1);
+  assert.deepEqual(long, []);
+});

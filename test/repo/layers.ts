@@ -1,0 +1,92 @@
+/** Who may import what. Imports point inward: nothing here names a folder that names it back. docs/architecture.md shows the same table. */
+
+export interface Layer {
+  /** Folders (or files beside them) that this one may import. */
+  readonly imports: readonly string[];
+  /** Folders it may know the types of, and nothing that runs. */
+  readonly types?: readonly string[];
+  /** npm packages that belong to it. */
+  readonly packages?: readonly string[];
+  /** What it may use of Node. */
+  readonly node?: readonly string[];
+}
+
+const disk = ["fs", "fs/promises", "path"];
+
+export const layers: Readonly<Record<string, Layer>> = {
+  errors: { imports: [] },
+  identity: { imports: ["errors"] },
+  // The pure core: bytes and values in, bytes and values out. Neither disk nor network is within its reach.
+  pki: { imports: ["errors", "identity"], types: ["custody"], packages: ["pkijs", "asn1js"], node: ["crypto"] },
+  policy: { imports: ["errors", "identity", "pki"], node: [] },
+  token: { imports: ["errors"], node: ["crypto", "fs/promises", "https"] },
+  custody: { imports: ["errors"], node: ["crypto", ...disk] },
+  ops: {
+    imports: ["errors"],
+    packages: ["pino", "prom-client", "yaml", "zod"],
+    node: ["crypto", "http", "net", ...disk],
+  },
+  rpc: {
+    imports: ["errors"],
+    packages: ["@grpc/grpc-js", "@grpc/proto-loader"],
+    node: ["crypto", "net", "tls", "url"],
+  },
+  // Kubernetes' API as we use it, and nothing of what we use it for.
+  kube: {
+    imports: ["errors"],
+    types: ["ops"],
+    packages: ["@kubernetes/client-node", "yaml"],
+    node: ["crypto", "http", "https", "timers/promises", "tls", ...disk],
+  },
+  resources: {
+    imports: ["errors", "identity", "pki", "policy", "token"],
+    types: ["custody"],
+    packages: ["yaml", "zod"],
+    node: ["crypto", "timers/promises", ...disk],
+  },
+  ledger: {
+    imports: ["errors", "custody"],
+    types: ["pki"],
+    node: ["crypto", "sqlite", "timers/promises", ...disk],
+  },
+  controller: {
+    imports: ["errors", "custody", "ledger", "pki", "resources"],
+    node: ["crypto"],
+  },
+  issuer: {
+    imports: [
+      "errors",
+      "identity",
+      "pki",
+      "policy",
+      "token",
+      "custody",
+      "ops",
+      "rpc",
+      "resources",
+      "ledger",
+      "controller",
+    ],
+    node: ["crypto", "net", ...disk],
+  },
+  // Neither keys, nor ledger, nor rules: an agent has nothing to decide with.
+  agent: {
+    imports: ["errors", "identity", "pki", "token", "ops", "rpc"],
+    packages: ["zod"],
+    node: ["crypto", "os", ...disk],
+  },
+  ctl: {
+    imports: ["errors", "identity", "pki", "token", "ops", "rpc", "resources", "issuer", "agent"],
+    packages: ["commander", "zod"],
+    node: ["crypto", ...disk],
+  },
+  main: { imports: ["ctl"] },
+};
+
+/** What one file may import beyond its folder. */
+export const exceptions: Readonly<Record<string, readonly string[]>> = {
+  // The one verb that opens keys and database itself: it makes what an issuer starts from.
+  "ctl/init.ts": ["controller", "custody", "ledger"],
+};
+
+export const fileLinesMax = 400;

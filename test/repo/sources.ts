@@ -1,0 +1,34 @@
+/** The repository's own files, for tests about them. */
+import { readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+export const root = fileURLToPath(new URL("../../", import.meta.url));
+
+export function read(path: string): string {
+  return readFileSync(root + path, "utf8");
+}
+
+/** TypeScript files below a folder, as paths from the root; what is generated is left out. */
+export function sources(folder: string): readonly string[] {
+  return readdirSync(root + folder, { recursive: true, encoding: "utf8" })
+    .filter((path) => path.endsWith(".ts") && !path.startsWith("rpc/gen/"))
+    .map((path) => `${folder}/${path}`)
+    .sort();
+}
+
+/** A table's rows below a heading, each as its cells; the heading's and the ruler's are left out. */
+export function tableBelow(document: string, heading: string): readonly (readonly string[])[] {
+  const lines = document.split("\n");
+  const start = lines.findIndex((line) => /^#+ /.test(line) && line.replace(/^#+ /, "") === heading);
+  if (start < 0) throw new Error(`there is no heading "${heading}"`);
+  const length = lines.slice(start + 1).findIndex((line) => /^#+ /.test(line));
+  const rows = lines
+    .slice(start + 1, length < 0 ? undefined : start + 1 + length)
+    .filter((line) => line.startsWith("|"));
+  return rows.slice(2).map((row) =>
+    row
+      .slice(1, -1)
+      .split(/(?<!\\)\|/)
+      .map((cell) => cell.trim().replaceAll("\\|", "|")),
+  );
+}
