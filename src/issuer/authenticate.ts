@@ -53,7 +53,7 @@ function byToken(token: string, cluster: ClusterState, at: Date): Proven {
       ...(account.pod === undefined ? {} : { pod: account.pod }),
     },
     tokenSha256: account.tokenSha256,
-    ...(account.pod === undefined ? { renewableSince: at } : {}),
+    ...(account.pod === undefined && account.node === undefined ? { renewableSince: at } : {}),
   };
 }
 

@@ -3,12 +3,20 @@ import { hash } from "node:crypto";
 import { Refusal } from "../errors.ts";
 import { type Claims, isClaims, readJwt, type TokenKey } from "./jwt.ts";
 
-/** A service account proven by a token, and the pod the token is bound to, if any. */
+/** Something a token is bound to: it is good for as long as this one exists. */
+export interface Bound {
+  readonly name: string;
+  readonly uid: string;
+}
+
+/** A service account proven by a token, and what the token is bound to, if anything. */
 export interface ServiceAccount {
   readonly namespace: string;
   readonly name: string;
-  readonly uid?: string;
-  readonly pod?: { readonly name: string; readonly uid: string };
+  readonly uid: string;
+  readonly pod?: Bound;
+  /** Of a token that is bound to no pod but to a node; the node of a pod's token is the pod's affair. */
+  readonly node?: Bound;
   readonly expiresAt: Date;
   readonly tokenSha256: Uint8Array;
 }
@@ -62,7 +70,7 @@ function checkTimes(claims: Claims, at: Date): Date {
 }
 
 /** The subject and the private claims say the same, or one of them is not kube-apiserver's. */
-function readSubject(claims: Claims): Pick<ServiceAccount, "namespace" | "name" | "uid" | "pod"> {
+function readSubject(claims: Claims): Pick<ServiceAccount, "namespace" | "name" | "uid" | "pod" | "node"> {
   const [system, kind, namespace, name, ...rest] = typeof claims["sub"] === "string" ? claims["sub"].split(":") : [];
   if (
     system !== "system" ||
@@ -80,11 +88,14 @@ function readSubject(claims: Claims): Pick<ServiceAccount, "namespace" | "name" 
   const account = readReference(bound, "serviceaccount");
   if (bound["namespace"] !== namespace || account?.name !== name)
     throw invalid("its subject and its kubernetes.io claims differ");
+  // As kube-apiserver has it, such a token ends with its Secret, which we may not read.
+  if (bound["secret"] !== undefined) throw invalid("it is bound to a Secret: use a projected token");
   const pod = readReference(bound, "pod");
-  return { namespace, name, uid: account.uid, ...(pod === undefined ? {} : { pod }) };
+  const node = pod === undefined ? readReference(bound, "node") : undefined;
+  return { namespace, name, uid: account.uid, ...(pod && { pod }), ...(node && { node }) };
 }
 
-function readReference(bound: Claims, key: string): { readonly name: string; readonly uid: string } | undefined {
+function readReference(bound: Claims, key: string): Bound | undefined {
   const value = bound[key];
   if (value === undefined) return undefined;
   if (!isClaims(value)) throw invalid(`its ${key} claim is not an object`);
