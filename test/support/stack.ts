@@ -153,6 +153,8 @@ export interface Site extends Disposable {
   /** How many entries the ledger has: intents and acts. */
   entries(): number;
   intents(): number;
+  /** Intents without a recorded signature. */
+  unrecorded(): number;
   /** All of the ledger verified, signatures included; it must hold. */
   verify(): Promise<readonly LogReport[]>;
 }
@@ -212,6 +214,7 @@ export async function makeSite(options: SiteOptions = {}): Promise<Site> {
     declare,
     entries: () => count(""),
     intents: () => count("WHERE kind = 'intent'"),
+    unrecorded: () => count("WHERE kind = 'intent' AND id NOT IN (SELECT entry FROM signatures)"),
     verify: async () => await verifyAll(config),
     [Symbol.dispose]: () => rmSync(directory, { recursive: true, force: true }),
   };

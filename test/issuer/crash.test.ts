@@ -1,0 +1,187 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import type { WriteName } from "../../src/ledger/connection.ts";
+import { openSqlite } from "../../src/ledger/sqlite.ts";
+import { readCertificate } from "../../src/pki/certificate.ts";
+import { certificateLabel, readPem } from "../../src/pki/pem.ts";
+import { call, openAdmin } from "../../src/rpc/client.ts";
+import {
+  assertIssued,
+  csrFor,
+  eventually,
+  makeSite,
+  newKey,
+  openWorkload,
+  type Site,
+  startAgentOf,
+  startIssuerOn,
+  startStack,
+  tlsOf,
+  type WorkloadClient,
+} from "../support/stack.ts";
+
+type Moment = "before" | "after";
+
+interface Child {
+  readonly process: ChildProcess;
+  /** Missing when it died before it served. */
+  readonly port: string;
+  readonly dead: Promise<unknown>;
+}
+
+async function spawnIssuer(site: Site, listen: string, name: WriteName | "none", moment: Moment): Promise<Child> {
+  const file = join(site.directory, "issuer.json");
+  writeFileSync(file, JSON.stringify({ ...site.config, listen }));
+  const script = join(import.meta.dirname, "../support/dying-issuer.ts");
+  const child = spawn(process.execPath, [script, file, name, moment], { stdio: ["pipe", "pipe", "inherit"] });
+  child.stdin.on("error", () => {});
+  const dead = once(child, "exit");
+  const said = await Promise.race([once(child.stdout, "data"), dead]);
+  return { process: child, port: said[0] instanceof Buffer ? said[0].toString().trim() : "", dead };
+}
+
+/** Every certificate that a client holds is what the ledger has, byte for byte. */
+async function assertInLedger(site: Site, leaves: readonly Uint8Array[]): Promise<void> {
+  await using database = await openSqlite({ path: site.databasePath, now: () => new Date(), create: false });
+  for (const leaf of leaves) {
+    const { serial, tbs } = readCertificate(leaf);
+    const found = await database.ledger.findSerial(serial);
+    assert.ok(found, "a certificate without an intent");
+    assert.deepEqual(Buffer.from(found.intent.tbs), Buffer.from(tbs));
+  }
+}
+
+/** Asks without a pause until it is told to stop, and keeps what it gets. */
+function startLoad(workload: WorkloadClient, leaves: Uint8Array[]): { stop(): Promise<void> } {
+  let stopped = false;
+  const key = newKey();
+  const ask = async (): Promise<void> => {
+    for (let n = 0; !stopped && n < 2_000; n++) {
+      const answered = await workload.ask({ csr: csrFor(undefined, key) });
+      if ("chain" in answered) leaves.push(readPem(answered.chain[0] ?? "", [certificateLabel]));
+      else assert.equal(answered.status, "UNAVAILABLE", answered.message);
+    }
+  };
+  const asking = Promise.all([ask(), ask(), ask()]);
+  return {
+    stop: async () => {
+      stopped = true;
+      await asking;
+    },
+  };
+}
+
+const moments = ["before", "after"] as const;
+
+test("an issuer killed around any durable write leaves no certificate without its intent, and goes on", {
+  concurrency: 2,
+}, async (t) => {
+  // Each with a hub of its own, side by side: most of it is waiting for processes.
+  await Promise.all(moments.map(async (moment) => await t.test(moment, async (t) => await killAround(moment, t))));
+});
+
+async function killAround(moment: Moment, t: TestContext): Promise<void> {
+  using site = await makeSite();
+  await using stack = new AsyncDisposableStack();
+  const first = await spawnIssuer(site, "127.0.0.1:0", "none", moment);
+  const listen = `127.0.0.1:${first.port}`;
+  let child = first;
+  stack.defer(() => void child.process.kill("SIGKILL"));
+  const config = { deadlineMs: 500 };
+  const agent = stack.use(await startAgentOf(site, "east", { issuers: [listen], config }));
+  const workload = stack.use(openWorkload(await agent.address(), tlsOf(site, "east"), "east"));
+  const leaves: Uint8Array[] = [];
+  assertIssued(await workload.ask());
+  child.process.kill("SIGKILL");
+  await child.dead;
+
+  for (const name of ["intend", "record", "place", "head"] as const) {
+    await t.test(`"${name}"`, async () => {
+      child = await spawnIssuer(site, listen, name, moment);
+      assert.notEqual(child.port, "");
+      const held = leaves.length;
+      {
+        // One that begins now: the one above waits longer and longer for an issuer that dies again and again.
+        await using fresh = await startAgentOf(site, "east", { issuers: [listen], config });
+        using asking = openWorkload(await fresh.address(), tlsOf(site, "east"), "east");
+        const load = startLoad(asking, leaves);
+        await eventually(() => assert.ok(leaves.length > held));
+        child.process.stdin?.write("now\n");
+        await child.dead;
+        assert.equal(child.process.signalCode, "SIGKILL");
+        await load.stop();
+      }
+      await site.verify();
+      await assertInLedger(site, leaves.slice(held));
+    });
+  }
+  await t.test('"epoch", while it starts', async () => {
+    child = await spawnIssuer(site, listen, "epoch", moment);
+    assert.equal(child.port, "");
+    await site.verify();
+  });
+  await t.test('"state", as an operator suspends a tenant', async () => {
+    child = await spawnIssuer(site, listen, "state", moment);
+    const admin = openAdmin(site.config.adminSocket);
+    const request = { act: { operator: "test", reason: "" }, kind: "tenant", name: "media", suspended: true };
+    child.process.stdin?.write("now\n");
+    await delay(50);
+    await assert.rejects(call<object, unknown>(admin.setSuspended.bind(admin), request, 5_000), {
+      code: "unavailable",
+    });
+    admin.close();
+    await child.dead;
+    await site.verify();
+    await using database = await openSqlite({ path: site.databasePath, now: () => new Date(), create: false });
+    const suspended = await database.state.suspensions();
+    assert.deepEqual(suspended, moment === "before" ? [] : [{ kind: "tenant", name: "media" }]);
+  });
+  await t.test("and the next request succeeds", async () => {
+    child = await spawnIssuer(site, listen, "none", moment);
+    await eventually(async () => assertIssued(await workload.ask({ deadlineMs: 2_000 })));
+    assert.ok(leaves.length >= 4);
+    await assertInLedger(site, leaves);
+  });
+}
+
+test("with a full disk nothing is signed, clients hear UNAVAILABLE, and it recovers by itself", async (t) => {
+  let full: "no" | "lost" | "kept" = "no";
+  await using stack = await startStack({
+    write: (_, commit) => {
+      if (full !== "lost") commit();
+      if (full !== "no") throw Object.assign(new Error("database or disk is full"), { errcode: 13 });
+    },
+  });
+  const workload = await stack.workload("east");
+  assertIssued(await workload.ask());
+  for (const how of ["lost", "kept"] as const) {
+    await t.test(`when the write is ${how}`, async () => {
+      await eventually(() => assert.equal(stack.site.unrecorded(), 0));
+      const [intents, signed] = [stack.site.intents(), stack.issuer.log.of("issued").length];
+      full = how;
+      const answers = await Promise.all(Array.from({ length: 20 }, async () => await workload.ask()));
+      for (const answered of answers) {
+        assert.ok("code" in answered, "it was signed");
+        assert.deepEqual([answered.status, answered.code], ["UNAVAILABLE", "unavailable"], answered.message);
+      }
+      assert.equal(stack.issuer.log.of("issued").length, signed);
+      assert.equal(stack.site.intents(), how === "lost" ? intents : intents + 20);
+      full = "no";
+      assertIssued(await workload.ask());
+      await eventually(() => assert.equal(stack.site.unrecorded(), how === "lost" ? 0 : 20));
+      await stack.site.verify();
+    });
+  }
+});
+
+test("a second issuer on a living one's files does not start", async () => {
+  using site = await makeSite();
+  await using living = await startIssuerOn(site);
+  await assert.rejects(startIssuerOn(site), { code: "config" });
+  assert.ok(living.running.port > 0);
+});

@@ -1,0 +1,161 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
+import { openFileCustody } from "../../src/custody/file.ts";
+import { openDispatch } from "../../src/issuer/dispatch.ts";
+import type { Asked, Outcome } from "../../src/issuer/item.ts";
+import { openLive } from "../../src/issuer/live.ts";
+import type { Draft, Ledger } from "../../src/ledger/ledger.ts";
+import { openSqlite } from "../../src/ledger/sqlite.ts";
+import { openMetrics } from "../../src/ops/metrics.ts";
+import { loadDirectory } from "../../src/resources/load.ts";
+import {
+  assertIssued,
+  checkoutId,
+  csrFor,
+  hubName,
+  makeSite,
+  openClock,
+  openKeptLog,
+  podToken,
+  refusedCounts,
+  startStack,
+} from "../support/stack.ts";
+
+/** A ledger whose disk answers when it is told to. */
+interface SlowLedger extends Ledger {
+  readonly calls: readonly (readonly Draft[])[];
+  /** Lets so many of the waiting writes through. */
+  release(count: number): Promise<void>;
+}
+
+function slow(ledger: Ledger): SlowLedger {
+  const calls: (readonly Draft[])[] = [];
+  const held: (() => void)[] = [];
+  return {
+    ...ledger,
+    calls,
+    intend: async (drafts) => {
+      if (drafts.length === 0) return [];
+      calls.push(drafts);
+      await new Promise<void>((resolve) => void held.push(resolve));
+      return await ledger.intend(drafts);
+    },
+    release: async (count) => {
+      for (const go of held.splice(0, count)) go();
+      for (let turn = 0; turn < 20; turn++) await setImmediate();
+    },
+  };
+}
+
+test("with a slow disk a storm of one tenant neither starves nor pushes out another", async (t) => {
+  using site = await makeSite();
+  const clock = openClock();
+  await using stack = new AsyncDisposableStack();
+  const custody = await openFileCustody({ directory: site.config.keys });
+  const database = stack.use(await openSqlite({ path: site.databasePath, now: clock.now, create: false }));
+  const declared = await loadDirectory(site.config.resources, { hub: hubName });
+  const log = openKeptLog();
+  const { state } = database;
+  const live = stack.use(await openLive({ hub: hubName, declared, state, custody, log }));
+  const csr = csrFor();
+  const mediaCsr = csrFor("spiffe://media.example/ns/media/sa/player");
+  const [token, mediaToken] = [podToken(), podToken("east", { namespace: "media", serviceAccount: "player" })];
+  const ask = (of: "payments" | "media", waitMs = 10_000): Asked => ({
+    door: "istio",
+    csr: of === "payments" ? csr : mediaCsr,
+    validitySeconds: 0,
+    signer: "",
+    deadline: new Date(clock.now().getTime() + waitMs),
+    idempotencyKey: "",
+    proof: { kind: "token", token: of === "payments" ? token : mediaToken },
+  });
+  const open = (queueBytes: number) => {
+    const ledger = slow(database.ledger);
+    const parts = { world: () => live.world(), now: clock.now, random: (n: number) => randomBytes(n), log };
+    return {
+      ledger,
+      dispatch: openDispatch({ ...parts, ledger, metrics: openMetrics({ process: "issuer" }), queueBytes }),
+    };
+  };
+  const count = (outcomes: readonly Outcome[]): Record<string, number> => {
+    const counts: Record<string, number> = {};
+    for (const outcome of outcomes) {
+      const key = outcome.kind === "issued" ? outcome.tenant : `${outcome.refusal.code} ${outcome.tenant}`;
+      counts[key] = (counts[key] ?? 0) + 1;
+    }
+    return counts;
+  };
+
+  await t.test("whoever comes late is served with the next batches", async () => {
+    const { ledger, dispatch } = open(64 * 1024 * 1024);
+    const storm = Array.from({ length: 600 }, async () => await dispatch.dispatch(ask("payments"), "east"));
+    for (let turn = 0; turn < 20; turn++) await setImmediate();
+    assert.equal(ledger.calls.length, 4, "batches in flight");
+    const few = Array.from({ length: 8 }, async () => await dispatch.dispatch(ask("media"), "east"));
+    for (let turn = 0; turn < 20; turn++) await setImmediate();
+    await ledger.release(1);
+    const fifth = ledger.calls[4] ?? [];
+    assert.equal(fifth.filter((draft) => draft.log === "media").length, 8);
+    while (dispatch.waiting() > 0) await ledger.release(4);
+    await ledger.release(4);
+    assert.deepEqual(count(await Promise.all([...storm, ...few])), { payments: 600, media: 8 });
+    await dispatch.idle();
+  });
+
+  await t.test("what cannot be held is the storm's, and is refused as overloaded", async () => {
+    const { ledger, dispatch } = open(256 * 1024);
+    const storm = Array.from({ length: 400 }, async () => await dispatch.dispatch(ask("payments"), "east"));
+    for (let turn = 0; turn < 20; turn++) await setImmediate();
+    const few = Array.from({ length: 8 }, async () => await dispatch.dispatch(ask("media"), "east"));
+    for (let turn = 0; turn < 20; turn++) await setImmediate();
+    assert.ok(dispatch.waiting() <= 64);
+    while (dispatch.waiting() > 0) await ledger.release(4);
+    await ledger.release(4);
+    assert.deepEqual(count(await Promise.all(few)), { media: 8 });
+    const outcomes = count(await Promise.all(storm));
+    assert.ok((outcomes["overloaded payments"] ?? 0) > 100, JSON.stringify(outcomes));
+    assert.equal((outcomes["overloaded payments"] ?? 0) + (outcomes["payments"] ?? 0), 400);
+  });
+
+  await t.test("what waited longer than its caller does is refused before it is written", async () => {
+    const { ledger, dispatch } = open(64 * 1024 * 1024);
+    const storm = Array.from({ length: 200 }, async () => await dispatch.dispatch(ask("payments", 1_000), "east"));
+    for (let turn = 0; turn < 20; turn++) await setImmediate();
+    const written = ledger.calls.flat().length;
+    clock.offsetSeconds += 2;
+    await ledger.release(4);
+    const outcomes = count(await Promise.all(storm));
+    assert.deepEqual(outcomes, { payments: written, "overloaded ": 200 - written });
+    clock.offsetSeconds -= 2;
+  });
+
+  await t.test("who cannot prove itself never waits in anybody's line", async () => {
+    const { dispatch } = open(64 * 1024);
+    const forged = { ...ask("payments"), proof: { kind: "token", token: "garbage" } } as const;
+    const outcomes = await Promise.all(
+      Array.from({ length: 100 }, async () => await dispatch.dispatch(forged, "east")),
+    );
+    assert.deepEqual(count(outcomes), { "proof-invalid ": 100 });
+    assert.equal(dispatch.waiting(), 0);
+  });
+});
+
+test("an issuer that can hold no more says RESOURCE_EXHAUSTED, item by item, and goes on", async () => {
+  await using stack = await startStack({ config: { queueBytes: 65_536 } });
+  const thief = await stack.thief("east");
+  const items = Array.from({ length: 250 }, (_, id) => ({
+    id,
+    csr: csrFor(checkoutId),
+    token: podToken(),
+    deadlineMs: 5_000,
+  }));
+  const { replies } = await thief.signAll(items);
+  const refused = replies.filter((reply) => reply.refused !== null && reply.refused !== undefined);
+  assert.ok(refused.length > 0 && refused.length < 250, `${refused.length} of 250 were refused`);
+  assert.ok(refused.every((reply) => reply.refused?.code === "overloaded"));
+  assert.equal((await refusedCounts(stack.issuer.metrics))["overloaded"], refused.length);
+  assert.equal(stack.issuer.log.of("refused").length, refused.length);
+  assertIssued(await (await stack.workload("east")).ask());
+});

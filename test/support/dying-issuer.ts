@@ -1,0 +1,35 @@
+/**
+ * An issuer that kills itself with SIGKILL right before or right after one durable write:
+ * `node test/support/dying-issuer.ts CONFIG.json WRITE before|after`. It prints its port, and dies at the first write of that
+ * name after a line on its input. `none` lives.
+ */
+import { randomBytes } from "node:crypto";
+import { readFileSync, writeSync } from "node:fs";
+import { startIssuer } from "../../src/issuer/server.ts";
+import { issuerSchema } from "../../src/ops/config.ts";
+import { silentLog } from "../../src/ops/log.ts";
+import { openMetrics } from "../../src/ops/metrics.ts";
+
+const [file = "", name = "", moment = ""] = process.argv.slice(2);
+// The epoch is taken while it starts, before anybody could say anything.
+let armed = name === "epoch";
+process.stdin.once("data", () => {
+  armed = true;
+  // The heads are signed once a minute, and when it closes.
+  if (name === "head") void running[Symbol.asyncDispose]();
+});
+
+const die = (): void => void process.kill(process.pid, "SIGKILL");
+const running = await startIssuer(issuerSchema.parse(JSON.parse(readFileSync(file, "utf8"))), {
+  now: () => new Date(),
+  random: (n) => randomBytes(n),
+  log: silentLog,
+  metrics: openMetrics({ process: "issuer" }),
+  write: (write, commit) => {
+    const fatal = armed && write === name;
+    if (fatal && moment === "before") die();
+    commit();
+    if (fatal) die();
+  },
+});
+writeSync(1, `${running.port}\n`);
