@@ -1,0 +1,77 @@
+/** `npm run bench`: what a certificate costs, in microseconds of CPU of the real processes. Every reply is checked. */
+import { parseArgs } from "node:util";
+import { measureLedger, measurePath, measureStage, type Row } from "./measure.ts";
+import { startMesh } from "./mesh.ts";
+
+const help = `usage: npm run bench -- [options]
+
+  --only a|b|c      one part: (a) the issuer's stage beside the floor, (b) agent and issuer, (c) the ledger
+  --seconds N       about how long the load of each part lasts (default 6)
+  --json            results as JSON
+  --node-flags "…"  given to the issuer's and the agent's node
+  --help
+`;
+
+/** The goal for (a): the floor is at least this part of what a certificate costs at batch 32. */
+const goal = { what: "issuer, batch 32", ratio: 0.55 };
+
+const { values } = parseArgs({
+  options: {
+    only: { type: "string" },
+    seconds: { type: "string", default: "6" },
+    json: { type: "boolean", default: false },
+    "node-flags": { type: "string", default: "" },
+    help: { type: "boolean", default: false },
+  },
+});
+const { only, help: asked } = values;
+const seconds = Number(values.seconds);
+
+if (asked) process.stdout.write(help);
+else if (!(seconds > 0) || (only !== undefined && !["a", "b", "c"].includes(only))) {
+  process.stderr.write(help);
+  process.exitCode = 2;
+} else {
+  const rows = await measure(values["node-flags"].split(" ").filter((flag) => flag !== ""));
+  process.stdout.write(values.json ? `${JSON.stringify({ goal, rows }, undefined, 2)}\n` : toText(rows));
+}
+
+async function measure(nodeFlags: readonly string[]): Promise<readonly Row[]> {
+  const wanted = (part: string): boolean => only === undefined || only === part;
+  const rows: Row[] = [];
+  if (wanted("a") || wanted("b")) {
+    await using mesh = await startMesh(nodeFlags);
+    if (wanted("a")) rows.push(...(await measureStage(mesh, seconds)));
+    if (wanted("b")) rows.push(...(await measurePath(mesh, seconds)));
+  }
+  if (wanted("c")) rows.push(...(await measureLedger(seconds)));
+  return rows;
+}
+
+function toText(rows: readonly Row[]): string {
+  const head = ["", "µs/cert", "issuer", "agent", "floor", "ratio", "certs/s", "p50 ms", "p99 ms", "certs"];
+  const lines = rows.map((row) => [
+    `(${row.part}) ${row.what}`,
+    digits(row.micros, 1),
+    digits(row.issuerMicros, 1),
+    digits(row.agentMicros, 1),
+    digits(row.floorMicros, 1),
+    digits(row.ratio, 2),
+    digits(row.perSecond, 0),
+    digits(row.p50Ms, 1),
+    digits(row.p99Ms, 1),
+    digits(row.certificates, 0),
+  ]);
+  const widths = head.map((_, n) => Math.max(...[head, ...lines].map((line) => line[n]?.length ?? 0)));
+  const table = [head, ...lines].map((line) =>
+    line.map((cell, n) => (n === 0 ? cell.padEnd(widths[n] ?? 0) : cell.padStart(widths[n] ?? 0))).join("  "),
+  );
+  const reached = rows.find((row) => row.what === goal.what)?.ratio;
+  const verdict =
+    reached === undefined ? "" : `\ngoal: ${goal.ratio} of the floor at batch 32; ${digits(reached, 2)}\n`;
+  return `${table.join("\n")}\n${verdict}`;
+}
+
+function digits(value: number | undefined, places: number): string {
+  return value === undefined ? "" : value.toFixed(places);
+}

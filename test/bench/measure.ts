@@ -1,0 +1,156 @@
+/** The three measurements. Rounds of their parts alternate, with the floor between them, so that what else the machine does hits all alike. */
+import { type Driver, type Order, type Ran, startDriver } from "./driver.ts";
+import { openFloor } from "./floor.ts";
+import type { Mesh } from "./mesh.ts";
+import type { Server } from "./server.ts";
+
+/** One line of the result; a median over the rounds, in microseconds of CPU for each certificate unless it says otherwise. */
+export interface Row {
+  readonly part: "a" | "b" | "c";
+  readonly what: string;
+  readonly certificates: number;
+  readonly issuerMicros?: number;
+  readonly agentMicros?: number;
+  /** Of all our processes together. */
+  readonly micros: number;
+  readonly floorMicros?: number;
+  /** The floor in relation to the measured. */
+  readonly ratio?: number;
+  readonly perSecond: number;
+  readonly p50Ms?: number;
+  readonly p99Ms?: number;
+}
+
+const rounds = 5;
+const warmUps = 4;
+const floorIterations = 400;
+/** Orders of magnitude only: how many certificates make about a second of load. */
+const perSecond = { stage: 2000, persistent: 1000, new: 500, ledger: 8000 };
+
+interface Part {
+  readonly what: string;
+  readonly order: Order;
+}
+
+interface Sample {
+  readonly ran: Ran;
+  /** For each certificate, in the order of the servers. */
+  readonly micros: readonly number[];
+  readonly floorMicros: number;
+}
+
+/** (a) The issuer alone, over the Sign stream. */
+export async function measureStage(mesh: Mesh, seconds: number): Promise<readonly Row[]> {
+  const parts = [1, 8, 32].map((batch) => ({
+    what: `issuer, batch ${batch}`,
+    order: { kind: "stage", batch, count: roundUp((seconds * perSecond.stage) / rounds / 3, 32) },
+  }));
+  await using driver = startDriver("./drive-signing.ts", mesh.plan);
+  const samples = await alternate(driver, parts, [mesh.issuer]);
+  return parts.map(({ what, order }, n) => {
+    const all = samples[n] ?? [];
+    const micros = median(all.map((s) => s.micros[0] ?? 0));
+    // Each round has its own floor, from just before and just after it.
+    const [floorMicros, ratio] = [
+      median(all.map((s) => s.floorMicros)),
+      median(all.map((s) => s.floorMicros / (s.micros[0] ?? 0))),
+    ];
+    return { part: "a", issuerMicros: micros, micros, floorMicros, ratio, ...common(what, order, all) };
+  });
+}
+
+/** (b) The whole path, agent and issuer. */
+export async function measurePath(mesh: Mesh, seconds: number): Promise<readonly Row[]> {
+  const parts = (["persistent", "new"] as const).map((kind) => ({
+    what: `agent and issuer, ${kind} connections`,
+    order: { kind, batch: 1, count: roundUp((seconds * perSecond[kind]) / rounds / 2, 10) },
+  }));
+  await using driver = startDriver("./drive-workloads.ts", mesh.plan);
+  const samples = await alternate(driver, parts, [mesh.issuer, mesh.agent]);
+  return parts.map(({ what, order }, n) => {
+    const all = samples[n] ?? [];
+    const [issuerMicros, agentMicros] = [0, 1].map((server) => median(all.map((s) => s.micros[server] ?? 0)));
+    const micros = median(all.map((s) => (s.micros[0] ?? 0) + (s.micros[1] ?? 0)));
+    const latencies = all.flatMap((s) => s.ran.latenciesMs).toSorted((a, b) => a - b);
+    return {
+      part: "b",
+      issuerMicros: issuerMicros ?? 0,
+      agentMicros: agentMicros ?? 0,
+      micros,
+      p50Ms: at(latencies, 0.5),
+      p99Ms: at(latencies, 0.99),
+      ...common(what, order, all),
+    };
+  });
+}
+
+/** (c) The ledger alone, and the same bytes appended to a file. */
+export async function measureLedger(seconds: number): Promise<readonly Row[]> {
+  const parts = [1, 8, 32, 128].flatMap((batch) =>
+    ["ledger", "append"].map((kind) => ({
+      what: kind === "ledger" ? `intend and record, batch ${batch}` : `append and fdatasync, batch ${batch}`,
+      // The disk's own time is most of it where batches are small.
+      order: {
+        kind,
+        batch,
+        count: roundUp((seconds * perSecond.ledger * Math.min(1, batch / 32)) / rounds / 8, batch),
+      },
+    })),
+  );
+  await using driver = startDriver("./drive-ledger.ts", {});
+  const samples = await alternate(driver, parts, []);
+  return parts.map(({ what, order }, n) => {
+    const all = samples[n] ?? [];
+    const micros = median(all.map(({ ran }) => ran.cpuMicros / order.count));
+    return { part: "c", micros, ...common(what, order, all) };
+  });
+}
+
+/** Each part in turn, `rounds` times, after one round that does not count. Preparing and checking stand outside the measurement. */
+async function alternate(driver: Driver, parts: readonly Part[], servers: readonly Server[]): Promise<Sample[][]> {
+  const floor = openFloor();
+  const samples: Sample[][] = parts.map(() => []);
+  // A process that has just started costs half as much again. What can be asked twice is, so that this is quickly over.
+  for (const { order } of parts) {
+    for (let n = 0; n < warmUps; n++) {
+      if (n === 0 || order.kind === "ledger") await driver.prepare(order);
+      await driver.run();
+    }
+  }
+  for (let round = 0; round < rounds; round++) {
+    for (const [n, { order }] of parts.entries()) {
+      await driver.prepare(order);
+      const floorBefore = floor(floorIterations);
+      const before = servers.map((server) => server.cpuMicros());
+      const ran = await driver.run();
+      const micros = servers.map((server, s) => (server.cpuMicros() - (before[s] ?? 0)) / order.count);
+      const floorMicros = (floorBefore + floor(floorIterations)) / 2;
+      await driver.check();
+      samples[n]?.push({ ran, micros, floorMicros });
+    }
+  }
+  return samples;
+}
+
+function common(what: string, order: Order, samples: readonly Sample[]) {
+  return {
+    what,
+    certificates: order.count * samples.length,
+    perSecond: median(samples.map(({ ran }) => (order.count * 1e6) / ran.wallMicros)),
+  };
+}
+
+function median(values: readonly number[]): number {
+  return at(
+    values.toSorted((a, b) => a - b),
+    0.5,
+  );
+}
+
+function at(sorted: readonly number[], part: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN;
+}
+
+function roundUp(count: number, multiple: number): number {
+  return Math.max(1, Math.ceil(count / multiple)) * multiple;
+}

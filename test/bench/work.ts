@@ -1,0 +1,38 @@
+/** What workloads ask with, made ahead of the measurement: a key, a CSR and a token of its own for each certificate. */
+import { createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto";
+import { workloadId } from "../../src/identity.ts";
+import { toCsr } from "../../src/pki/request.ts";
+import { createTokenIssuer, type TokenIssuer } from "../support/kubernetes.ts";
+import { tokenIssuer, trustDomain } from "./mesh.ts";
+
+export interface Work {
+  /** DER, as Istio's agents make it: subject O="", one critical URI. */
+  readonly csr: Uint8Array;
+  /** DER of its public key. */
+  readonly spki: Uint8Array;
+  readonly uri: string;
+  readonly token: string;
+}
+
+/** Accounts that ask; enough that nothing is remembered by name. */
+const accounts = 200;
+
+export function openTokens(tokenKeyPem: string): TokenIssuer {
+  const privateKey = createPrivateKey(tokenKeyPem);
+  return createTokenIssuer(tokenIssuer, { privateKey, publicKey: createPublicKey(privateKey) });
+}
+
+export function makeWork(tokens: TokenIssuer, count: number): readonly Work[] {
+  return Array.from({ length: count }, (_, n) => {
+    const namespace = `shop-${n % 7}`;
+    const serviceAccount = `checkout-${n % accounts}`;
+    const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const uri = workloadId({ trustDomain, namespace, serviceAccount });
+    return {
+      csr: toCsr({ privateKey, uri, subject: "istio" }),
+      spki: publicKey.export({ format: "der", type: "spki" }),
+      uri,
+      token: tokens.token({ namespace, serviceAccount }),
+    };
+  });
+}
