@@ -2,6 +2,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { type RunningAgent, startAgent } from "../../src/agent/server.ts";
 import { run } from "../../src/ctl/run.ts";
 import { startIssuer } from "../../src/issuer/server.ts";
@@ -125,6 +126,8 @@ export async function openStage(): Promise<Stage> {
 
   const agent: RunningAgent = stack.use(await startEast(folder, east, issuer.port));
   const port = await agent.listening;
+  // The sequencer gives entries their positions a second behind.
+  while ((await say("ledger", "show", "@hub/0")).code !== 0) await delay(100);
   const opened = stack.move();
   return {
     folder,
