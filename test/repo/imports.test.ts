@@ -65,9 +65,14 @@ test("the table allows nothing that nobody uses", () => {
       return `${layerOf(from)} ${target}`;
     }),
   );
-  const there = Object.entries(layers).filter(([name]) => files.some((path) => layerOf(path) === name));
-  const idle = there.flatMap(([name, { imports, types = [], packages = [] }]) =>
-    [...imports, ...types, ...packages].map((what) => `${name} ${what}`).filter((pair) => !used.has(pair)),
+  // A folder that is planned and not there yet has its row already.
+  const planned = (name: string): boolean =>
+    Object.hasOwn(layers, name) && !files.some((path) => layerOf(path) === name);
+  const idle = Object.entries(layers).flatMap(([name, { imports, types = [], packages = [] }]) =>
+    [...imports, ...types, ...packages]
+      .filter((what) => !planned(name) && !planned(what))
+      .map((what) => `${name} ${what}`)
+      .filter((pair) => !used.has(pair)),
   );
   assert.deepEqual(idle, []);
 });

@@ -71,7 +71,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   },
   // Neither keys, nor ledger, nor rules: an agent has nothing to decide with.
   agent: {
-    imports: ["errors", "identity", "pki", "token", "ops", "rpc"],
+    imports: ["errors", "identity", "pki", "token", "ops", "rpc", "kube"],
     packages: ["zod"],
     node: ["crypto", "os", ...disk],
   },
