@@ -29,6 +29,8 @@ export function issuerService(parts: SignParts & WatchParts & JoinParts): Issuer
   const accept =
     <Q, R>(method: string, go: (stream: Stream<Q, R>, agent: AgentConnection) => void) =>
     (stream: Stream<Q, R>, caller: Caller): void => {
+      // Its connection was opened before the port was closed; nothing else would ever end it.
+      if (parts.draining.aborted) throw new Refusal("unavailable", "the issuer is closing");
       try {
         go(stream, agentOf(caller));
       } catch (error) {

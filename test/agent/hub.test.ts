@@ -1,0 +1,152 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { createServer, type Socket } from "node:net";
+import { join } from "node:path";
+import { test } from "node:test";
+import {
+  assertIssued,
+  assertRefused,
+  eventually,
+  makeSite,
+  openWorkload,
+  podToken,
+  refusedCounts,
+  startAgentOf,
+  startIssuerOn,
+  startStack,
+  tlsOf,
+} from "../support/stack.ts";
+
+/** An address that accepts connections and never says a word. */
+async function startMute(): Promise<AsyncDisposable & { readonly address: string }> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => void sockets.add(socket.on("error", () => {})));
+  await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
+  const bound = server.address();
+  assert.ok(bound !== null && typeof bound === "object");
+  return {
+    address: `127.0.0.1:${bound.port}`,
+    [Symbol.asyncDispose]: async () => {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => void server.close(resolve));
+    },
+  };
+}
+
+/** An issuer in a process of its own, so that it can be stopped and killed. */
+async function spawnIssuer(
+  file: string,
+): Promise<{ readonly address: string; signal(name: NodeJS.Signals): void; readonly dead: Promise<unknown> }> {
+  const script = join(import.meta.dirname, "../support/dying-issuer.ts");
+  const child = spawn(process.execPath, [script, file, "none", "before"], { stdio: ["ignore", "pipe", "inherit"] });
+  const dead = once(child, "exit");
+  const [port] = await once(child.stdout, "data");
+  return { address: `127.0.0.1:${String(port).trim()}`, signal: (name) => void child.kill(name), dead };
+}
+
+test("an issuer that is stopped or killed is UNAVAILABLE within the agent's deadline, and then not", async (t) => {
+  using site = await makeSite();
+  const file = join(site.directory, "issuer.json");
+  writeFileSync(file, JSON.stringify(site.config));
+  let issuer = await spawnIssuer(file);
+  const { address } = issuer;
+  await using agent = await startAgentOf(site, "east", { issuers: [address], config: { deadlineMs: 700 } });
+  using workload = openWorkload(await agent.address(), tlsOf(site, "east"), "east");
+  try {
+    const refusedInTime = async (): Promise<void> => {
+      const [began, before] = [performance.now(), await refusedCounts(agent.metrics)];
+      const lines = agent.log.of("refused").length;
+      assertRefused(await workload.ask(), "unavailable", /within 700 ms/);
+      assert.ok(performance.now() - began < 2_000);
+      assert.equal((await refusedCounts(agent.metrics))["unavailable"], (before["unavailable"] ?? 0) + 1);
+      assert.equal(agent.log.of("refused").length, lines + 1);
+    };
+    assertIssued(await workload.ask());
+    await t.test("while it does not run", async () => {
+      issuer.signal("SIGSTOP");
+      for (const one of await Promise.all([workload.ask(), workload.ask()])) assertRefused(one, "unavailable");
+      await refusedInTime();
+      issuer.signal("SIGCONT");
+      await eventually(async () => assertIssued(await workload.ask()));
+    });
+    await t.test("when it is killed with requests under way", async () => {
+      issuer.signal("SIGSTOP");
+      const asked = [workload.ask(), workload.ask()];
+      issuer.signal("SIGKILL");
+      await issuer.dead;
+      for (const one of await Promise.all(asked)) assertRefused(one, "unavailable");
+      await refusedInTime();
+      assert.ok(agent.log.of("issuer connection broke").length > 0);
+    });
+    await t.test("and once it is back", async () => {
+      writeFileSync(file, JSON.stringify({ ...site.config, listen: address }));
+      issuer = await spawnIssuer(file);
+      await eventually(async () => assertIssued(await workload.ask()));
+      await agent.ready();
+    });
+  } finally {
+    issuer.signal("SIGKILL");
+    await issuer.dead;
+  }
+});
+
+test("beside a dead issuer and a mute one the third carries on", async () => {
+  using site = await makeSite();
+  await using issuer = await startIssuerOn(site);
+  await using mute = await startMute();
+  const issuers = ["127.0.0.1:1", issuer.address, mute.address];
+  await using agent = await startAgentOf(site, "east", { issuers, config: { deadlineMs: 3_000 } });
+  using workload = openWorkload(await agent.address(), tlsOf(site, "east"), "east");
+  for (let n = 0; n < 5; n++) assertIssued(await workload.ask());
+});
+
+test("an issuer that closes answers what it has read, and the agent finds the next one", async () => {
+  using site = await makeSite();
+  const first = await startIssuerOn(site);
+  const { address } = first;
+  await using agent = await startAgentOf(site, "east", { issuers: [address], config: { deadlineMs: 8_000 } });
+  using workload = openWorkload(await agent.address(), tlsOf(site, "east"), "east");
+  assertIssued(await workload.ask());
+  const asked = Array.from({ length: 30 }, async () => await workload.ask());
+  const began = performance.now();
+  await first[Symbol.asyncDispose]();
+  assert.ok(performance.now() - began < 5_000, "closing waits for streams that never end");
+  await using second = await startIssuerOn(site, { listen: address });
+  for (const one of await Promise.all(asked)) assertIssued(one);
+  assert.ok(second.running.port > 0);
+  assert.equal((await refusedCounts(agent.metrics))["unavailable"], undefined);
+});
+
+test("an agent that starts while the hub is away serves from its store, says UNAVAILABLE, and recovers", async () => {
+  using site = await makeSite();
+  const first = await startIssuerOn(site);
+  const { address } = first;
+  const one = await startAgentOf(site, "east", { issuers: [address] });
+  await one.ready();
+  const { directory } = one;
+  await one[Symbol.asyncDispose]();
+  await first[Symbol.asyncDispose]();
+
+  await using agent = await startAgentOf(site, "east", { issuers: [address], directory, config: { deadlineMs: 500 } });
+  using workload = openWorkload(await agent.address(), tlsOf(site, "east"), "east");
+  assertRefused(await workload.ask(), "unavailable");
+  assertRefused(await workload.ask({ token: "garbage" }), "proof-invalid");
+  const ready = await fetch(`http://127.0.0.1:${agent.running.httpPort}/readyz`);
+  assert.deepEqual([ready.status, await ready.text()], [503, "waiting for a connection to an issuer\n"]);
+  await using second = await startIssuerOn(site, { listen: address });
+  await eventually(async () => assertIssued(await workload.ask()), 15_000);
+  await agent.ready();
+  assert.equal(second.log.of("joined").length, 0, "it has a certificate and does not join for each start");
+});
+
+test("an agent that the hub does not know is UNAVAILABLE to its workloads, never UNAUTHENTICATED", async () => {
+  await using stack = await startStack({ agent: { config: { deadlineMs: 500 } } });
+  const workload = await stack.workload("east");
+  assertIssued(await workload.ask());
+  // As after a long sleep: its certificate has ended and it has not joined again.
+  stack.clock.offsetSeconds += 86_400 + 600;
+  const token = podToken("east", { issuedAt: stack.clock.now() });
+  assertRefused(await workload.ask({ token }), "unavailable");
+});
