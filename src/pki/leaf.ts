@@ -36,8 +36,9 @@ export interface LeafContent {
 
 const version = fromHex("a003020102");
 const emptySubject = fromHex("3000");
-/** digitalSignature and keyEncipherment, critical; also for EC keys, as Istio has it. */
-const keyUsage = fromHex("300e0603551d0f0101ff0404030205a0");
+/** Critical. */
+const digitalSignature = fromHex("300e0603551d0f0101ff040403020780");
+const digitalSignatureAndKeyEncipherment = fromHex("300e0603551d0f0101ff0404030205a0");
 /** cA FALSE is the default and so not written (X.690 11.5); critical. */
 const basicConstraints = fromHex("300c0603551d130101ff04023000");
 const subjectKeyId = fromHex("301d0603551d0e04160414");
@@ -58,6 +59,7 @@ export function toLeafTemplate(
   const { subject, ski } = certificate;
   if (ski === undefined) throw new Error("the authority's certificate has no subject key identifier");
   const usages = profiles[profile].usages.map((usage) => usageOids[usage]);
+  const keyUsage = profiles[profile].keyEncipherment ? digitalSignatureAndKeyEncipherment : digitalSignature;
   const extKeyUsage = toSequence(extKeyUsageOid, toOctetString(toSequence(...usages)));
   return {
     algorithm: authority.algorithm,

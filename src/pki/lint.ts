@@ -46,7 +46,13 @@ const lints = {
   "names-critical": (tbs) => isCritical(tbs, extensionId.subjectAltName) === true,
   "key-exact": ({ spki }, expected) => isSame(spki, expected.spki),
   // X509-SVID 4.3: critical, digitalSignature, neither keyCertSign nor cRLSign.
-  "key-usage": (tbs) => is(tbs, extensionId.keyUsage, true, digitalSignatureAndKeyEncipherment),
+  "key-usage": (tbs, { profile }) =>
+    is(
+      tbs,
+      extensionId.keyUsage,
+      true,
+      profiles[profile].keyEncipherment ? digitalSignatureAndKeyEncipherment : digitalSignature,
+    ),
   // X509-SVID 4.4 for the profiles that have both.
   "extended-usage": (tbs, { profile }) =>
     isCritical(tbs, extensionId.extKeyUsage) === false && same(tbs.usages, profiles[profile].usages),
@@ -71,6 +77,7 @@ const lints = {
 const table: readonly (readonly [name: string, lint: Lint])[] = Object.entries(lints);
 /** Every lint by its name, as it stands in the error. */
 export const lintNames: readonly string[] = ["form", ...Object.keys(lints)];
+const digitalSignature = fromHex("03020780");
 const digitalSignatureAndKeyEncipherment = fromHex("030205a0");
 const emptySequence = fromHex("3000");
 const labelGrammar = /^(?!-)[a-z0-9-]{1,63}(?<!-)$/;

@@ -2,6 +2,11 @@
 export type ProfileName = "workload" | "serving" | "agent" | "operator" | "issuer";
 
 export interface Profile {
+  /**
+   * Whether keyEncipherment stands beside digitalSignature. It means something for RSA key transport only, and RFC 8813 section
+   * 3 keeps it from EC keys; workloads have it for all keys, as Istio's own CA gives it.
+   */
+  readonly keyEncipherment: boolean;
   /** Extended key usages, in order. X509-SVID 4.4: an SVID with any has both. */
   readonly usages: readonly ("serverAuth" | "clientAuth")[];
   /** Exactly one URI name (a SPIFFE ID), or none. */
@@ -19,11 +24,17 @@ const day = 86_400;
  * serverAuth alone, so neither can call one.
  */
 export const profiles: Readonly<Record<ProfileName, Profile>> = {
-  workload: { usages: ["serverAuth", "clientAuth"], uri: true, dns: false, validitySecondsCap: 90 * day },
-  serving: { usages: ["serverAuth"], uri: false, dns: true, validitySecondsCap: 90 * day },
-  agent: { usages: ["clientAuth"], uri: true, dns: false, validitySecondsCap: day },
-  operator: { usages: ["clientAuth"], uri: true, dns: false, validitySecondsCap: day },
-  issuer: { usages: ["serverAuth"], uri: false, dns: true, validitySecondsCap: 30 * day },
+  workload: {
+    keyEncipherment: true,
+    usages: ["serverAuth", "clientAuth"],
+    uri: true,
+    dns: false,
+    validitySecondsCap: 90 * day,
+  },
+  serving: { keyEncipherment: false, usages: ["serverAuth"], uri: false, dns: true, validitySecondsCap: 90 * day },
+  agent: { keyEncipherment: false, usages: ["clientAuth"], uri: true, dns: false, validitySecondsCap: day },
+  operator: { keyEncipherment: false, usages: ["clientAuth"], uri: true, dns: false, validitySecondsCap: day },
+  issuer: { keyEncipherment: false, usages: ["serverAuth"], uri: false, dns: true, validitySecondsCap: 30 * day },
 };
 
 /** How far back NotBefore lies (Istio's ClockSkewGracePeriod), in seconds. */

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { chapters } from "./chapters.ts";
 import { openReport } from "./report.ts";
-import { clusterNames, openStage, type Stage, servingName } from "./stage.ts";
+import { clusterNames, openStage, type Stage, servingNames } from "./stage.ts";
 import { directoryOf, spiffeId, tokenFileOf, workloads } from "./workloads.ts";
 
 const { values } = parseArgs({
@@ -49,7 +49,7 @@ function toEndpoints({ hubAddress, socket, clusters, ...rest }: Stage): object {
     clusters: Object.fromEntries(
       clusterNames.map((name) => {
         const { agent, http, rootFile } = clusters[name];
-        return [name, { agent, metrics: `${http}/metrics`, servingRootFile: rootFile, servingNames: [servingName] }];
+        return [name, { agent, metrics: `${http}/metrics`, servingRootFile: rootFile, servingNames }];
       }),
     ),
     workloads: workloads.map((workload) => ({

@@ -10,6 +10,8 @@ export const clusterNames = ["east", "west"] as const;
 export type ClusterName = (typeof clusterNames)[number];
 /** What Istio's agents expect of whoever serves on "localhost". */
 export const servingName = "istiod.istio-system.svc";
+/** All that each cluster's agent serves as. */
+export const servingNames = ["espalier-agent.espalier-system.svc", servingName];
 
 export interface Cluster {
   readonly name: ClusterName;
@@ -61,14 +63,14 @@ kind: MeshCluster
 metadata: { name: east }
 spec:
   tokens: { issuer: "https://kubernetes.east.example", keys: { jwksFile: east-jwks.json } }
-  servingNames: [espalier-agent.espalier-system.svc, ${servingName}]
+  servingNames: [${servingNames.join(", ")}]
 ---
 apiVersion: espalier.dev/v1alpha1
 kind: MeshCluster
 metadata: { name: west }
 spec:
   tokens: { issuer: "https://kubernetes.west.example", keys: { joined: true } }
-  servingNames: [espalier-agent.espalier-system.svc, ${servingName}]
+  servingNames: [${servingNames.join(", ")}]
 `;
 
 export async function openStage(directory: string): Promise<Stage> {

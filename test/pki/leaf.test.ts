@@ -92,8 +92,13 @@ async function byPkijs(profile: ProfileName, serial: Uint8Array): Promise<Uint8A
   const keyIdentifier = new asn1js.OctetString({ valueHex: parentSki.getValue() });
   const extension = (extnID: string, critical: boolean, value: asn1js.BaseBlock) =>
     new pkijs.Extension({ extnID, critical, extnValue: value.toBER() });
+  const usage = profiles[profile].keyEncipherment ? { octet: 0xa0, unusedBits: 5 } : { octet: 0x80, unusedBits: 7 };
   leaf.extensions = [
-    extension("2.5.29.15", true, new asn1js.BitString({ valueHex: Uint8Array.of(0xa0).buffer, unusedBits: 5 })),
+    extension(
+      "2.5.29.15",
+      true,
+      new asn1js.BitString({ valueHex: Uint8Array.of(usage.octet).buffer, unusedBits: usage.unusedBits }),
+    ),
     extension(
       "2.5.29.37",
       false,
