@@ -19,16 +19,19 @@ const tailsMax = 256;
 
 export function openCheck(parts: { readonly now: () => Date; readonly onFault: (error: unknown) => void }): Check {
   const verify = openVerifier();
-  const tails = new Map<string, readonly string[]>();
+  const tails = new Map<string, Tail>();
 
   const tailOf = ({ authority, bundleVersion, intermediates, bundle }: SignedLeaf["chain"]): readonly string[] => {
     const key = `${authority}/${bundleVersion}`;
     const known = tails.get(key);
-    if (known !== undefined) return known;
+    // What is handed over is what was verified, whatever the issuer calls it.
+    if (known !== undefined && isSame(known.intermediates, intermediates) && isSame(known.bundle, bundle))
+      return known.elements;
     if (tails.size >= tailsMax) tails.clear();
-    const tail = toChainTail(intermediates, bundle);
-    tails.set(key, tail);
-    return tail;
+    const elements = toChainTail(intermediates, bundle);
+    // Copies: the issuer's are slices of whole messages.
+    tails.set(key, { intermediates: intermediates.map(copy), bundle: bundle.map(copy), elements });
+    return elements;
   };
 
   return ({ leaf, chain }, { key, names }) => {
@@ -40,4 +43,18 @@ export function openCheck(parts: { readonly now: () => Date; readonly onFault: (
       throw new Refusal("unavailable", "the issuer's answer did not verify", { cause: error });
     }
   };
+}
+
+interface Tail extends Pick<SignedLeaf["chain"], "intermediates" | "bundle"> {
+  readonly elements: readonly string[];
+}
+
+function copy(der: Uint8Array): Uint8Array {
+  return Uint8Array.from(der);
+}
+
+function isSame(left: readonly Uint8Array[], right: readonly Uint8Array[]): boolean {
+  return (
+    left.length === right.length && left.every((der, at) => Buffer.compare(der, right[at] ?? new Uint8Array()) === 0)
+  );
 }

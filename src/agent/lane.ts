@@ -155,7 +155,7 @@ export function openLane(address: string, parts: LaneParts): Lane {
 
   connect();
   return {
-    usable: () => stream !== undefined && closing === undefined,
+    usable: () => stream !== undefined && closing === undefined && !closed,
     load: () => sent.size + queued.length,
     submit: (pending) => {
       queued.push(pending);

@@ -38,6 +38,7 @@ export async function startTrust(parts: TrustParts): Promise<TrustWatch> {
   let timer: NodeJS.Timeout | undefined;
   let stop: (() => void) | undefined;
   let stopped = false;
+  let last: Promise<unknown> = Promise.resolve();
 
   const again = (): void => {
     stop?.();
@@ -79,7 +80,14 @@ export async function startTrust(parts: TrustParts): Promise<TrustWatch> {
     stream.write({ version: "", inForceSince: "", agent: parts.agent });
   };
 
-  const take = async (message: Trust__Output): Promise<Date> => {
+  // One after the other: a slow disk must not put an older trust over a newer one.
+  const take = (message: Trust__Output): Promise<Date> => {
+    const taken = last.then(async () => await putInForce(message));
+    last = taken.catch(() => {});
+    return taken;
+  };
+
+  const putInForce = async (message: Trust__Output): Promise<Date> => {
     const next = toKept(message);
     await parts.onTrust(next);
     await store.write(file, `${JSON.stringify(next, undefined, 2)}\n`);
