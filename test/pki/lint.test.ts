@@ -90,7 +90,7 @@ const made: readonly (readonly [lint: string, what: string, LeafOverrides, Parti
   ["form", "a name beyond ASCII", { names: { uri: `${uri}\xe9`, dns: [] } }, { names: { uri: `${uri}\xe9`, dns: [] } }],
   ["form", "no name", { names: { dns: [] } }, { names: { dns: [] } }],
   ["key-exact", "another key", { spki: keys("P-384").spki }],
-  ["extended-usage", "the usages of another profile", { profile: "agent", names: namesOf("workload") }],
+  ["key-usage", "the usages of another profile", { profile: "agent", names: namesOf("workload") }],
 ];
 
 for (const [lint, what, overrides, differing] of made) {
