@@ -114,6 +114,15 @@ function toRule(issue: z.core.$ZodIssue): string {
   return at(path, issue.message.replace(/^Invalid input: e/, "e"));
 }
 
+/** Without aliases: they are disabled, for a short file can mean a very long one by them. */
+function toValue(document: ReturnType<typeof parseDocument>, file: string): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 0 });
+  } catch (cause) {
+    throw new Refusal("config", `${file}: ${cause instanceof Error ? cause.message : "cannot be read"}`, { cause });
+  }
+}
+
 function absolute<T extends object, K extends keyof T>(
   config: T,
   keys: readonly K[],

@@ -1,6 +1,6 @@
 /** The life of a process: run until a signal, become unready, drain, close in reverse. A second signal exits at once. */
 
-/** Runs `start`, waits for SIGTERM or SIGINT, calls `unready`, then disposes what `start` returned. */
+/** Runs `start`, waits for SIGTERM or SIGINT, calls `unready`, disposes what `start` returned, and exits. */
 export async function runUntilSignal(
   start: () => Promise<AsyncDisposable & { unready(): void }>,
   signals: { on(signal: "SIGTERM" | "SIGINT", listener: () => void): unknown; exit(code: number): never },
@@ -18,4 +18,6 @@ export async function runUntilSignal(
   });
   running.unready();
   await running[Symbol.asyncDispose]();
+  // grpc-js forgets the socket of a client that is closed while it connects, and Node waits for sockets.
+  signals.exit(0);
 }
