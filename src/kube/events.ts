@@ -1,0 +1,172 @@
+/**
+ * Kubernetes Events: what a user sees in `kubectl describe`. Best effort, and bounded: the same thing said again is counted, not
+ * written again, and a storm is cut off. `events.k8s.io/v1` rather than the core's, since its series are made for that.
+ */
+import type { EventsV1Event } from "@kubernetes/client-node";
+import type { Log } from "../ops/log.ts";
+import { isNotFound } from "./api-error.ts";
+import type { Client } from "./client.ts";
+import type { Meta } from "./meta.ts";
+import { toMicroTime } from "./micro-time.ts";
+import { createObject, mergeObject } from "./objects.ts";
+import { type Resource, resources, toApiVersion } from "./resource.ts";
+import type { Wire } from "./wire.ts";
+
+export interface Occurrence {
+  readonly resource: Resource;
+  readonly object: Meta;
+  readonly type: "Normal" | "Warning";
+  /** Machine's: `Issued`, `PolicyDenied`. */
+  readonly reason: string;
+  /** What was being done: `Sign`. */
+  readonly action: string;
+  /** People's. Never a token, a key or a CSR. */
+  readonly note: string;
+}
+
+export interface EventRecorder extends AsyncDisposable {
+  /** Never throws, never waits. */
+  record(occurrence: Occurrence): void;
+}
+
+export interface EventsConfig {
+  /** Such as `espalier.dev/agent`. */
+  readonly controller: string;
+  /** This process, such as the pod's name. */
+  readonly instance: string;
+  /** How often the count of a repeated event is written. Default 60 s. */
+  readonly seriesMs?: number;
+  /** New events at once, and one more in each `refillMs`. Default 25, 5 s. */
+  readonly burst?: number;
+  readonly refillMs?: number;
+}
+
+/** What is forgotten is written as new when it happens again. */
+const rememberedMax = 1_000;
+/** Behind these, new ones are dropped. */
+const pendingMax = 100;
+/** The API server's limit. */
+const noteMax = 1_024;
+/** The API server takes none that is older than its own 6 minutes into account for a series; then begin a new one. */
+const seriesLifeMs = 360_000;
+
+interface Told {
+  readonly namespace: string;
+  readonly name: string;
+  count: number;
+  writtenCount: number;
+  at: number;
+  writtenAt: number;
+}
+
+export interface EventsParts {
+  readonly client: Client;
+  readonly now: () => Date;
+  readonly log: Log;
+}
+
+export function startEvents(config: EventsConfig, { client, now, log }: EventsParts): EventRecorder {
+  const { seriesMs = 60_000, burst = 25, refillMs = 5_000 } = config;
+  const stopping = new AbortController();
+  const told = new Map<string, Told>();
+  let tokens = burst;
+  let refilledAt = now().getTime();
+  let pending = 0;
+  let last: Promise<void> = Promise.resolve();
+
+  const spend = (at: number): boolean => {
+    const due = Math.floor((at - refilledAt) / refillMs);
+    if (due > 0) [tokens, refilledAt] = [Math.min(burst, tokens + due), refilledAt + due * refillMs];
+    if (tokens === 0) return false;
+    tokens -= 1;
+    return true;
+  };
+
+  /** One after the other: events are nobody's hurry. */
+  const post = (write: () => Promise<unknown>, key: string): void => {
+    if (pending >= pendingMax) return;
+    pending += 1;
+    last = last
+      .then(async () => {
+        if (!stopping.signal.aborted) await write();
+      })
+      .catch((error: unknown) => {
+        told.delete(key);
+        if (!isNotFound(error) && !stopping.signal.aborted) log.warn("event not written", { message: String(error) });
+      })
+      .finally(() => {
+        pending -= 1;
+      });
+  };
+
+  const repeat = (key: string, before: Told, date: Date): void => {
+    before.count += 1;
+    before.at = date.getTime();
+    if (before.at - before.writtenAt < seriesMs && before.writtenCount > 1) return;
+    before.writtenAt = before.at;
+    before.writtenCount = before.count;
+    const series = { count: before.count, lastObservedTime: toMicroTime(date) };
+    post(() => mergeObject(client, resources.events, before, { series }, { signal: stopping.signal }), key);
+  };
+
+  const record = (occurrence: Occurrence): void => {
+    const { object, type, reason, action } = occurrence;
+    const date = now();
+    const at = date.getTime();
+    const note = occurrence.note.slice(0, noteMax);
+    const key = JSON.stringify([object.uid, type, reason, action, note]);
+    const before = told.get(key);
+    if (before !== undefined && at - before.at < seriesLifeMs) return repeat(key, before, date);
+    if (stopping.signal.aborted || !spend(at)) return;
+    // Of what is in no namespace, the API server takes events in this one only.
+    const namespace = object.namespace || "default";
+    // As client-go: unique, and sorted by time.
+    const name = `${object.name.slice(0, 200)}.${at.toString(16)}${Math.floor(Math.random() * 0xffff_ffff).toString(16)}`;
+    told.set(key, { namespace, name, count: 1, writtenCount: 1, at, writtenAt: at });
+    for (const oldest of told.keys()) if (told.size > rememberedMax) told.delete(oldest);
+    const body = toEvent(occurrence, config, { namespace, name, note, date });
+    post(() => createObject(client, resources.events, { namespace }, body, { signal: stopping.signal }), key);
+  };
+
+  return {
+    record,
+    [Symbol.asyncDispose]: async () => {
+      stopping.abort();
+      await last;
+    },
+  };
+}
+
+interface Written {
+  readonly namespace: string;
+  readonly name: string;
+  readonly note: string;
+  readonly date: Date;
+}
+
+function toEvent(
+  { resource, object, type, reason, action }: Occurrence,
+  { controller, instance }: EventsConfig,
+  { namespace, name, note, date }: Written,
+): Wire<EventsV1Event> {
+  return {
+    apiVersion: toApiVersion(resources.events),
+    kind: resources.events.kind,
+    metadata: { namespace, name },
+    eventTime: toMicroTime(date),
+    type,
+    reason,
+    action,
+    note,
+    regarding: {
+      apiVersion: toApiVersion(resource),
+      kind: resource.kind,
+      name: object.name,
+      uid: object.uid,
+      resourceVersion: object.resourceVersion,
+      ...(object.namespace === "" ? {} : { namespace: object.namespace }),
+    },
+    reportingController: controller,
+    reportingInstance: instance,
+  };
+}
