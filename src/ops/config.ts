@@ -98,7 +98,7 @@ function parse<T>(schema: z.ZodType<T>, file: string, text: string): T {
   const document = parseDocument(text, { uniqueKeys: true, merge: false });
   const [broken] = document.errors;
   if (broken !== undefined) throw new Refusal("config", `${file}: ${broken.message}`);
-  const read = schema.safeParse(document.toJS({ maxAliasCount: 0 }), { reportInput: true });
+  const read = schema.safeParse(toValue(document, file), { reportInput: true });
   if (read.success) return read.data;
   const [first] = read.error.issues;
   throw new Refusal("config", `${file}: ${first === undefined ? "does not fit" : toRule(first)}`);
