@@ -1,7 +1,7 @@
 /** From what is allowed to the exact bytes that will be signed. They are linted here, before they are written down. */
-import { hash } from "node:crypto";
 import { Refusal } from "../errors.ts";
 import type { Draft } from "../ledger/ledger.ts";
+import { sha256 } from "../pki/key.ts";
 import { newSerial, toTbs } from "../pki/leaf.ts";
 import { lintTbs } from "../pki/lint.ts";
 import { backdateSeconds } from "../pki/profile.ts";
@@ -33,7 +33,7 @@ export function prepare(allowed: Allowed, spki: Uint8Array, parts: PrepareParts)
     identity: names.uri ?? names.dns.join(","),
     rule: allowed.rule,
     proof: allowed.proof,
-    keySha256: hash("sha256", spki, "buffer"),
+    keySha256: sha256(spki),
     notBefore,
     notAfter,
     tbs,

@@ -6,7 +6,7 @@ import type { KeyAlgorithm } from "../custody/signer.ts";
 import { signatureAlgorithmOf, signatureAlgorithms } from "./algorithm.ts";
 import { type Certificate, readCertificate } from "./certificate.ts";
 import { tag } from "./der.ts";
-import { concat, fromHex, toBitString, toElement, toHeader, toOctetString, toSequence, toTime } from "./encode.ts";
+import { allocate, concat, fromHex, toElement, toHeader, toOctetString, toSequence, toTime } from "./encode.ts";
 import { toKeyId } from "./key.ts";
 import { type LeafNames, type ProfileName, profiles } from "./profile.ts";
 import { usageOids } from "./usage.ts";
@@ -45,6 +45,7 @@ const subjectKeyId = fromHex("301d0603551d0e04160414");
 const authorityKeyIdOid = fromHex("0603551d23");
 const extKeyUsageOid = fromHex("0603551d25");
 const subjectAltNameCritical = fromHex("0603551d110101ff");
+const noUnusedBits = Uint8Array.of(0);
 const uriName = 0x86;
 const dnsName = 0x82;
 const keyIdName = 0x80;
@@ -77,7 +78,7 @@ export function toLeafTemplate(
 export function toTbs(template: LeafTemplate, { serial, notBefore, notAfter, spki, names }: LeafContent): Uint8Array {
   const { issuer, before, after } = template;
   const lengthMax = issuer.length + before.length + after.length + spki.length + serial.length + lengthOf(names) + 128;
-  const back = { bytes: new Uint8Array(lengthMax), at: lengthMax };
+  const back = openBack(lengthMax);
   putSubjectAltName(back, names);
   put(back, after);
   put(back, toKeyId(spki));
@@ -96,7 +97,7 @@ export function toTbs(template: LeafTemplate, { serial, notBefore, notAfter, spk
   putHeader(back, tag.integer, serialEnd);
   put(back, version);
   putHeader(back, tag.sequence, lengthMax);
-  return back.bytes.slice(back.at);
+  return back.bytes.subarray(back.at);
 }
 
 /** A certificate of its signed parts (RFC 5280 4.1). */
@@ -106,7 +107,15 @@ export function toCertificate(
   signature: Uint8Array,
 ): Uint8Array {
   const algorithm = typeof signedBy === "string" ? signedBy : signedBy.algorithm;
-  return toSequence(tbs, signatureAlgorithms[signatureAlgorithmOf[algorithm]].der, toBitString(signature));
+  const { der } = signatureAlgorithms[signatureAlgorithmOf[algorithm]];
+  const back = openBack(tbs.length + der.length + signature.length + 16);
+  put(back, signature);
+  put(back, noUnusedBits);
+  putHeader(back, tag.bitString, back.bytes.length);
+  put(back, der);
+  put(back, tbs);
+  putHeader(back, tag.sequence, back.bytes.length);
+  return back.bytes.subarray(back.at);
 }
 
 /**
@@ -121,6 +130,10 @@ export function newSerial(random: (n: number) => Uint8Array): Uint8Array {
 interface Back {
   readonly bytes: Uint8Array;
   at: number;
+}
+
+function openBack(lengthMax: number): Back {
+  return { bytes: allocate(lengthMax), at: lengthMax };
 }
 
 function put(back: Back, part: Uint8Array): void {

@@ -43,7 +43,7 @@ export function readServiceAccount(token: string, rules: TokenRules): ServiceAcc
   if (claims["iss"] !== rules.issuer) throw invalid(`its issuer is not ${rules.issuer}`);
   checkAudience(claims["aud"], rules.audiences);
   const expiresAt = checkTimes(claims, rules.at);
-  return { ...readSubject(claims), expiresAt, tokenSha256: hash("sha256", token, "buffer") };
+  return { ...readSubject(claims), expiresAt, tokenSha256: Buffer.from(hash("sha256", token, "latin1"), "latin1") };
 }
 
 function checkAudience(aud: unknown, accepted: readonly string[]): void {
