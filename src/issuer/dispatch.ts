@@ -51,6 +51,8 @@ export function openDispatch(parts: DispatchParts): Dispatch {
     const batch = queue.take(batchMax);
     if (batch.length === 0) return;
     inFlight += 1;
+    // Before the ledger's own turn: the batches of a backlog share one durable write, two by two.
+    if (queue.size > 0) schedule();
     issueAll(batch).then(
       () => {
         inFlight -= 1;
@@ -59,7 +61,6 @@ export function openDispatch(parts: DispatchParts): Dispatch {
       },
       parts.log.error.bind(parts.log, "a batch was lost", {}),
     );
-    if (queue.size > 0) schedule();
   };
 
   const issueAll = async (batch: readonly Waiting[]): Promise<void> => {
