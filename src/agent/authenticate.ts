@@ -2,23 +2,34 @@
 import { Refusal } from "../errors.ts";
 import { readCertificate } from "../pki/certificate.ts";
 import type { Caller } from "../rpc/server.ts";
-import { readServiceAccount } from "../token/account.ts";
+import { readServiceAccount, type ServiceAccount } from "../token/account.ts";
 import type { TokenKey } from "../token/jwt.ts";
+import type { Presence } from "./presence.ts";
 
 export interface AuthenticateParts {
   readonly cluster: string;
   readonly aliases: readonly string[];
   readonly tokens: { readonly issuer: string; readonly audiences: readonly string[]; keys(): readonly TokenKey[] };
   readonly now: () => Date;
+  /** Where there is a Kubernetes API to ask: whether what a token is bound to still lives. */
+  readonly presence?: Pick<Presence, "check"> | undefined;
 }
 
 /** What goes to the issuer, which checks it again. */
-export type Shown = { readonly token: string } | { readonly certificate: Uint8Array };
+export type Shown =
+  | { readonly token: string }
+  | { readonly certificate: Uint8Array }
+  | { readonly impersonated: { readonly token: string; readonly identity: string } };
+
+/** A caller this agent has proven by its token, or one that renews by its certificate. */
+export type Authenticated =
+  | { readonly by: "token"; readonly token: string; readonly account: ServiceAccount }
+  | { readonly by: "certificate"; readonly certificate: Uint8Array };
 
 const bearer = "Bearer ";
 
 /** @throws Refusal `proof-missing` or `proof-invalid`, or `unavailable` when there are no keys to verify with. */
-export function authenticate(caller: Caller, parts: AuthenticateParts): Shown {
+export async function authenticate(caller: Caller, parts: AuthenticateParts): Promise<Authenticated> {
   checkCluster(caller, parts);
   const token = readToken(caller);
   const renewed = caller.certificate();
@@ -27,7 +38,7 @@ export function authenticate(caller: Caller, parts: AuthenticateParts): Shown {
   }
   if (token === undefined) return byCertificate(renewed, parts);
   try {
-    return byToken(token, parts);
+    return await byToken(token, parts);
   } catch (error) {
     // A VM goes on showing the token it was set up with, long after it has expired.
     if (renewed !== undefined && error instanceof Refusal && error.code === "proof-invalid")
@@ -50,19 +61,21 @@ function readToken(caller: Caller): string | undefined {
   return token === "" ? undefined : token;
 }
 
-function byToken(token: string, { tokens, now }: AuthenticateParts): Shown {
+async function byToken(token: string, { tokens, now, presence }: AuthenticateParts): Promise<Authenticated> {
   const keys = tokens.keys();
   // Ours, not the caller's: UNAUTHENTICATED would not be retried.
   if (keys.length === 0) throw new Refusal("unavailable", "the cluster's token keys have not been had yet");
-  readServiceAccount(token, { issuer: tokens.issuer, audiences: tokens.audiences, keys, at: now() });
-  return { token };
+  const { issuer, audiences } = tokens;
+  const account = readServiceAccount(token, { issuer, audiences, keys, at: now() });
+  await presence?.check(account);
+  return { by: "token", token, account };
 }
 
 /** TLS has verified it when the connection began; connections outlive certificates. */
-function byCertificate(der: Uint8Array | undefined, { now }: AuthenticateParts): Shown {
+function byCertificate(der: Uint8Array | undefined, { now }: AuthenticateParts): Authenticated {
   if (der === undefined) throw new Refusal("proof-missing", "no client certificate");
   const { uris, notAfter } = readCertificate(der);
   if (uris.length !== 1) throw new Refusal("proof-invalid", "the client certificate has not exactly one URI name");
   if (now() > notAfter) throw new Refusal("proof-invalid", "the client certificate has expired");
-  return { certificate: der };
+  return { by: "certificate", certificate: der };
 }

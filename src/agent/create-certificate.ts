@@ -3,6 +3,7 @@
  *
  *   authenticate   the workload's token with the cluster's own keys, or the certificate it renews
  *   read           the CSR's shape and its one identity; possession of the key is proven at the issuer, once
+ *   show           the proof itself, or, for a ztunnel that may, the workload of its node that it asks for
  *   sign           at the issuer, which proves the caller again, decides, writes down and signs
  *   check          that what came back is what was asked, before it is handed over
  */
@@ -12,11 +13,14 @@ import type { Caller } from "../rpc/server.ts";
 import { type AuthenticateParts, authenticate } from "./authenticate.ts";
 import type { Check } from "./check.ts";
 import type { Hub } from "./hub.ts";
+import { type ImpersonateParts, show } from "./impersonate.ts";
 import { readRequest } from "./request.ts";
 
 export interface CreateCertificateParts extends AuthenticateParts {
   readonly hub: Hub;
   readonly check: Check;
+  /** Where there is a Kubernetes API to ask. */
+  readonly impersonation?: ImpersonateParts | undefined;
 }
 
 /** @throws Refusal. */
@@ -25,10 +29,11 @@ export async function createCertificate(
   caller: Caller,
   parts: CreateCertificateParts,
 ): Promise<IstioCertificateResponse> {
-  const proof = authenticate(caller, parts);
+  const authenticated = await authenticate(caller, parts);
   const asked = readRequest(request);
+  const shown = await show(authenticated, asked, parts.impersonation);
   const issued = await parts.hub.sign({
-    ...proof,
+    ...shown,
     csr: asked.csr,
     validitySeconds: asked.validitySeconds,
     signer: asked.signer,

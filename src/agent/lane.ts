@@ -1,7 +1,7 @@
 /** One connection to one issuer and the Sign stream on it. What comes in one turn of the loop goes out in one batch. */
 import { isRefusalCode, Refusal } from "../errors.ts";
 import type { Log } from "../ops/log.ts";
-import { type ClientTls, type IssuerClient, openIssuer, openSignStream } from "../rpc/client.ts";
+import { type ClientTls, closeClient, type IssuerClient, openIssuer, openSignStream } from "../rpc/client.ts";
 import type { SignBatch } from "../rpc/gen/espalier/v1/SignBatch.ts";
 import type { SignItem } from "../rpc/gen/espalier/v1/SignItem.ts";
 import type { SignReplies__Output } from "../rpc/gen/espalier/v1/SignReplies.ts";
@@ -74,7 +74,7 @@ export function openLane(address: string, parts: LaneParts): Lane {
     const opened = openIssuer(address, tls);
     client = opened;
     opened.waitForReady(Date.now() + connectDeadlineMs, (error) => {
-      if (closed || client !== opened) return opened.close();
+      if (closed || client !== opened) return;
       if (error !== undefined) return broke(error);
       const signing = openSignStream(opened);
       stream = signing;
@@ -89,7 +89,7 @@ export function openLane(address: string, parts: LaneParts): Lane {
   /** Everything on it goes elsewhere; the issuer may have signed some of it, which costs a leaf and harms nobody. */
   const broke = (error: unknown): void => {
     stream = undefined;
-    client?.close();
+    if (client !== undefined) closeClient(client);
     client = undefined;
     const lost = [...queued, ...[...sent.values()].map((s) => s.pending)];
     queued = [];
@@ -168,7 +168,7 @@ export function openLane(address: string, parts: LaneParts): Lane {
           closing = undefined;
           clearTimeout(timer);
           stream?.end();
-          client?.close();
+          if (client !== undefined) closeClient(client);
           resolve();
         };
         if (sent.size === 0 && queued.length === 0) closing();

@@ -15,26 +15,23 @@ export interface IstioRequest {
   readonly validitySeconds: number;
   /** CertSigner; empty for none. Istio's agents always send it, mostly empty. */
   readonly signer: string;
+  /** ImpersonatedIdentity; empty for none. */
+  readonly impersonated: string;
 }
 
 const signerLengthMax = 253;
 const int32Max = 2 ** 31 - 1;
 
-/** @throws Refusal `malformed`, `csr-key` or `impersonation-refused`. */
+/** @throws Refusal `malformed` or `csr-key`. */
 export function readRequest({ csr: pem, validityDuration, metadata }: IstioCertificateRequest__Output): IstioRequest {
-  if (readMetadata(metadata, "ImpersonatedIdentity") !== "") {
-    throw new Refusal(
-      "impersonation-refused",
-      "this agent serves no impersonation: it has no Kubernetes API to check the caller's node with",
-    );
-  }
   const csr = readPem(pem, csrLabels);
   const { spki, identity } = readCsr(csr);
   if (identity === undefined) throw new Refusal("malformed", "the CSR names no identity: it has no URI SAN");
   const signer = readMetadata(metadata, "CertSigner");
   if (signer.length > signerLengthMax)
     throw new Refusal("malformed", `CertSigner is longer than ${signerLengthMax} characters`);
-  return { csr, spki, identity, validitySeconds: readSeconds(validityDuration), signer };
+  const impersonated = readMetadata(metadata, "ImpersonatedIdentity");
+  return { csr, spki, identity, validitySeconds: readSeconds(validityDuration), signer, impersonated };
 }
 
 /** int64 comes as a decimal string. 2^63-1 asks for a lot, and overflows nothing. */

@@ -1,25 +1,26 @@
 /** Starts an agent: it joins, follows the cluster's trust, gets its serving certificate, and then serves Istio's protocol. */
-import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
-import { Refusal } from "../errors.ts";
 import type { AgentConfig } from "../ops/config.ts";
 import { startHttp } from "../ops/http.ts";
 import type { Log } from "../ops/log.ts";
 import type { Metrics } from "../ops/metrics.ts";
 import { readPemAll } from "../pki/pem.ts";
 import type { ClientTls } from "../rpc/client.ts";
-import { startKeySet } from "../token/jwks-source.ts";
+import { type JwksSource, type KeySet, startKeySet } from "../token/jwks-source.ts";
 import { openCheck } from "./check.ts";
-import { openDoor } from "./door.ts";
-import { openHub } from "./hub.ts";
+import { type ClusterApi, openClusterApi } from "./cluster-api.ts";
+import { type Door, openDoor } from "./door.ts";
+import { type Hub, openHub } from "./hub.ts";
+import { readHubRoots } from "./hub-roots.ts";
 import { join } from "./join.ts";
+import type { KeptTrust } from "./kept-trust.ts";
 import type { KeyPair } from "./key-pair.ts";
 import { type Renewal, startRenewal } from "./renewal.ts";
 import { istioService, tellRefused } from "./service.ts";
 import { getServing, isUnder } from "./serving.ts";
-import { openStore } from "./store.ts";
-import { startTrust } from "./trust.ts";
+import { openStore, type Store } from "./store.ts";
+import { startTrust, type TrustWatch } from "./trust.ts";
 
 export interface AgentParts {
   readonly now: () => Date;
@@ -34,90 +35,67 @@ export interface RunningAgent extends AsyncDisposable {
   unready(): void;
 }
 
+/** What the pieces share while they start one after the other. */
+interface Agent extends AgentParts {
+  readonly config: AgentConfig;
+  readonly store: Store;
+  readonly api: ClusterApi | undefined;
+  readonly keys: KeySet;
+  readonly hub: Hub;
+  readonly door: Door;
+  /** Certificates that must be under the cluster's present serving root: the agent's, and istiod's where it is ours. */
+  readonly serving: Set<Renewal>;
+}
+
 const keysRefreshMs = 60_000;
 
 /** Returns once /readyz answers; the rest goes on by itself, and comes back by itself after an outage. */
-export async function startAgent(config: AgentConfig, { now, log, metrics }: AgentParts): Promise<RunningAgent> {
+export async function startAgent(config: AgentConfig, parts: AgentParts): Promise<RunningAgent> {
+  const { now, log, metrics } = parts;
   await using stack = new AsyncDisposableStack();
-  const store = await openStore(config.data);
-  const hubRootsPem = await readHubRoots(config);
-  const keys = stack.use(await startTokenKeys(config, log));
-  let identity: KeyPair | undefined;
-  let serving: Renewal | undefined;
+  let waitingFor = (): readonly string[] => ["start"];
   let stopping = false;
+  const http = stack.use(
+    await startHttp(config.http, { metrics, waitingFor: () => [...(stopping ? ["shutdown"] : []), ...waitingFor()] }),
+  );
+  const hubRootsPem = await readHubRoots(config);
   const serverName = config.issuerName ?? `issuer.${config.hub}`;
-  const asAgent = (): ClientTls | undefined =>
-    identity === undefined ? undefined : { rootsPem: hubRootsPem, serverName, identity };
+  let identity: KeyPair | undefined;
+  const asAgent = (): ClientTls | undefined => identity && { rootsPem: hubRootsPem, serverName, identity };
   const toHub = { addresses: config.issuers, tls: asAgent, now, log };
 
+  let trust: TrustWatch | undefined;
+  const servingRootsPem = (): string => trust?.current()?.servingRootsPem ?? "";
+  const api = config.kubernetes && stack.use(await openClusterApi(config.kubernetes, { now, log, servingRootsPem }));
+  const store = api?.store ?? (await openStore(config.data));
+  const keys = stack.use(await startTokenKeys(config, api, log));
   const hub = stack.use(
     openHub({ ...toHub, channelsPerIssuer: config.channelsPerIssuer, deadlineMs: config.deadlineMs }),
   );
-  const check = openCheck({ now, onFault: (error) => log.error("the issuer's answer did not verify", {}, error) });
-  const tokens = { ...config.tokens, keys: () => keys.keys() };
-  const parts = { ...config, tokens, hub, check, now, log, metrics };
-  const door = stack.use(
-    openDoor(config.listen, {
-      service: istioService(parts),
-      onUnreadable: (_, refusal) => void tellRefused(refusal, parts),
-      log,
-    }),
-  );
+  const door = stack.use(openWorkloadDoor(config, { ...parts, keys, hub, api }));
+  const agent: Agent = { ...parts, config, store, api, keys, hub, door, serving: new Set() };
 
-  const trust = stack.use(
-    await startTrust({
-      ...toHub,
-      store,
-      agent: hostname().toLowerCase(),
-      onTrust: async (next) => {
-        // For those who connect to this agent: what Istio calls istio-ca-root-cert.
-        await store.write("root-cert.pem", next.servingRootsPem, 0o644);
-        door.trust(next.tenants.map((t) => t.rootsPem).join("") + next.servingRootsPem);
-        const pair = serving?.current();
-        if (pair !== undefined && !isUnder(pair, next)) serving?.renewNow();
-      },
-    }),
+  trust = stack.use(
+    await startTrust({ ...toHub, store, agent: hostname().toLowerCase(), onTrust: (next) => putInForce(next, agent) }),
   );
-  const own = stack.use(
-    await startRenewal({
-      name: "agent.pem",
-      get: async () =>
-        await join(
-          { ...config, jwksFile: config.tokens.jwksFile },
-          { tls: { rootsPem: hubRootsPem, serverName }, hubRoots: readPemAll(hubRootsPem), now },
-        ),
-      onNew: (pair) => {
-        identity = pair;
-        hub.reconnect();
-        trust.reconnect();
-      },
-      store,
-      now,
-      log,
-    }),
-  );
-  serving = stack.use(
-    await startRenewal({
-      name: "serving.pem",
-      get: async () => await getServing(hub, trust.current(), now),
-      onNew: (pair) => door.serve(pair),
-      store,
-      now,
-      log,
-    }),
-  );
+  const onNew = (pair: KeyPair): void => {
+    identity = pair;
+    hub.reconnect();
+    trust?.reconnect();
+  };
+  const own = stack.use(await startOwn(agent, { rootsPem: hubRootsPem, serverName }, onNew));
+  const serving = stack.use(await startServing("serving.pem", store, (pair) => door.serve(pair), agent, trust));
+  const { istiod } = api ?? {};
+  api?.elect(async () => {
+    // Another agent may have put it in force and gone: said again, it is put in force and acknowledged by this one.
+    trust?.reconnect();
+    return istiod === undefined
+      ? new AsyncDisposableStack()
+      : await startServing("istiod-tls", istiod, () => {}, agent, trust);
+  });
 
-  /** What a human would look at, in that order. */
-  const waitingFor = (): string[] => [
-    ...(stopping ? ["shutdown"] : []),
-    ...(keys.keys().length === 0 ? ["the cluster's token keys"] : []),
-    ...(own.current() === undefined ? ["a certificate from the hub (join)"] : []),
-    ...(trust.current() === undefined ? ["the cluster's trust from the hub"] : []),
-    ...(serving?.current() === undefined ? ["a serving certificate (has its serving root been created?)"] : []),
-    ...(hub.connected() === 0 ? ["a connection to an issuer"] : []),
-  ];
+  waitingFor = () => whatIsMissing(agent, own, trust, serving);
   metrics.gauge("issuer_connections", "Connections to issuers that can take requests.", () => hub.connected());
-  const http = stack.use(await startHttp(config.http, { metrics, waitingFor }));
   log.info("agent started", { cluster: config.cluster, http: http.port });
   const opened = stack.move();
   return {
@@ -130,29 +108,94 @@ export async function startAgent(config: AgentConfig, { now, log, metrics }: Age
   };
 }
 
-/** PEM. The hash comes with the configuration, so that a swapped file is noticed. */
-async function readHubRoots(config: AgentConfig): Promise<string> {
-  const pem = await readFile(config.hubRoots, "utf8").catch((cause: unknown) => {
-    throw new Refusal("config", `hubRoots: cannot read ${config.hubRoots}`, { cause });
-  });
-  const roots = readPemAll(pem);
-  const wanted = config.hubRootSha256;
-  const stands =
-    wanted === undefined || roots.some((root) => createHash("sha256").update(root).digest("hex") === wanted);
-  if (!stands || (wanted !== undefined && roots.length > 1))
-    throw new Refusal("config", "hubRootSha256: the hub root in hubRoots is another one");
-  return pem;
+async function startTokenKeys({ tokens }: AgentConfig, api: ClusterApi | undefined, log: Log): Promise<KeySet> {
+  const { jwksFile, caFile, issuer } = tokens;
+  const toSource = async (): Promise<JwksSource> => {
+    if (jwksFile !== undefined) return { kind: "file", path: jwksFile };
+    if (api !== undefined) return { kind: "api", load: api.jwks };
+    return { kind: "issuer", url: issuer, ...(caFile === undefined ? {} : { caPem: await readFile(caFile, "utf8") }) };
+  };
+  const onFailure = (error: unknown): void => log.error("token keys not had", {}, error);
+  return await startKeySet(await toSource(), { refreshMs: keysRefreshMs, onFailure });
 }
 
-async function startTokenKeys(config: AgentConfig, log: Log): ReturnType<typeof startKeySet> {
-  const { jwksFile, caFile, issuer } = config.tokens;
-  const caPem = caFile === undefined ? {} : { caPem: await readFile(caFile, "utf8") };
-  const source =
-    jwksFile === undefined
-      ? ({ kind: "issuer", url: issuer, ...caPem } as const)
-      : ({ kind: "file", path: jwksFile } as const);
-  return await startKeySet(source, {
-    refreshMs: keysRefreshMs,
-    onFailure: (error) => log.error("token keys not had", {}, error),
+function openWorkloadDoor(
+  config: AgentConfig,
+  { keys, hub, api, ...parts }: AgentParts & Pick<Agent, "keys" | "hub" | "api">,
+): Door {
+  const { now, log } = parts;
+  const check = openCheck({ now, onFault: (error) => log.error("the issuer's answer did not verify", {}, error) });
+  const tokens = { ...config.tokens, keys: () => keys.keys() };
+  const impersonation = api && { presence: api.presence, ztunnelAccounts: config.kubernetes?.ztunnelAccounts ?? [] };
+  const service = { ...config, ...parts, tokens, hub, check, presence: api?.presence, impersonation };
+  return openDoor(config.listen, {
+    service: istioService(service),
+    onUnreadable: (_, refusal) => void tellRefused(refusal, service),
+    log,
   });
+}
+
+async function putInForce(next: KeptTrust, { store, door, serving, api, now }: Agent): Promise<Date | undefined> {
+  // For those who connect to this agent: what Istio calls istio-ca-root-cert.
+  await store.write("root-cert.pem", next.servingRootsPem, 0o644);
+  door.trust(next.tenants.map((t) => t.rootsPem).join("") + next.servingRootsPem);
+  for (const renewal of serving) {
+    const pair = renewal.current();
+    if (pair !== undefined && !isUnder(pair, next)) renewal.renewNow();
+  }
+  return api === undefined ? now() : await api.distribute(next);
+}
+
+async function startOwn(
+  { config, store, now, log }: Agent,
+  tls: ClientTls,
+  onNew: (pair: KeyPair) => void,
+): Promise<Renewal> {
+  const { jwksFile } = config.tokens;
+  const hubRoots = readPemAll(tls.rootsPem);
+  return await startRenewal({
+    name: "agent.pem",
+    get: async () => await join({ ...config, jwksFile }, { tls, hubRoots, now }),
+    onNew,
+    store,
+    now,
+    log,
+  });
+}
+
+/** A certificate with the cluster's serving names, in a store of its own. */
+async function startServing(
+  name: string,
+  store: Store,
+  onNew: (pair: KeyPair) => void,
+  { hub, serving, now, log }: Agent,
+  trust: TrustWatch | undefined,
+): Promise<Renewal> {
+  const get = async (): Promise<KeyPair> => await getServing(hub, trust?.current(), now);
+  const renewal = await startRenewal({ name, get, onNew, store, now, log });
+  serving.add(renewal);
+  return {
+    ...renewal,
+    [Symbol.asyncDispose]: async () => {
+      serving.delete(renewal);
+      await renewal[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** What a human would look at, in that order. */
+function whatIsMissing(
+  { keys, api, hub }: Agent,
+  own: Renewal,
+  trust: TrustWatch | undefined,
+  serving: Renewal,
+): readonly string[] {
+  return [
+    ...(api?.waitingFor() ?? []),
+    ...(keys.keys().length === 0 ? ["the cluster's token keys"] : []),
+    ...(own.current() === undefined ? ["a certificate from the hub (join)"] : []),
+    ...(trust?.current() === undefined ? ["the cluster's trust from the hub"] : []),
+    ...(serving.current() === undefined ? ["a serving certificate (has its serving root been created?)"] : []),
+    ...(hub.connected() === 0 ? ["a connection to an issuer"] : []),
+  ];
 }

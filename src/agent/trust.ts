@@ -2,7 +2,7 @@
 
 import type { Log } from "../ops/log.ts";
 import { certificateLabel, toPem } from "../pki/pem.ts";
-import { type ClientTls, openIssuer, openWatchStream } from "../rpc/client.ts";
+import { type ClientTls, closeClient, openIssuer, openWatchStream } from "../rpc/client.ts";
 import type { Trust__Output } from "../rpc/gen/espalier/v1/Trust.ts";
 import { readStatus } from "../rpc/status.ts";
 import { type KeptTrust, readKept } from "./kept-trust.ts";
@@ -19,8 +19,11 @@ export interface TrustParts {
   readonly addresses: readonly string[];
   readonly agent: string;
   readonly tls: () => ClientTls | undefined;
-  /** Puts it in force; what it throws is logged and nothing is acknowledged. */
-  readonly onTrust: (trust: KeptTrust) => Promise<void>;
+  /**
+   * Puts it in force and says since when the whole cluster has it; undefined where another agent says so. What it throws is
+   * logged and nothing is acknowledged.
+   */
+  readonly onTrust: (trust: KeptTrust) => Promise<Date | undefined>;
   readonly store: Store;
   readonly now: () => Date;
   readonly log: Log;
@@ -59,7 +62,7 @@ export async function startTrust(parts: TrustParts): Promise<TrustWatch> {
     stop = () => {
       mine = false;
       stream.end();
-      client.close();
+      closeClient(client);
     };
     stream.onMessage((message) => {
       retryMs = retryMsMin;
@@ -67,6 +70,7 @@ export async function startTrust(parts: TrustParts): Promise<TrustWatch> {
         .then(
           (inForceSince) =>
             mine &&
+            inForceSince !== undefined &&
             stream.write({ version: message.version, inForceSince: inForceSince.toISOString(), agent: parts.agent }),
         )
         .catch((error: unknown) => log.error("trust not put in force", { version: message.version }, error));
@@ -81,19 +85,19 @@ export async function startTrust(parts: TrustParts): Promise<TrustWatch> {
   };
 
   // One after the other: a slow disk must not put an older trust over a newer one.
-  const take = (message: Trust__Output): Promise<Date> => {
+  const take = (message: Trust__Output): Promise<Date | undefined> => {
     const taken = last.then(async () => await putInForce(message));
     last = taken.catch(() => {});
     return taken;
   };
 
-  const putInForce = async (message: Trust__Output): Promise<Date> => {
+  const putInForce = async (message: Trust__Output): Promise<Date | undefined> => {
     const next = toKept(message);
-    await parts.onTrust(next);
+    const inForceSince = await parts.onTrust(next);
     await store.write(file, `${JSON.stringify(next, undefined, 2)}\n`);
     current = next;
     log.info("trust in force", { version: next.version, tenants: next.tenants.length });
-    return parts.now();
+    return inForceSince;
   };
 
   if (current !== undefined) await parts.onTrust(current);

@@ -6,7 +6,7 @@ const freshMs = 30_000;
 /** Even when asked for again and again. */
 const againMs = 1_000;
 
-/** @throws Refusal `unavailable` only if it could never be read; later failures leave the last good content in force. */
+/** What `load` throws is thrown (as a Refusal) only if it never worked; later failures leave the last good content in force. */
 export function followed<T>(
   what: string,
   load: () => Promise<T>,
@@ -21,7 +21,7 @@ export function followed<T>(
       last = { value, at };
       return value;
     } catch (error) {
-      if (last === undefined) throw new Refusal("unavailable", `cannot read ${what}`, { cause: error });
+      if (last === undefined) throw error instanceof Refusal ? error : unreadable(what, error);
       last = { value: last.value, at };
       return last.value;
     } finally {
@@ -33,4 +33,8 @@ export function followed<T>(
     loading ??= look();
     return await loading;
   };
+}
+
+function unreadable(what: string, cause: unknown): Refusal {
+  return new Refusal("unavailable", `cannot read ${what}`, { cause });
 }

@@ -17,9 +17,9 @@ export async function kubeconfigCredentials(path: string, options: KubeconfigOpt
   const text = await readFile(path, "utf8").catch((error: unknown) => {
     throw new Refusal("config", `cannot read ${path}`, { cause: error });
   });
-  const load = toLoader(path, text, options);
-  await load();
-  return { current: followed(path, load) };
+  const current = followed(`what ${path} names`, toLoader(path, text, options));
+  await current();
+  return { current };
 }
 
 /** What another program would have to be run for, and what would leave us not knowing who answers, is refused. */

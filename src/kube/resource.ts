@@ -56,7 +56,7 @@ export function toPath(resource: Resource, { namespace, name, subresource }: Pla
 
 /** As the API server has it (apimachinery `IsValidPathSegmentName`); `:` and the like are then only encoded. */
 function toSegment(text: string): string {
-  if (text === "" || text === "." || text === ".." || /[/%]/.test(text)) {
+  if (text === "" || text === "." || text === ".." || /[/%]/.test(text) || !text.isWellFormed()) {
     throw new Refusal("malformed", `not the name of an object: ${JSON.stringify(text)}`);
   }
   return encodeURIComponent(text);

@@ -58,6 +58,40 @@ export const agentSchema = z.strictObject({
       audiences: z.array(z.string()).min(1).default(["istio-ca"]).describe("Audiences a workload's token may have."),
     })
     .describe("How workloads' tokens are verified."),
+  kubernetes: z
+    .strictObject({
+      kubeconfig: path.optional().describe("Kubeconfig file; the pod's own service account if absent."),
+      namespace: z.string().describe("The agent's own namespace: its Lease and the Secret with its state are there."),
+      name: z.string().default("espalier-agent").describe("Name of the Lease; the Secret is called <name>-state."),
+      stalenessSeconds: z
+        .int()
+        .min(10)
+        .max(3600)
+        .default(300)
+        .describe("How old what is known of pods may be before requests are answered UNAVAILABLE, in seconds."),
+      ztunnelAccounts: z
+        .array(z.string().regex(/^[a-z0-9-]+\/[a-z0-9.-]+$/, "expected namespace/account"))
+        .default([])
+        .describe("Accounts of ztunnel, namespace/account: they may ask for the workloads of their node."),
+      rootConfigMap: z
+        .string()
+        .default("istio-ca-root-cert")
+        .describe("ConfigMap with the roots, written in every selected namespace."),
+      namespaceSelector: z
+        .record(z.string(), z.string())
+        .default({})
+        .describe("Labels a namespace must have to get that ConfigMap; all namespaces if empty."),
+      istiodNamespace: z
+        .string()
+        .default("istio-system")
+        .describe("istiod's namespace: it gets its tenants' roots too."),
+      istiodSecret: z
+        .string()
+        .default("istiod-tls")
+        .describe("Secret in that namespace for istiod's serving certificate; empty for none."),
+    })
+    .optional()
+    .describe("The cluster's API. Without it tokens are bound to nothing that lives, and nothing is distributed."),
   deadlineMs: z
     .int()
     .min(500)
@@ -83,7 +117,11 @@ export async function readIssuerConfig(file: string): Promise<IssuerConfig> {
 export async function readAgentConfig(file: string): Promise<AgentConfig> {
   const config = parse(agentSchema, file, await load(file));
   const tokens = { ...config.tokens, ...absolute(config.tokens, ["jwksFile", "caFile"], file) };
-  return { ...config, ...absolute(config, agentPaths, file), tokens };
+  const kubernetes = config.kubernetes && {
+    ...config.kubernetes,
+    ...absolute(config.kubernetes, ["kubeconfig"], file),
+  };
+  return { ...config, ...absolute(config, agentPaths, file), tokens, kubernetes };
 }
 
 async function load(file: string): Promise<string> {

@@ -8,7 +8,9 @@ import { isClaims } from "./jwt.ts";
 export type JwksSource =
   | { readonly kind: "file"; readonly path: string }
   | { readonly kind: "issuer"; readonly url: string; readonly caPem?: string }
-  | { readonly kind: "url"; readonly url: string };
+  | { readonly kind: "url"; readonly url: string }
+  /** Somebody else knows how: the cluster's own API server, by its own client. */
+  | { readonly kind: "api"; readonly load: () => Promise<string> };
 
 export interface KeySet extends AsyncDisposable {
   /** The last good keys; empty until some have been had. */
@@ -52,6 +54,8 @@ async function loadJwks(source: JwksSource): Promise<string> {
   switch (source.kind) {
     case "file":
       return await readFile(source.path, "utf8");
+    case "api":
+      return await source.load();
     case "url":
       return await fetchText(source.url, undefined);
     case "issuer": {

@@ -359,7 +359,7 @@ const policy: readonly Case[] = [
     ask: { metadata: { ImpersonatedIdentity: checkoutId } },
     code: "impersonation-refused",
     at: "agent",
-    message: /serves no impersonation/,
+    message: /no Kubernetes API to check/,
   },
 ];
 

@@ -1,0 +1,157 @@
+/** The agent's use of its cluster's API: what lives, what is kept, and, for the one agent that leads, what is distributed. */
+
+import { randomBytes } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { type Client, openClient } from "../kube/client.ts";
+import type { Credentials } from "../kube/credentials.ts";
+import { startEvents } from "../kube/events.ts";
+import { inClusterCredentials } from "../kube/in-cluster.ts";
+import { startInformer } from "../kube/informer.ts";
+import { kubeconfigCredentials } from "../kube/kubeconfig.ts";
+import { type Election, startElection } from "../kube/lease.ts";
+import { readConfigMap, readNamespace, readPod, readServiceAccount } from "../kube/meta.ts";
+import { resources } from "../kube/resource.ts";
+import type { AgentConfig } from "../ops/config.ts";
+import type { Log } from "../ops/log.ts";
+import { type Distribution, startDistribution } from "./distribution.ts";
+import type { KeptTrust } from "./kept-trust.ts";
+import { nodeAccountOf, openPresence, type Presence } from "./presence.ts";
+import { openSecretStore, openTlsSecret } from "./secret-store.ts";
+import type { Store } from "./store.ts";
+
+export type KubernetesConfig = NonNullable<AgentConfig["kubernetes"]>;
+
+export interface ClusterApi extends AsyncDisposable {
+  readonly presence: Presence;
+  /** The agent's state, in a Secret of its own namespace. */
+  readonly store: Store;
+  /** istiod's certificate, in the Secret that it mounts; undefined where there is to be none. */
+  readonly istiod: Store | undefined;
+  /** The cluster's own JWKS. */
+  readonly jwks: () => Promise<string>;
+  /** Puts trust in force in every namespace; undefined, and at once, while another agent leads. */
+  distribute(trust: KeptTrust): Promise<Date | undefined>;
+  isLeader(): boolean;
+  /** Joins the election. `duties` are taken up each time this agent begins to lead, and laid down when it does not any more. */
+  elect(duties: Duties): void;
+  waitingFor(): readonly string[];
+}
+
+/** What the leader does beside distributing trust. */
+export type Duties = () => Promise<AsyncDisposable>;
+
+export interface ClusterApiParts {
+  readonly now: () => Date;
+  readonly log: Log;
+  /** The roots that istiod's `ca.crt` must hold. */
+  readonly servingRootsPem: () => string;
+}
+
+export async function openClusterApi(config: KubernetesConfig, parts: ClusterApiParts): Promise<ClusterApi> {
+  const { now, log } = parts;
+  await using stack = new AsyncDisposableStack();
+  const client = stack.use(openClient({ credentials: await toCredentials(config) }));
+  const kube = { client, now, log };
+  const pods = stack.use(
+    startInformer(
+      { resource: resources.pods, read: readPod, indexes: { "node-account": (pod) => [nodeAccountOf(pod)] } },
+      kube,
+    ),
+  );
+  const accounts = stack.use(
+    startInformer({ resource: resources.serviceAccounts, read: readServiceAccount, indexes: {} }, kube),
+  );
+  const presence = openPresence({ client, pods, accounts, now, stalenessMs: config.stalenessSeconds * 1000 });
+  const { namespace, name } = config;
+  const leader = toLeader(config, kube);
+  let election: Election | undefined;
+  stack.defer(async () => await election?.[Symbol.asyncDispose]());
+  const opened = stack.move();
+  return {
+    presence,
+    store: openSecretStore(client, { namespace, name: `${name}-state` }),
+    istiod:
+      config.istiodSecret === "" ? undefined : openTlsSecret(client, toIstiodSecret(config), parts.servingRootsPem),
+    jwks: async () => JSON.stringify(await client.call({ verb: "GET", path: "/openid/v1/jwks" })),
+    distribute: async (trust) => await leader.distribute(trust),
+    isLeader: () => election?.isLeader() ?? false,
+    elect: (duties) => {
+      const identity = `${process.pid}-${randomBytes(6).toString("hex")}`;
+      const lead = async (signal: AbortSignal): Promise<void> => await leader.lead(signal, duties);
+      election = startElection({ namespace, name, identity }, { ...kube, lead });
+    },
+    waitingFor: () => [
+      ...(pods.freshness() === undefined ? ["the list of pods from the Kubernetes API"] : []),
+      ...(accounts.freshness() === undefined ? ["the list of service accounts from the Kubernetes API"] : []),
+      ...(leader.conflict() ? [`istiod to stop signing: it still writes ${config.rootConfigMap}`] : []),
+    ],
+    [Symbol.asyncDispose]: async () => await opened.disposeAsync(),
+  };
+}
+
+interface Leader {
+  lead(signal: AbortSignal, duties: Duties): Promise<void>;
+  distribute(trust: KeptTrust): Promise<Date | undefined>;
+  conflict(): boolean;
+}
+
+/** What only the leader watches and writes. */
+function toLeader(
+  config: KubernetesConfig,
+  kube: { readonly client: Client; readonly now: () => Date; readonly log: Log },
+): Leader {
+  const { rootConfigMap, namespaceSelector, istiodNamespace } = config;
+  let distribution: Distribution | undefined;
+  return {
+    lead: async (signal, duties) => {
+      await using stack = new AsyncDisposableStack();
+      const namespaces = stack.use(
+        startInformer({ resource: resources.namespaces, read: readNamespace, indexes: {} }, kube),
+      );
+      // The field selector is what the RBAC rule can name: no other ConfigMap is readable.
+      const selection = { resource: resources.configMaps, fieldSelector: `metadata.name=${rootConfigMap}` };
+      const configMaps = stack.use(startInformer({ ...selection, read: readConfigMap, indexes: {} }, kube));
+      const events = stack.use(startEvents({ controller: "espalier.dev/agent", instance: config.name }, kube));
+      await Promise.race([Promise.all([namespaces.synced, configMaps.synced]), aborted(signal)]);
+      if (signal.aborted) return;
+      distribution = stack.use(
+        startDistribution({ configMap: rootConfigMap, namespaceSelector }, { ...kube, namespaces, configMaps, events }),
+      );
+      stack.defer(() => {
+        distribution = undefined;
+      });
+      stack.use(await duties());
+      await aborted(signal);
+    },
+    distribute: async (trust) => {
+      if (distribution === undefined) return undefined;
+      const { servingRootsPem, tenants } = trust;
+      // One root under several tenants stands there once.
+      const tenantRoots = [...new Set(tenants.map((tenant) => tenant.rootsPem))].join("");
+      const state = { rootsPem: servingRootsPem, istiodRootsPem: servingRootsPem + tenantRoots, istiodNamespace };
+      return await distribution.put(state, kube.now);
+    },
+    conflict: () => distribution?.conflict() ?? false,
+  };
+}
+
+function toIstiodSecret({ istiodNamespace, istiodSecret }: KubernetesConfig): {
+  readonly namespace: string;
+  readonly name: string;
+} {
+  return { namespace: istiodNamespace, name: istiodSecret };
+}
+
+async function toCredentials({ kubeconfig }: KubernetesConfig): Promise<Credentials> {
+  if (kubeconfig !== undefined) return await kubeconfigCredentials(kubeconfig);
+  // What the kubelet sets in every pod; the port is always 443 behind this name.
+  await readFile("/var/run/secrets/kubernetes.io/serviceaccount/ca.crt");
+  return inClusterCredentials({ host: "kubernetes.default.svc", port: "443" });
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

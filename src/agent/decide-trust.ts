@@ -1,0 +1,51 @@
+/**
+ * Trust distribution: the ConfigMap by which a cluster's pods know whom to trust for CA and XDS connections. With an external
+ * CA istiod distributes nothing, and pods do not start without it. First decided, by a pure function; then applied.
+ */
+
+/** What a namespace's ConfigMap says now; undefined when there is none. */
+export type Written = string | undefined;
+
+export interface TrustState {
+  /** PEM for every namespace: the cluster's serving roots. Stable from run to run: clients compare bytes. */
+  readonly rootsPem: string;
+  /** PEM for istiod's own namespace: it verifies clients with that file, so the roots of its tenants are in it too. */
+  readonly istiodRootsPem: string;
+  readonly istiodNamespace: string;
+}
+
+export type Step =
+  /** As it should be. */
+  | { readonly kind: "none" }
+  /** Written anew; `overwrites` when somebody else's content is in the way: a forged root harvests tokens. */
+  | { readonly kind: "write"; readonly rootsPem: string; readonly overwrites: boolean }
+  /** An istiod whose own CA is still on writes here too. Two who fight help nobody. */
+  | { readonly kind: "conflict" };
+
+/**
+ * What to do about one namespace. `ours` is what we wrote there last, if anything: only where istiod's namespace was ours and
+ * is not any more does a living istiod distribute its own root; what stands there before we came is only what it left behind.
+ */
+export function decideTrust(namespace: string, now: Written, ours: Written, state: TrustState): Step {
+  const wanted = namespace === state.istiodNamespace ? state.istiodRootsPem : state.rootsPem;
+  if (now === wanted) return { kind: "none" };
+  const rewritten = now !== undefined && ours !== undefined && now !== ours;
+  if (rewritten && namespace === state.istiodNamespace) return { kind: "conflict" };
+  return { kind: "write", rootsPem: wanted, overwrites: now !== undefined && now !== ours };
+}
+
+/** Namespaces that Istio itself leaves out (pilot namespacecontroller); kube-system is not among them. */
+const leftOut = new Set(["kube-public", "kube-node-lease", "local-path-storage"]);
+
+/** Whether this control plane's pods may run there. An empty selector takes all; otherwise every label must match. */
+export function isSelected(
+  namespace: {
+    readonly name: string;
+    readonly labels: ReadonlyMap<string, string>;
+    readonly deletedAt: Date | undefined;
+  },
+  selector: Readonly<Record<string, string>>,
+): boolean {
+  if (leftOut.has(namespace.name) || namespace.deletedAt !== undefined) return false;
+  return Object.entries(selector).every(([label, value]) => namespace.labels.get(label) === value);
+}
