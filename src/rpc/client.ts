@@ -24,6 +24,8 @@ export interface ClientTls {
   readonly identity?: { readonly chainPem: string; readonly keyPem: string };
 }
 
+const connectDeadlineMs = 5_000;
+
 const common: grpc.ClientOptions = {
   "grpc.use_local_subchannel_pool": 1,
   "grpc.enable_retries": 0,
@@ -41,6 +43,15 @@ export function openIssuer(address: string, tls: ClientTls): IssuerClient {
     "grpc.ssl_target_name_override": tls.serverName,
     "grpc.max_receive_message_length": 16 * 1024 * 1024,
   });
+}
+
+/**
+ * Closes a client. While it connects that has to wait: grpc-js forgets a socket whose channel is closed meanwhile, and it stays
+ * open for as long as the other end likes.
+ */
+export function closeClient(client: IssuerClient): void {
+  if (client.getChannel().getConnectivityState(false) !== grpc.connectivityState.CONNECTING) return client.close();
+  client.waitForReady(Date.now() + connectDeadlineMs, () => client.close());
 }
 
 /** The operators' socket: a path on this machine. */

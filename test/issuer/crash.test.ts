@@ -88,21 +88,23 @@ test("an issuer killed around any durable write leaves no certificate without it
 async function killAround(moment: Moment, t: TestContext): Promise<void> {
   using site = await makeSite();
   await using stack = new AsyncDisposableStack();
-  const first = await spawnIssuer(site, "127.0.0.1:0", "none", moment);
-  const listen = `127.0.0.1:${first.port}`;
-  let child = first;
-  stack.defer(() => void child.process.kill("SIGKILL"));
+  const first = await startIssuerOn(site);
+  const listen = first.address;
   const config = { deadlineMs: 500 };
   const agent = stack.use(await startAgentOf(site, "east", { issuers: [listen], config }));
   const workload = stack.use(openWorkload(await agent.address(), tlsOf(site, "east"), "east"));
   const leaves: Uint8Array[] = [];
   assertIssued(await workload.ask());
-  child.process.kill("SIGKILL");
-  await child.dead;
+  await first[Symbol.asyncDispose]();
+  const spawned = async (name: WriteName | "none"): Promise<Child> => {
+    const child = await spawnIssuer(site, listen, name, moment);
+    stack.defer(() => void child.process.kill("SIGKILL"));
+    return child;
+  };
 
   for (const name of ["intend", "record", "place", "head"] as const) {
     await t.test(`"${name}"`, async () => {
-      child = await spawnIssuer(site, listen, name, moment);
+      const child = await spawned(name);
       assert.notEqual(child.port, "");
       const held = leaves.length;
       {
@@ -121,12 +123,12 @@ async function killAround(moment: Moment, t: TestContext): Promise<void> {
     });
   }
   await t.test('"epoch", while it starts', async () => {
-    child = await spawnIssuer(site, listen, "epoch", moment);
+    const child = await spawned("epoch");
     assert.equal(child.port, "");
     await site.verify();
   });
   await t.test('"state", as an operator suspends a tenant', async () => {
-    child = await spawnIssuer(site, listen, "state", moment);
+    const child = await spawned("state");
     const admin = openAdmin(site.config.adminSocket);
     const request = { act: { operator: "test", reason: "" }, kind: "tenant", name: "media", suspended: true };
     child.process.stdin?.write("now\n");
@@ -142,7 +144,7 @@ async function killAround(moment: Moment, t: TestContext): Promise<void> {
     assert.deepEqual(suspended, moment === "before" ? [] : [{ kind: "tenant", name: "media" }]);
   });
   await t.test("and the next request succeeds", async () => {
-    child = await spawnIssuer(site, listen, "none", moment);
+    await spawned("none");
     await eventually(async () => assertIssued(await workload.ask({ deadlineMs: 2_000 })));
     assert.ok(leaves.length >= 4);
     await assertInLedger(site, leaves);

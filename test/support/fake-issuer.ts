@@ -44,7 +44,11 @@ export async function startFakeIssuer(site: Site): Promise<FakeIssuer> {
         stream.onEnd(() => stream.end());
       }),
       SignOnce: unary(1_000, never),
-      Watch: duplex((stream) => stream.onEnd(() => stream.end())),
+      Watch: duplex((stream) => {
+        // Read, or its end would not be seen.
+        stream.onMessage(() => {});
+        stream.onEnd(() => stream.end());
+      }),
       Join: unary(1_000, never),
     }),
   );

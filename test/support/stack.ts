@@ -16,7 +16,7 @@ import { makeAuthorities, makeRoot } from "../../src/controller/authority.ts";
 import { run } from "../../src/ctl/run.ts";
 import { digests } from "../../src/custody/algorithm.ts";
 import { openFileCustody } from "../../src/custody/file.ts";
-import { type RefusalCode, refusals, type StatusName } from "../../src/errors.ts";
+import { type RefusalCode, refusals } from "../../src/errors.ts";
 import { workloadId } from "../../src/identity.ts";
 import { type RunningIssuer, startIssuer } from "../../src/issuer/server.ts";
 import type { Write } from "../../src/ledger/connection.ts";
@@ -35,7 +35,6 @@ import type { SignItem } from "../../src/rpc/gen/espalier/v1/SignItem.ts";
 import type { SignReplies__Output } from "../../src/rpc/gen/espalier/v1/SignReplies.ts";
 import type { SignReply__Output } from "../../src/rpc/gen/espalier/v1/SignReply.ts";
 import type { IstioCertificateRequest } from "../../src/rpc/gen/istio/v1/auth/IstioCertificateRequest.ts";
-import type { IstioCertificateResponse__Output } from "../../src/rpc/gen/istio/v1/auth/IstioCertificateResponse.ts";
 import { IstioCertificateService } from "../../src/rpc/proto.ts";
 import { createTokenIssuer, type TokenIssuer, type TokenRequest } from "./kubernetes.ts";
 
@@ -75,7 +74,7 @@ export function openKeptLog(): Kept {
     of: (event) => lines.filter((line) => line.event === event),
     info: (event, fields = {}) => void lines.push({ level: "info", event, fields }),
     warn: (event, fields = {}) => void lines.push({ level: "warn", event, fields }),
-    error: (event, fields = {}, cause = undefined) => void lines.push({ level: "error", event, fields, cause }),
+    error: (event, fields = {}, cause?: unknown) => void lines.push({ level: "error", event, fields, cause }),
   };
 }
 
@@ -449,7 +448,7 @@ export function tlsOf(site: Site, cluster: string): ClientTls {
 /** What a call came to, as a client of any language sees it. */
 export type Answer =
   | { readonly status: "OK"; readonly chain: readonly string[] }
-  | { readonly status: StatusName | string; readonly code: string; readonly message: string };
+  | { readonly status: string; readonly code: string; readonly message: string };
 
 export interface Identity {
   readonly chainPem: string;
@@ -495,7 +494,7 @@ export interface NewKey {
 export function newKey(): NewKey {
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const spki = publicKey.export({ type: "spki", format: "der" });
-  return { privateKey, spki, keyPem: privateKey.export({ type: "pkcs8", format: "pem" }).toString() };
+  return { privateKey, spki, keyPem: privateKey.export({ type: "pkcs8", format: "pem" }) };
 }
 
 export function csrFor(uri: string = checkoutId, { privateKey }: Pick<NewKey, "privateKey"> = newKey()): Uint8Array {
@@ -541,12 +540,12 @@ export function openWorkload(
         validityDuration: validity,
         metadata: { fields },
       };
-      return await answer<IstioCertificateResponse__Output>((done) =>
+      return await answer((done) =>
         client.createCertificate(request, toMetadata(token, headers), { deadline: Date.now() + deadlineMs }, done),
       );
     },
     send: async (bytes, { token = podToken(cluster), headers = {} } = {}) =>
-      await answer<IstioCertificateResponse__Output>((done) =>
+      await answer((done) =>
         client.makeUnaryRequest(
           "/istio.v1.auth.IstioCertificateService/CreateCertificate",
           (raw: Uint8Array) => Buffer.from(raw),
@@ -561,8 +560,8 @@ export function openWorkload(
   };
 }
 
-async function answer<R extends { readonly certChain: readonly string[] }>(
-  make: (done: (error: grpc.ServiceError | null, reply?: R) => void) => unknown,
+async function answer(
+  make: (done: (error: grpc.ServiceError | null, reply?: { readonly certChain: readonly string[] }) => void) => unknown,
 ): Promise<Answer> {
   return await new Promise((resolve) => {
     make((error, reply) => resolve(error === null ? { status: "OK", chain: reply?.certChain ?? [] } : toAnswer(error)));

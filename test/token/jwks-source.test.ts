@@ -49,7 +49,7 @@ test("keys come from the issuer's own document, and only from one that names it"
   let page = JSON.stringify(jwks);
   let status = 200;
   await using site = await startSite((request, response) => {
-    const { url = "" } = site;
+    const { url } = site;
     response.statusCode = status;
     if (status === 302) response.setHeader("location", `${url}/keys`);
     response.end(request.url === "/keys" ? page : JSON.stringify(discovery(url)));
