@@ -35,7 +35,8 @@ export function exchange(call: Exchange): Promise<IncomingMessage> {
         port: access.server.port || 443,
         path: `${access.server.pathname.replace(/\/$/, "")}${call.path}${toQuery(call.query)}`,
         headers: {
-          accept: "application/json",
+          // The second is for /openid/v1/jwks, which offers nothing else.
+          accept: "application/json, application/jwk-set+json;q=0.9",
           "accept-encoding": "identity",
           "user-agent": userAgent,
           ...(access.token === undefined ? {} : { authorization: `Bearer ${access.token}` }),
@@ -63,6 +64,16 @@ function toQuery(query: Query = {}): string {
 /** @throws TooLong, or what node:https says of a connection that broke. */
 export async function readBody(response: IncomingMessage, bytesMax: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
+  await readChunks(response, bytesMax, (chunk) => chunks.push(chunk));
+  return Buffer.concat(chunks);
+}
+
+/** The body as it comes. @throws as `readBody`, and whatever `onChunk` throws. */
+export async function readChunks(
+  response: IncomingMessage,
+  bytesMax: number,
+  onChunk: (chunk: Buffer) => void,
+): Promise<void> {
   let bytes = 0;
   for await (const chunk of response) {
     if (!Buffer.isBuffer(chunk)) throw new Error("a response must be read as bytes");
@@ -71,10 +82,9 @@ export async function readBody(response: IncomingMessage, bytesMax: number): Pro
       response.destroy();
       throw new TooLong(`the answer is longer than ${bytesMax} bytes`);
     }
-    chunks.push(chunk);
+    onChunk(chunk);
   }
   if (!response.complete) throw new Error("the connection broke in the middle of the answer");
-  return Buffer.concat(chunks, bytes);
 }
 
 /** Asking for less can help; asking for the same again cannot. */

@@ -19,6 +19,8 @@ export interface KeySet extends AsyncDisposable {
 
 const fetchDeadlineMs = 5_000;
 const documentBytesMax = 256 * 1024;
+/** As long as there are no keys at all, nobody can be served. */
+const retryMs = 2_000;
 
 export interface KeySetParts {
   readonly onFailure: (error: unknown) => void;
@@ -41,11 +43,19 @@ export async function startKeySet(source: JwksSource, parts: KeySetParts): Promi
       parts.onFailure(error);
     }
   };
-  await refresh();
-  const timer = setInterval(() => void refresh(), parts.refreshMs);
+  let timer: NodeJS.Timeout;
+  let stopped = false;
+  const round = async (): Promise<void> => {
+    await refresh();
+    if (!stopped) timer = setTimeout(() => void round(), current.length === 0 ? retryMs : parts.refreshMs);
+  };
+  await round();
   return {
     keys: () => current,
-    [Symbol.asyncDispose]: async () => clearInterval(timer),
+    [Symbol.asyncDispose]: async () => {
+      stopped = true;
+      clearTimeout(timer);
+    },
   };
 }
 
