@@ -6,7 +6,8 @@ import type { IncomingMessage } from "node:http";
 import { type ApiError, readApiError } from "./api-error.ts";
 import type { Credentials } from "./credentials.ts";
 import { type Deadline, openDeadline } from "./deadline.ts";
-import { exchange, type Query, readBody, type Verb } from "./exchange.ts";
+import { exchange, type Query, readBody, readChunks, type Verb } from "./exchange.ts";
+import { openItems } from "./items.ts";
 import { type BackOff, pause } from "./pause.ts";
 import { openPool, type Taken, type Use } from "./pool.ts";
 import { isUnauthorized, nameOf, toRefused, toWaitMs } from "./try-again.ts";
@@ -32,8 +33,16 @@ export interface Call {
 export interface Client extends Disposable {
   /** The answer's JSON. @throws ApiError, Refusal `unavailable`. */
   call(call: Call): Promise<unknown>;
+  /** A list's answer, its items one by one through `read`, which keeps what is needed of them. @throws as `call`. */
+  list<T>(call: Call, read: (item: unknown) => T): Promise<ListAnswer<T>>;
   /** The answer as it comes; its deadline is for the headers only. The signal, or disposing, ends it. @throws as `call`. */
   open(call: Call): Promise<OpenAnswer>;
+}
+
+export interface ListAnswer<T> {
+  readonly items: readonly T[];
+  /** The answer without them. */
+  readonly rest: unknown;
 }
 
 export interface OpenAnswer extends Disposable {
@@ -99,6 +108,10 @@ export function openClient({ credentials, backOff = { msMin: 100, msMax: 3_000 }
       using deadline = openDeadline(call.deadlineMs ?? callDeadlineMs, call.signal, closed.signal);
       return await tries(call, "call", deadline, (answered) => readJson(call, answered));
     },
+    list: async (call, read) => {
+      using deadline = openDeadline(call.deadlineMs ?? callDeadlineMs, call.signal, closed.signal);
+      return await tries(call, "call", deadline, (answered) => readList(call, answered, read));
+    },
     open: async (call) => {
       const deadline = openDeadline(call.deadlineMs ?? callDeadlineMs, call.signal, closed.signal);
       try {
@@ -128,6 +141,18 @@ async function readJson({ bytesMax = answerBytesMax }: Call, { response, taken }
   const bytes = await readBody(response, bytesMax);
   const value: unknown = JSON.parse(bytes.toString("utf8"));
   return value;
+}
+
+async function readList<T>(
+  { bytesMax = answerBytesMax }: Call,
+  { response, taken }: Answered,
+  read: (item: unknown) => T,
+): Promise<ListAnswer<T>> {
+  using _ = taken;
+  const items: T[] = [];
+  const parser = openItems((item) => items.push(read(item)));
+  await readChunks(response, bytesMax, parser.take);
+  return { items, rest: parser.end() };
 }
 
 /** The body of a refusal is read to its end, so that its connection can be used again. */

@@ -10,7 +10,7 @@ import { type Indexes, openCache } from "./cache.ts";
 import type { Client } from "./client.ts";
 import { type Handler, openHandlers } from "./handlers.ts";
 import { recordAt, someTextAt } from "./json.ts";
-import { listPages, type Selection } from "./list.ts";
+import { listItems, type Selection } from "./list.ts";
 import { keyOf, type Meta, readMeta } from "./meta.ts";
 import { type BackOff, pause, toPauseMs } from "./pause.ts";
 import { toPath } from "./resource.ts";
@@ -84,14 +84,12 @@ export function startInformer<T extends Meta, Name extends string = never>(
   const relist = async (): Promise<string> => {
     const asOf = now();
     const items = new Map<string, T>();
-    const onPage = (objects: readonly unknown[]) => {
-      for (const object of objects) {
-        const item = readOne(object);
-        if (item !== undefined) items.set(keyOf(item), item);
-      }
+    const onPage = (page: readonly (T | undefined)[]) => {
+      for (const item of page) if (item !== undefined) items.set(keyOf(item), item);
       if (items.size > itemsMax) throw new Refusal("overloaded", `${path}: more than ${itemsMax} objects`);
     };
-    const listed = await listPages(client, config, { ...config, signal }, onPage, () => items.clear());
+    const listing = { read: readOne, onPage, onRestart: () => items.clear() };
+    const listed = await listItems(client, config, { ...config, signal }, listing);
     signal.throwIfAborted();
     handlers.tell(cache.replace(items));
     fresh = asOf;

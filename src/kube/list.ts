@@ -1,8 +1,8 @@
-/** All of a collection, page by page: one answer of 10,000 pods would be a hundred megabytes at once. */
+/** All of a collection, page by page: one answer of 10,000 pods would be a hundred megabytes in one go. */
 import { isExpired } from "./api-error.ts";
-import type { Client } from "./client.ts";
+import type { Call, Client, ListAnswer } from "./client.ts";
 import { TooLong } from "./exchange.ts";
-import { readPage } from "./meta.ts";
+import { readPageEnd } from "./meta.ts";
 import { type Resource, toPath } from "./resource.ts";
 
 export interface Selection {
@@ -21,6 +21,14 @@ export interface ListOptions {
   readonly signal?: AbortSignal;
 }
 
+export interface Listing<T> {
+  /** Keeps of an item what is needed, before the next one is looked at. */
+  readonly read: (item: unknown) => T;
+  readonly onPage: (items: readonly T[]) => void;
+  /** The continue token has expired (410): all begins anew, and what came before doesn't count. */
+  readonly onRestart: () => void;
+}
+
 export interface Listed {
   /** Where a watch goes on. */
   readonly resourceVersion: string;
@@ -30,10 +38,7 @@ const pageBytesMax = 32 * 1024 * 1024;
 /** A collection that outlives its own continue token this often is listed too slowly to be listed at all. */
 const restartsMax = 4;
 
-/**
- * `onPage` gets each page as it comes, so that what isn't needed is dropped before the next; `onRestart` is called when the
- * continue token has expired (410) and all begins anew. @throws ApiError, Refusal.
- */
+/** `listItems` for items as they came. @throws ApiError, Refusal. */
 export async function listPages(
   client: Client,
   selection: Selection,
@@ -41,15 +46,26 @@ export async function listPages(
   onPage: (items: readonly unknown[]) => void,
   onRestart: () => void,
 ): Promise<Listed> {
+  return await listItems(client, selection, options, { read: (item) => item, onPage, onRestart });
+}
+
+/** @throws ApiError, Refusal. */
+export async function listItems<T>(
+  client: Client,
+  selection: Selection,
+  options: ListOptions,
+  { read, onPage, onRestart }: Listing<T>,
+): Promise<Listed> {
   let { pageMax: limit = 500 } = options;
   let next = "";
   let restarts = 0;
   for (;;) {
     try {
-      const page = await getPage(client, selection, options, limit, next);
-      onPage(page.items);
-      if (page.next === "") return page;
-      next = page.next;
+      const { items, rest } = await getPage(client, selection, options, { limit, next }, read);
+      const end = readPageEnd(rest);
+      onPage(items);
+      if (end.next === "") return end;
+      next = end.next;
     } catch (error) {
       if (error instanceof TooLong && limit > 1) {
         limit = Math.ceil(limit / 8);
@@ -64,20 +80,20 @@ export async function listPages(
   }
 }
 
-async function getPage(
+async function getPage<T>(
   client: Client,
   { resource, namespace, labelSelector, fieldSelector }: Selection,
   { deadlineMs = 30_000, signal }: ListOptions,
-  limit: number,
-  next: string,
-) {
-  const list = await client.call({
+  { limit, next }: { readonly limit: number; readonly next: string },
+  read: (item: unknown) => T,
+): Promise<ListAnswer<T>> {
+  const call: Call = {
     verb: "GET",
     path: toPath(resource, namespace === undefined ? {} : { namespace }),
     query: { limit, labelSelector, fieldSelector, continue: next === "" ? undefined : next },
     bytesMax: pageBytesMax,
     deadlineMs,
     ...(signal === undefined ? {} : { signal }),
-  });
-  return readPage(list);
+  };
+  return await client.list(call, read);
 }

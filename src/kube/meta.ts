@@ -1,5 +1,5 @@
 /** What everything in a cluster has, and the few kinds we keep, without what we don't need of them. */
-import { dateAt, listAt, recordAt, someTextAt, textAt } from "./json.ts";
+import { dateAt, recordAt, someTextAt, textAt } from "./json.ts";
 
 export interface Meta {
   /** Empty for what is in no namespace. */
@@ -80,18 +80,16 @@ export function readConfigMap(object: unknown): ConfigMap {
   return { ...readMeta(object), data: readTexts(recordAt(object, "data")) };
 }
 
-export interface Page {
-  readonly items: readonly unknown[];
+export interface PageEnd {
   readonly resourceVersion: string;
   /** Empty on the last page. */
   readonly next: string;
 }
 
 /** @throws Refusal `malformed`. */
-export function readPage(list: unknown): Page {
+export function readPageEnd(list: unknown): PageEnd {
   const metadata = recordAt(list, "metadata");
   return {
-    items: listAt(list, "items"),
     resourceVersion: someTextAt(metadata, "resourceVersion"),
     next: textAt(metadata, "continue") ?? "",
   };

@@ -5,7 +5,7 @@ import { ApiError, isConflict, isNotFound } from "../../src/kube/api-error.ts";
 import { applyObject } from "../../src/kube/apply.ts";
 import { startEvents } from "../../src/kube/events.ts";
 import { isRecord, listAt, recordAt } from "../../src/kube/json.ts";
-import { listPages } from "../../src/kube/list.ts";
+import { listItems } from "../../src/kube/list.ts";
 import { readConfigMap, readMeta } from "../../src/kube/meta.ts";
 import { createObject, deleteObject, getObject, mergeObject, replaceObject } from "../../src/kube/objects.ts";
 import { resources } from "../../src/kube/resource.ts";
@@ -56,13 +56,9 @@ function callContract(kind: string, open: OpenCluster): void {
     await Promise.all(names.map((name) => createConfigMap(setting, name, {}, { of: "many" })));
     const pages: string[][] = [];
     const selection = { resource: resources.configMaps, namespace, labelSelector: "of=many" };
-    const listed = await listPages(
-      client,
-      selection,
-      {},
-      (items) => pages.push(items.map((item) => readMeta(item).name)),
-      assert.fail,
-    );
+    const read = (item: unknown) => readMeta(item).name;
+    const onPage = (page: readonly string[]) => pages.push([...page]);
+    const listed = await listItems(client, selection, {}, { read, onPage, onRestart: assert.fail });
     assert.deepEqual(
       pages.map(({ length }) => length),
       [500, 500, 50],
