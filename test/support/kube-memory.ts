@@ -7,7 +7,7 @@ import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Access } from "../../src/kube/credentials.ts";
 import { isRecord, type JsonRecord, recordAt, textAt } from "../../src/kube/json.ts";
-import { serverPair } from "./kube-certificate.ts";
+import { makeServerPair, serverPair } from "./kube-certificate.ts";
 import { apply } from "./kube-memory-apply.ts";
 import { toSelector } from "./kube-memory-selector.ts";
 import { Failure, type Happened, openStore, ownersAfter, type Store } from "./kube-memory-store.ts";
@@ -31,6 +31,8 @@ export interface MemoryApi extends AsyncDisposable {
   /** TLS handshakes so far. */
   connections(): number;
   intercept(how: Intercept | undefined): void;
+  /** All of them, as a load balancer does when it is replaced. */
+  closeConnections(): void;
 }
 
 export interface MemoryOptions {
@@ -38,15 +40,21 @@ export interface MemoryOptions {
   readonly bookmarkMs?: number;
   /** Others get 401. Default: nobody does. */
   readonly token?: () => string;
+  /** With a CA that no other server has. */
+  readonly fresh?: boolean;
 }
 
-export async function startMemoryApi({ bookmarkMs = 50, token }: MemoryOptions = {}): Promise<MemoryApi> {
+export async function startMemoryApi({
+  bookmarkMs = 50,
+  token,
+  fresh = false,
+}: MemoryOptions = {}): Promise<MemoryApi> {
   const store = openStore();
   const requests: SeenRequest[] = [];
   let intercepting: Intercept | undefined;
   let connections = 0;
   let open = 0;
-  const pair = serverPair();
+  const pair = fresh ? makeServerPair() : serverPair();
 
   const server = createServer({ key: pair.key, cert: pair.cert }, (request, response) => {
     open += 1;
@@ -86,6 +94,7 @@ export async function startMemoryApi({ bookmarkMs = 50, token }: MemoryOptions =
     intercept: (how) => {
       intercepting = how;
     },
+    closeConnections: () => server.closeAllConnections(),
     [Symbol.asyncDispose]: async () => {
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();
