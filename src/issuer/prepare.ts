@@ -2,7 +2,7 @@
 import { Refusal } from "../errors.ts";
 import type { Draft } from "../ledger/ledger.ts";
 import { sha256 } from "../pki/key.ts";
-import { newSerial, toTbs } from "../pki/leaf.ts";
+import { newSerialAt, toTbs } from "../pki/leaf.ts";
 import { lintTbs } from "../pki/lint.ts";
 import { backdateSeconds } from "../pki/profile.ts";
 import type { Allowed } from "./judge.ts";
@@ -19,7 +19,7 @@ export function prepare(allowed: Allowed, spki: Uint8Array, parts: PrepareParts)
   const now = Math.floor(parts.now().getTime() / 1000);
   const notBefore = new Date((now - backdateSeconds) * 1000);
   const notAfter = new Date((now + secondsLeft(allowed, now)) * 1000);
-  const serial = newSerial(parts.random);
+  const serial = newSerialAt(parts.random, notBefore);
   const tbs = toTbs(template, { serial, notBefore, notAfter, spki, names });
   lintTbs(tbs, { profile, names, spki, authority: authority.certificate });
   return {

@@ -9,7 +9,7 @@ import * as fc from "fast-check";
 import * as pkijs from "pkijs";
 import { readCertificate } from "../../src/pki/certificate.ts";
 import { fromHex } from "../../src/pki/encode.ts";
-import { newSerial, toCertificate, toLeafTemplate, toTbs } from "../../src/pki/leaf.ts";
+import { newSerial, newSerialAt, toCertificate, toLeafTemplate, toTbs } from "../../src/pki/leaf.ts";
 import { lintTbs } from "../../src/pki/lint.ts";
 import { type ProfileName, profiles } from "../../src/pki/profile.ts";
 import {
@@ -150,6 +150,14 @@ test("a time in 2050 is a GeneralizedTime, and OpenSSL reads it", async () => {
     const leaf = await makeLeaf(authority, { notAfter: new Date(date) });
     assert.equal(new X509Certificate(leaf).validToDate.toISOString(), `${date.slice(0, 19)}.000Z`);
   }
+});
+
+test("a serial number at a time is positive, and sorts by it before its 128 random bits", () => {
+  const serial = (at: string): string =>
+    Buffer.from(newSerialAt((n) => new Uint8Array(n).fill(0xff), new Date(at))).toString("hex");
+  assert.equal(serial("2026-11-21T10:11:12Z"), `3580b720${"ff".repeat(16)}`);
+  assert.ok(serial("2026-11-21T10:11:12Z") < serial("2026-11-21T10:11:14Z"));
+  assert.ok(Number.parseInt(serial("2105-12-31T23:59:59Z").slice(0, 2), 16) < 0x80);
 });
 
 test("a serial number is 0x01 and 128 random bits", () => {
