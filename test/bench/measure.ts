@@ -1,6 +1,6 @@
 /** The three measurements. Rounds of their parts alternate, with the floor between them, so that what else the machine does hits all alike. */
 import { type Driver, type Order, type Ran, startDriver } from "./driver.ts";
-import { openFloor } from "./floor.ts";
+import { type Floor, openFloor } from "./floor.ts";
 import type { Mesh } from "./mesh.ts";
 import type { Server } from "./server.ts";
 
@@ -13,9 +13,10 @@ export interface Row {
   readonly agentMicros?: number;
   /** Of all our processes together. */
   readonly micros: number;
-  readonly floorMicros?: number;
-  /** The floor in relation to the measured. */
-  readonly ratio?: number;
+  /** The floor with the CSR's key to be read, and with all keys loaded. */
+  readonly floor?: Floor;
+  /** Each floor in relation to the measured. */
+  readonly ratio?: Floor;
   readonly perSecond: number;
   readonly p50Ms?: number;
   readonly p99Ms?: number;
@@ -23,7 +24,7 @@ export interface Row {
 
 const rounds = 5;
 const warmUps = 4;
-const floorIterations = 400;
+const floorIterations = 320;
 /** Orders of magnitude only: how many certificates make about a second of load. */
 const perSecond = { stage: 2000, persistent: 1000, new: 500, ledger: 8000 };
 
@@ -36,7 +37,7 @@ interface Sample {
   readonly ran: Ran;
   /** For each certificate, in the order of the servers. */
   readonly micros: readonly number[];
-  readonly floorMicros: number;
+  readonly floor: Floor;
 }
 
 /** (a) The issuer alone, over the Sign stream. */
@@ -51,11 +52,13 @@ export async function measureStage(mesh: Mesh, seconds: number): Promise<readonl
     const all = samples[n] ?? [];
     const micros = median(all.map((s) => s.micros[0] ?? 0));
     // Each round has its own floor, from just before and just after it.
-    const [floorMicros, ratio] = [
-      median(all.map((s) => s.floorMicros)),
-      median(all.map((s) => s.floorMicros / (s.micros[0] ?? 0))),
-    ];
-    return { part: "a", issuerMicros: micros, micros, floorMicros, ratio, ...common(what, order, all) };
+    const of = (value: (sample: Sample) => number): number => median(all.map(value));
+    const floor = { read: of((s) => s.floor.read), loaded: of((s) => s.floor.loaded) };
+    const ratio = {
+      read: of((s) => s.floor.read / (s.micros[0] ?? 0)),
+      loaded: of((s) => s.floor.loaded / (s.micros[0] ?? 0)),
+    };
+    return { part: "a", issuerMicros: micros, micros, floor, ratio, ...common(what, order, all) };
   });
 }
 
@@ -108,7 +111,7 @@ export async function measureLedger(seconds: number): Promise<readonly Row[]> {
 
 /** Each part in turn, `rounds` times, after one round that does not count. Preparing and checking stand outside the measurement. */
 async function alternate(driver: Driver, parts: readonly Part[], servers: readonly Server[]): Promise<Sample[][]> {
-  const floor = openFloor();
+  const measureFloor = openFloor();
   const samples: Sample[][] = parts.map(() => []);
   // A process that has just started costs half as much again. What can be asked twice is, so that this is quickly over.
   for (const { order } of parts) {
@@ -120,13 +123,13 @@ async function alternate(driver: Driver, parts: readonly Part[], servers: readon
   for (let round = 0; round < rounds; round++) {
     for (const [n, { order }] of parts.entries()) {
       await driver.prepare(order);
-      const floorBefore = floor(floorIterations);
+      const floorBefore = measureFloor(floorIterations);
       const before = servers.map((server) => server.cpuMicros());
       const ran = await driver.run();
       const micros = servers.map((server, s) => (server.cpuMicros() - (before[s] ?? 0)) / order.count);
-      const floorMicros = (floorBefore + floor(floorIterations)) / 2;
+      const floor = mean(floorBefore, measureFloor(floorIterations));
       await driver.check();
-      samples[n]?.push({ ran, micros, floorMicros });
+      samples[n]?.push({ ran, micros, floor });
     }
   }
   return samples;
@@ -138,6 +141,10 @@ function common(what: string, order: Order, samples: readonly Sample[]) {
     certificates: order.count * samples.length,
     perSecond: median(samples.map(({ ran }) => (order.count * 1e6) / ran.wallMicros)),
   };
+}
+
+function mean(a: Floor, b: Floor): Floor {
+  return { loaded: (a.loaded + b.loaded) / 2, read: (a.read + b.read) / 2 };
 }
 
 function median(values: readonly number[]): number {
