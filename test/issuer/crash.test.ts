@@ -58,10 +58,10 @@ async function assertInLedger(site: Site, leaves: readonly Uint8Array[]): Promis
 
 /** Asks without a pause until it is told to stop, and keeps what it gets. */
 function startLoad(workload: WorkloadClient, leaves: Uint8Array[]): { stop(): Promise<void> } {
-  let stopped = false;
+  const stop = new AbortController();
   const key = newKey();
   const ask = async (): Promise<void> => {
-    for (let n = 0; !stopped && n < 2_000; n++) {
+    for (let n = 0; !stop.signal.aborted && n < 2_000; n++) {
       const answered = await workload.ask({ csr: csrFor(undefined, key) });
       if ("chain" in answered) leaves.push(readPem(answered.chain[0] ?? "", [certificateLabel]));
       else assert.equal(answered.status, "UNAVAILABLE", answered.message);
@@ -70,7 +70,7 @@ function startLoad(workload: WorkloadClient, leaves: Uint8Array[]): { stop(): Pr
   const asking = Promise.all([ask(), ask(), ask()]);
   return {
     stop: async () => {
-      stopped = true;
+      stop.abort();
       await asking;
     },
   };
