@@ -6,7 +6,7 @@
 import { Refusal } from "../errors.ts";
 import type { Client } from "../kube/client.ts";
 import type { Informer } from "../kube/informer.ts";
-import { listPages } from "../kube/list.ts";
+import { listItems } from "../kube/list.ts";
 import { type ServiceAccount as Account, type Pod, readMeta, readPod, readServiceAccount } from "../kube/meta.ts";
 import { resources } from "../kube/resource.ts";
 import type { ServiceAccount } from "../token/account.ts";
@@ -82,12 +82,17 @@ export function openPresence(parts: PresenceParts): Presence {
 /** The accounts that run something on a node, as the index names them. */
 async function listRunning(node: string, client: Client, at: Date): Promise<ReadonlySet<string>> {
   const found = new Set<string>();
-  const onPage = (objects: readonly unknown[]): void => {
-    for (const pod of objects.map(readPod)) if (isRunning(pod, at)) found.add(nodeAccountOf(pod));
+  const onPage = (pods: readonly Pod[]): void => {
+    for (const pod of pods) if (isRunning(pod, at)) found.add(nodeAccountOf(pod));
   };
   const selection = { resource: resources.pods, fieldSelector: `spec.nodeName=${node}` };
   try {
-    await listPages(client, selection, { deadlineMs: lookupDeadlineMs }, onPage, () => found.clear());
+    await listItems(
+      client,
+      selection,
+      { deadlineMs: lookupDeadlineMs },
+      { read: readPod, onPage, onRestart: () => found.clear() },
+    );
     return found;
   } catch (cause) {
     throw new Refusal("unavailable", "the Kubernetes API cannot be asked about a node's pods", { cause });

@@ -65,7 +65,7 @@ export const agentSchema = z.strictObject({
       name: z.string().default("espalier-agent").describe("Name of the Lease; the Secret is called <name>-state."),
       stalenessSeconds: z
         .int()
-        .min(10)
+        .min(120)
         .max(3600)
         .default(300)
         .describe("How old what is known of pods may be before requests are answered UNAVAILABLE, in seconds."),
