@@ -72,11 +72,13 @@ export function decideAuthorities(
   });
 }
 
-/** Makes what is missing. Returns how many were made. */
-export async function makeAuthorities(declared: Resources, parts: AuthorityParts): Promise<number> {
-  const missing = decideAuthorities(declared, await parts.state.authorities());
-  for (const { tenant, root } of missing) await makeAuthority(tenant, root, parts);
-  return missing.length;
+/** Makes what is missing. One tenant's failure is not another's: it is thrown once all the others have theirs. */
+export async function makeAuthorities(declared: Resources, parts: AuthorityParts): Promise<void> {
+  const failures: unknown[] = [];
+  for (const { tenant, root } of decideAuthorities(declared, await parts.state.authorities())) {
+    await makeAuthority(tenant, root, parts).catch((error: unknown) => failures.push(error));
+  }
+  if (failures.length > 0) throw failures[0];
 }
 
 async function makeAuthority(tenant: MeshTenant, root: AuthorityRecord, parts: AuthorityParts): Promise<void> {

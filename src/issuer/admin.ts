@@ -31,15 +31,24 @@ export async function createRoot(request: CreateRootRequest__Output, parts: Admi
   const existing = parts.live
     .world()
     .authorities.records.find((r) => r.kind === order.kind && r.owner === order.owner && r.state === "active");
-  // The same verb again finds what it made before: safe to repeat after a lost answer.
-  if (existing !== undefined) return toRoot(existing, false);
+  // The same verb again finds what it made before, and finishes what came after it: safe to repeat after a lost answer.
+  if (existing !== undefined) return await withAuthorities(toRoot(existing, false), parts);
   if (request.dryRun)
     return { name: order.owner, kind: wireKind(order.kind), state: "would be created", algorithm: order.algorithm };
   const record = await makeRoot(order, by, parts);
-  await makeAuthorities(parts.live.world().declared, parts);
-  await parts.live.refresh();
+  const made = await withAuthorities(toRoot(record, true), parts);
   parts.log.info("root created", { kind: order.kind, owner: order.owner, id: record.id, operator: by.operator });
-  return toRoot(record, true);
+  return made;
+}
+
+/** What stands under a root follows by itself. */
+async function withAuthorities(root: Root, parts: AdminParts): Promise<Root> {
+  try {
+    await makeAuthorities(parts.live.world().declared, parts);
+  } finally {
+    await parts.live.refresh();
+  }
+  return root;
 }
 
 function toRootOrder({ target, trustRoot, servingOf }: CreateRootRequest__Output, parts: AdminParts): RootOrder {

@@ -58,7 +58,8 @@ export async function startIssuer(config: IssuerConfig, options: IssuerParts): P
   const parts = { state, custody, ledger, now, random, log, metrics };
 
   const declared = await loadDirectory(config.resources, { hub: config.hub });
-  await makeAuthorities(declared, parts);
+  // A tenant without an authority is told as not ready; the others are served meanwhile.
+  await makeAuthorities(declared, parts).catch((error: unknown) => log.error("authorities not made", {}, error));
   const live = stack.use(await openLive({ ...parts, hub: config.hub, declared }));
   stack.use(followResources(config, declared, { ...parts, live }));
   const dispatch = openDispatch({ ...parts, world: () => live.world(), queueBytes: config.queueBytes });

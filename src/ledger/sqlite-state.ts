@@ -149,7 +149,8 @@ function acknowledgementState(connection: Connection): Pick<State, "acknowledge"
   const select = connection.prepare("SELECT * FROM acknowledgements ORDER BY cluster, agent");
   const upsert = connection.prepare(
     `INSERT INTO acknowledgements (cluster, agent, version, in_force_since) VALUES (?, ?, ?, ?)
-     ON CONFLICT (cluster, agent) DO UPDATE SET version = excluded.version, in_force_since = excluded.in_force_since`,
+     ON CONFLICT (cluster, agent) DO UPDATE SET version = excluded.version, in_force_since = excluded.in_force_since
+     WHERE version <> excluded.version`,
   );
   return {
     async acknowledge({ cluster, agent, version, inForceSince }) {
