@@ -23,6 +23,7 @@ interface RequestOptions {
   readonly key?: string;
   readonly trustDomain?: string;
   readonly identity?: string;
+  readonly impersonate?: string;
   readonly keyType: string;
   readonly validity: string;
   readonly signer?: string;
@@ -53,6 +54,7 @@ export function addRequest(program: Command, context: Context): void {
     .option("--cert <file>", "or the certificate to renew, PEM chain")
     .option("--key <file>", "and its key")
     .option("--identity <uri>", "the SPIFFE ID to ask for")
+    .option("--impersonate <uri>", "as a ztunnel does: the SPIFFE ID of a workload of its node to ask for")
     .option("--trust-domain <name>", "or the trust domain; the rest comes from the token")
     .option("--key-type <type>", `the new key: ${Object.keys(keyTypes).join(", ")}`, "P-256")
     .option("--validity <seconds>", "how long; 0 for the tenant's default", "0")
@@ -73,7 +75,7 @@ async function request(options: RequestOptions, { stdout }: Context): Promise<vo
   const makeKey = keyTypes[options.keyType];
   if (makeKey === undefined)
     throw new Refusal("config", `--key-type is one of ${Object.keys(keyTypes).join(", ")}, not "${options.keyType}"`);
-  const uri = options.identity ?? toIdentity(token, options.trustDomain);
+  const uri = options.identity ?? options.impersonate ?? toIdentity(token, options.trustDomain);
   const privateKey = makeKey();
   const csr = toPem("CERTIFICATE REQUEST", toCsr({ privateKey, uri, subject: "istio" }));
   const headers = {
@@ -88,7 +90,7 @@ async function request(options: RequestOptions, { stdout }: Context): Promise<vo
   const asked = {
     csr,
     validityDuration: readWhole("--validity", options.validity, 0),
-    metadata: { fields: { CertSigner: { stringValue: options.signer ?? "" } } },
+    metadata: { fields: toMetadata(options) },
   };
   const deadlineMs = readWhole("--timeout", options.timeout, 1);
   const { certChain } = await createCertificate(options.agent, tls, asked, headers, deadlineMs).catch(
@@ -115,10 +117,16 @@ async function request(options: RequestOptions, { stdout }: Context): Promise<vo
   stdout(options.output === "json" ? toJson(seen) : toFields(Object.entries(seen)));
 }
 
+/** As Istio's agents have it: CertSigner is always there. */
+function toMetadata({ signer = "", impersonate }: RequestOptions): Readonly<Record<string, { stringValue: string }>> {
+  const asked = impersonate === undefined ? {} : { ImpersonatedIdentity: { stringValue: impersonate } };
+  return { CertSigner: { stringValue: signer }, ...asked };
+}
+
 /** What Istio's agent would name itself. Only a request: the token decides, at the agent and again at the issuer. */
 function toIdentity(token: string | undefined, trustDomain: string | undefined): string {
   if (token === undefined || trustDomain === undefined)
-    throw new Refusal("config", "say who is asking: --identity, or --token-file and --trust-domain");
+    throw new Refusal("config", "say who is asking: --identity, --impersonate, or --token-file and --trust-domain");
   const claims = readClaims(token);
   const [, , namespace, serviceAccount] =
     isClaims(claims) && typeof claims["sub"] === "string" ? claims["sub"].split(":") : [];

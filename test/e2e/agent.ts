@@ -1,0 +1,360 @@
+/**
+ * The chart in a real cluster: pods get certificates by the Service's name, and whoever should not does not. The tests go on from
+ * each other, in this order.
+ */
+import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
+import { mkdtempDisposable, readFile, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { apply, eventually, type Finished, helm, inPod, kubectl, run, workload } from "./cluster.ts";
+import { audited, rightsOf } from "./rights.ts";
+
+const image = process.env["ESPALIER_IMAGE"] ?? "";
+const audit = process.env["ESPALIER_E2E_AUDIT"];
+const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
+const chart = here("../../charts/espalier-agent");
+const system = "espalier-system";
+const account = `${system}:espalier-agent`;
+const service = `espalier-agent.${system}.svc:15012`;
+const rootConfigMap = "istio-ca-root-cert";
+const shopId = (name: string): string => `spiffe://shop.example/ns/shop/sa/${name}`;
+const node = ["node", "--input-type=module", "-"];
+const mounted = "/var/run/secrets/tokens/istio-token";
+const stack = new AsyncDisposableStack();
+let folder = "";
+
+before(async () => {
+  folder = stack.use(await mkdtempDisposable(join(tmpdir(), "espalier-e2e-"))).path;
+  for (const name of [system, "istio-system", "shop", "elsewhere"]) await apply(namespace(name));
+  await startIssuer();
+});
+after(async () => await stack.disposeAsync());
+
+function namespace(name: string): string {
+  return `{apiVersion: v1, kind: Namespace, metadata: {name: ${name}}}`;
+}
+
+/** The hub, with this cluster's real keys. */
+async function startIssuer(): Promise<void> {
+  const { issuer }: { issuer: string } = JSON.parse(await kubectl("get", "--raw", "/.well-known/openid-configuration"));
+  const mesh = `apiVersion: espalier.dev/v1alpha1
+kind: TrustRoot
+metadata: { name: main }
+---
+apiVersion: espalier.dev/v1alpha1
+kind: MeshCluster
+metadata: { name: e2e }
+spec:
+  tokens: { issuer: "${issuer}", keys: { jwksFile: jwks.json } }
+  ztunnelAccounts: [istio-system/ztunnel]
+  servingNames: [espalier-agent.${system}.svc, istiod.istio-system.svc]
+---
+apiVersion: espalier.dev/v1alpha1
+kind: MeshTenant
+metadata: { name: shop }
+spec:
+  trustDomain: shop.example
+  root: main
+  rules: [{ name: workloads, clusters: [e2e], namespaces: [shop], proofs: [token, impersonated] }]
+`;
+  const paths = Object.entries({ adminSocket: "admin.sock", database: "espalier.db", keys: "keys" });
+  const data = {
+    "issuer.yaml": `hub: hub.example
+serverNames: [issuer.espalier-hub.svc]
+http: 0.0.0.0:15014
+resources: resources
+${paths.map(([key, file]) => `${key}: /data/hub/${file}\n`).join("")}`,
+    "mesh.yaml": mesh,
+    "jwks.json": await kubectl("get", "--raw", "/openid/v1/jwks"),
+  };
+  await apply(namespace("espalier-hub"));
+  const metadata = { name: "issuer", namespace: "espalier-hub" };
+  await apply(JSON.stringify({ apiVersion: "v1", kind: "ConfigMap", metadata, data }));
+  await apply((await readFile(here("issuer.yaml"), "utf8")).replaceAll("$IMAGE", image));
+  await kubectl("-n", "espalier-hub", "rollout", "status", "deployment/issuer", "--timeout=120s");
+  await hub("root", "create", "main", "--reason", "e2e");
+  await hub("root", "create", "--serving", "e2e", "--reason", "e2e");
+  await writeFile(join(folder, "hub-root.pem"), await inHub("cat", "/data/hub/hub-root.pem"));
+}
+
+async function inHub(...command: readonly string[]): Promise<string> {
+  return await kubectl("-n", "espalier-hub", "exec", "deploy/issuer", "-c", "issuer", "--", ...command);
+}
+
+async function hub(...verb: readonly string[]): Promise<string> {
+  return await inHub("node", "/app/dist/main.js", ...verb);
+}
+
+/** The arguments of `helm install` and `helm upgrade` after their verb. */
+function release(name: string, ...values: readonly string[]): readonly string[] {
+  const [, repository = "", tag = ""] = /^(.*):([^:/]*)$/.exec(image) ?? [];
+  const set = ["hub=hub.example", "cluster=e2e", "issuers={issuer.espalier-hub.svc:15443}", ...values];
+  const images = [`image.repository=${repository}`, `image.tag=${tag}`, "resources.requests.cpu=10m"];
+  return [
+    ...[name, chart, "-n", system, "--wait", "--timeout=180s", "--set-file", `hubRoot=${folder}/hub-root.pem`],
+    ...[...set, ...images].flatMap((value) => ["--set", value]),
+  ];
+}
+
+/** What `espalier request` says in a workload's pod. */
+async function request(pod: string, ...options: readonly string[]): Promise<Finished> {
+  const [from = "", name = ""] = pod.split("/");
+  const trust = ["--ca", "/var/run/secrets/istio/root-cert.pem", "--token-file", mounted];
+  const where = ["--agent", service, "--out", "/out", "-o", "json", "--trust-domain", "shop.example"];
+  return await inPod(from, name, ["node", "/app/dist/main.js", "request", ...where, ...trust, ...options]);
+}
+
+function given({ code, stdout, stderr }: Finished, identity: string): void {
+  assert.equal(code, 0, stderr);
+  assert.equal(JSON.parse(stdout).identity, identity);
+}
+
+function refused({ code, stderr }: Finished, why: RegExp): void {
+  assert.notEqual(code, 0);
+  assert.match(stderr, why);
+}
+
+async function start(...pods: readonly string[]): Promise<void> {
+  const named = pods.map((pod) => pod.split("/"));
+  for (const [in_ = "", name = ""] of named) await apply(workload(in_, name, image));
+  for (const [in_ = "", name = ""] of named)
+    await kubectl("-n", in_, "wait", "--for=condition=Ready", `pod/${name}`, "--timeout=120s");
+}
+
+async function rootsIn(name: string, configMap = rootConfigMap): Promise<string> {
+  return await kubectl("-n", name, "get", "configmap", configMap, "-o", "jsonpath={.data.root-cert\\.pem}");
+}
+
+async function logsOfAgents(): Promise<string> {
+  return await kubectl("-n", system, "logs", "-l", "app.kubernetes.io/name=espalier-agent", "--tail=-1", "--prefix");
+}
+
+test("one `helm install` makes two ready pods", async () => {
+  await helm("install", ...release("espalier-agent"));
+  const selector = "-l=app.kubernetes.io/instance=espalier-agent";
+  const ready = "jsonpath={.items[*].status.containerStatuses[*].ready}";
+  assert.equal(await kubectl("-n", system, "get", "pods", selector, "-o", ready), "true true");
+});
+
+test("every namespace has the cluster's serving root, and istiod what it serves with", async () => {
+  const serving = await hub("root", "show", "e2e", "--serving");
+  for (const name of ["default", "kube-system", "shop", "elsewhere", system])
+    await eventually(async () => assert.equal(await rootsIn(name), serving));
+  const main = await hub("root", "show", "main");
+  assert.equal(await rootsIn("istio-system"), serving + main);
+  const secret: { type: string; data: Record<string, string> } = JSON.parse(
+    await eventually(async () => await kubectl("-n", "istio-system", "get", "secret", "istiod-tls", "-o", "json")),
+  );
+  const text = (key: string): string => Buffer.from(secret.data[key] ?? "", "base64").toString();
+  assert.equal(secret.type, "kubernetes.io/tls");
+  assert.equal(text("ca.crt"), serving);
+  const certificate = new X509Certificate(text("tls.crt"));
+  assert.ok(certificate.verify(new X509Certificate(serving).publicKey));
+  assert.match(certificate.subjectAltName ?? "", /DNS:istiod\.istio-system\.svc/);
+});
+
+test("a new namespace gets it within seconds, and a forged one is overwritten and told", async () => {
+  const serving = await hub("root", "show", "e2e", "--serving");
+  await apply(namespace("late"));
+  await eventually(async () => assert.equal(await rootsIn("late"), serving), 10_000);
+  for (const forged of ["forged", "forged again"]) {
+    const patch = JSON.stringify({ data: { "root-cert.pem": forged } });
+    await kubectl("-n", "late", "patch", "configmap", rootConfigMap, "--type=merge", "-p", patch);
+    await eventually(async () => assert.equal(await rootsIn("late"), serving), 10_000);
+  }
+  await eventually(async () => {
+    const series = "jsonpath={.items[?(@.reason=='TrustOverwritten')].series.count}";
+    assert.equal(await kubectl("-n", "default", "get", "events.events.k8s.io", "-o", series), "2");
+  });
+});
+
+test("a pod gets its certificate by the Service's name", async () => {
+  await start("shop/frontend", "elsewhere/ztunnel", "istio-system/ztunnel");
+  given(await request("shop/frontend"), shopId("frontend"));
+  const verified = await inPod("shop", "frontend", node, checkChain);
+  assert.equal(verified.stdout, shopId("frontend"), verified.stderr);
+});
+
+/** The chain as the pod has it, judged by Node's X.509. */
+const checkChain = `import { X509Certificate } from "node:crypto";
+import { readFileSync } from "node:fs";
+const [leaf, authority] = readFileSync("/out/cert-chain.pem", "utf8").split(/(?<=END CERTIFICATE-----\\n)/).map((pem) => new X509Certificate(pem));
+const root = new X509Certificate(readFileSync("/out/root-cert.pem"));
+if (!leaf.verify(authority.publicKey) || !authority.verify(root.publicKey)) throw new Error("the chain does not verify");
+process.stdout.write(leaf.subjectAltName.replace("URI:", ""));`;
+
+test("a pod of a namespace that no tenant claims is refused, whatever it calls itself", async () => {
+  refused(await request("elsewhere/ztunnel"), /denied/);
+  refused(await request("elsewhere/ztunnel", "--identity", shopId("frontend")), /denied/);
+});
+
+test("a token counts no longer than its pod and its account", async () => {
+  await start("shop/brief");
+  const { stdout: token } = await inPod("shop", "brief", ["cat", mounted]);
+  const unbound = await kubectl("-n", "shop", "create", "token", "brief", "--audience=istio-ca");
+  for (const [file, text] of Object.entries({ bound: token, unbound }))
+    await inPod("shop", "frontend", ["sh", "-c", `cat > /out/${file}`], text.trim());
+  given(await request("shop/frontend", "--token-file", "/out/bound"), shopId("brief"));
+  given(await request("shop/frontend", "--token-file", "/out/unbound"), shopId("brief"));
+  await kubectl("-n", "shop", "delete", "pod", "brief", "--wait");
+  refused(await request("shop/frontend", "--token-file", "/out/bound"), /Pod it is bound to does not exist/);
+  await kubectl("-n", "shop", "delete", "serviceaccount", "brief", "--wait");
+  await eventually(async () =>
+    refused(await request("shop/frontend", "--token-file", "/out/unbound"), /ServiceAccount it is bound to does not/),
+  );
+});
+
+test("a ztunnel gets what runs on its node, and nothing else; nobody else poses as one", async () => {
+  given(await request("istio-system/ztunnel", "--impersonate", shopId("frontend")), shopId("frontend"));
+  refused(await request("istio-system/ztunnel", "--impersonate", shopId("brief")), /no pod of shop\/brief runs/);
+  refused(await request("elsewhere/ztunnel", "--impersonate", shopId("frontend")), /not one of this cluster's ztunnel/);
+  refused(await request("shop/frontend", "--impersonate", shopId("frontend")), /not one of this cluster's ztunnel/);
+});
+
+/** All that the chart's account may do beside what every account may, by namespace. */
+const everywhere = [
+  ...["pods", "serviceaccounts"].flatMap((kind) => ["get", "list", "watch"].map((verb) => `${verb} /${kind}`)),
+  "get /nodes",
+  "list /namespaces",
+  "watch /namespaces",
+  ...["create", "list", "patch", "watch"].map((verb) => `${verb} /configmaps ${rootConfigMap}`),
+];
+const secret = (name: string): string[] => ["create", "get", "patch"].map((verb) => `${verb} /secrets ${name}`);
+const lease = "coordination.k8s.io/leases";
+const rights: Readonly<Record<string, readonly string[]>> = {
+  [system]: [
+    ...secret("espalier-agent-state"),
+    `create ${lease}`,
+    ...["get", "update"].map((verb) => `${verb} ${lease} espalier-agent`),
+  ],
+  "istio-system": secret("istiod-tls"),
+  default: ["create events.k8s.io/events", "patch events.k8s.io/events"],
+  shop: [],
+  "kube-system": [],
+};
+
+test("the agent's account may do what is listed and nothing else", async () => {
+  for (const [name, own] of Object.entries(rights)) {
+    const common = await rightsOf(`${system}:default`, name);
+    const found = [...(await rightsOf(account, name))].filter((right) => !common.has(right));
+    assert.deepEqual(found.sort(), [...everywhere, ...own].sort(), name);
+  }
+  await kubectl("-n", system, "create", "secret", "generic", "other", "--from-literal=a=b");
+  for (const args of [
+    ["get", "secret", "other", "-n", system],
+    ["get", "secrets", "-n", system],
+    ["get", "secrets", "-A"],
+    ["get", "configmaps", "-A"],
+    ["get", "configmap", "espalier-agent", "-n", system],
+    ["create", "token", "frontend", "-n", "shop"],
+    ["exec", "-n", "shop", "frontend", "--", "true"],
+    ["delete", "pod", "frontend", "-n", "shop"],
+    ["delete", "configmap", rootConfigMap, "-n", "shop"],
+  ])
+    refused(await run("kubectl", [...args, `--as=system:serviceaccount:${account}`]), /forbidden/i);
+});
+
+test("what the agent creates by server-side apply needs the right to create it under this name", async () => {
+  const as = [`--as=system:serviceaccount:${account}`, "apply", "--server-side", "--validate=false", "-f", "-"];
+  const made = (name: string): string =>
+    `{apiVersion: v1, kind: Secret, metadata: {name: ${name}, namespace: ${system}}}`;
+  refused(await run("kubectl", as, made("another")), /cannot patch/);
+  const [role, without] = [
+    "espalier-agent-state",
+    `[{"op":"replace","path":"/rules/0/verbs","value":["get","patch"]}]`,
+  ];
+  await kubectl("-n", system, "patch", "role", "espalier-agent", "--type=json", "-p", without);
+  await kubectl("-n", system, "delete", "secret", role);
+  await eventually(async () => refused(await run("kubectl", as, made(role)), /cannot create/));
+  await kubectl(
+    "-n",
+    system,
+    "patch",
+    "role",
+    "espalier-agent",
+    "--type=json",
+    "-p",
+    without.replace(`["get"`, `["create","get"`),
+  );
+  await eventually(async () => assert.equal((await run("kubectl", as, made(role))).code, 0));
+});
+
+/** Asks until `act` has been done and a little longer, and what came of it. */
+async function underLoad(act: () => Promise<unknown>, seconds: number): Promise<void> {
+  const load = await readFile(here("load.mjs"), "utf8");
+  const going = inPod("shop", "frontend", [...node, service, shopId("frontend"), String(seconds)], load);
+  await act();
+  const { code, stdout, stderr } = await going;
+  assert.equal(code, 0, stderr);
+  const seen: { given: number; retried: number; failed: readonly string[] } = JSON.parse(
+    stdout.trim().split("\n").at(-1) ?? "",
+  );
+  console.log(stdout.trim().split("\n").at(-1));
+  assert.deepEqual(seen.failed, []);
+  assert.ok(seen.given > seconds, stdout);
+}
+
+test("an agent's pod that is killed under load is missed by nobody", async () => {
+  const names = await kubectl("-n", system, "get", "pods", "-o", "jsonpath={.items[*].metadata.name}");
+  const [first = ""] = names.split(" ");
+  await underLoad(async () => await kubectl("-n", system, "delete", "pod", first, "--force", "--grace-period=0"), 12);
+  await kubectl("-n", system, "rollout", "status", "deployment/espalier-agent", "--timeout=120s");
+});
+
+test("an upgrade and its rollback are missed by nobody", async () => {
+  const config = "jsonpath={.data.agent\\.yaml}";
+  await underLoad(async () => await helm("upgrade", ...release("espalier-agent", "deadlineMs=9000")), 20);
+  assert.match(await kubectl("-n", system, "get", "configmap", "espalier-agent", "-o", config), /deadlineMs: 9000/);
+  await helm("rollback", "espalier-agent", "1", "-n", system, "--wait", "--timeout=180s");
+  assert.match(await kubectl("-n", system, "get", "configmap", "espalier-agent", "-o", config), /deadlineMs: 10000/);
+  given(await request("shop/frontend"), shopId("frontend"));
+});
+
+test("a second release stands beside the first, with a root ConfigMap of its own", async () => {
+  const own = ["kubernetes.rootConfigMap=istio-ca-root-cert-canary", "kubernetes.istiodSecret="];
+  const shared = ["serviceAccount.create=false", "serviceAccount.name=espalier-agent"];
+  await helm("install", ...release("canary", ...own, ...shared, "replicas=1"));
+  await eventually(async () => assert.equal(await rootsIn("shop", "istio-ca-root-cert-canary"), await rootsIn("shop")));
+  await helm("uninstall", "canary", "-n", system, "--wait");
+  given(await request("shop/frontend"), shopId("frontend"));
+});
+
+test("no right was missing and none was there for nothing", { skip: audit === undefined }, async () => {
+  const asked = await audited(audit ?? "", account);
+  const denied = [...asked].filter(([, codes]) => codes.has(403)).map(([what]) => what);
+  // The two that other tests above provoked in the account's name.
+  assert.deepEqual(
+    denied.filter((what) => !provoked.includes(what)),
+    [],
+  );
+  const all = [...everywhere, ...Object.values(rights).flat(), "get /openid/v1/jwks"];
+  // To create by server-side apply is a patch on the wire; a test above shows that the right is asked for.
+  const needed = new Set(all.map((right) => right.split(" ").slice(0, 2).join(" ")));
+  for (const right of ["create /configmaps", "create /secrets"]) needed.delete(right);
+  assert.deepEqual(
+    [...needed].filter((what) => !asked.has(what)),
+    [],
+  );
+  const forbidden = (await logsOfAgents()).split("\n").filter((line) => /forbidden/i.test(line));
+  assert.deepEqual(forbidden, []);
+});
+
+const provoked = [
+  ...["get /secrets", "list /secrets", "list /configmaps", "get /configmaps", "patch /secrets"],
+  ...["create /serviceaccounts", "create /pods", "get /pods", "delete /pods", "delete /configmaps"],
+];
+
+test("uninstalled, nothing of it is left but what others use", async () => {
+  await helm("uninstall", "espalier-agent", "-n", system, "--wait");
+  const kinds = "clusterroles,clusterrolebindings,roles,rolebindings";
+  const left = await kubectl("get", kinds, "-A", "-o", "name");
+  assert.doesNotMatch(left, /espalier/);
+  assert.equal(
+    await kubectl("-n", system, "get", "deployments,services,poddisruptionbudgets,networkpolicies", "-o", "name"),
+    "",
+  );
+  assert.notEqual(await rootsIn("shop"), "");
+});

@@ -1,0 +1,99 @@
+/** A cluster as an administrator sees it: kubectl and helm, and what pods answer. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { setTimeout as pause } from "node:timers/promises";
+
+export interface Finished {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a program to its end, whatever that is. */
+export async function run(program: string, args: readonly string[], input = ""): Promise<Finished> {
+  const child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"] });
+  let [stdout, stderr] = ["", ""];
+  child.stdout.on("data", (chunk: Buffer) => {
+    stdout += chunk.toString();
+  });
+  child.stderr.on("data", (chunk: Buffer) => {
+    stderr += chunk.toString();
+  });
+  // A program that does not read its input has ended before we are done writing it.
+  child.stdin.on("error", () => {});
+  child.stdin.end(input);
+  await once(child, "close");
+  return { code: child.exitCode, stdout, stderr };
+}
+
+async function succeed(program: string, args: readonly string[], input?: string): Promise<string> {
+  const { code, stdout, stderr } = await run(program, args, input);
+  if (code !== 0) throw new Error(`${program} ${args.join(" ")}: ${code}\n${stderr}${stdout}`);
+  return stdout;
+}
+
+/** Its output. @throws Error unless it succeeds. */
+export async function kubectl(...args: readonly string[]): Promise<string> {
+  return await succeed("kubectl", args);
+}
+
+export async function helm(...args: readonly string[]): Promise<string> {
+  return await succeed("helm", args);
+}
+
+export async function apply(manifest: string): Promise<void> {
+  await succeed("kubectl", ["apply", "-f", "-"], manifest);
+}
+
+/** Runs in a container of a pod, or of one of a `deploy/…`. */
+export async function inPod(namespace: string, pod: string, command: readonly string[], input = ""): Promise<Finished> {
+  return await run("kubectl", ["-n", namespace, "exec", "-i", pod, "--", ...command], input);
+}
+
+/** What `look` returns once it does not throw any more. @throws its last error after `timeoutMs`. */
+export async function eventually<T>(look: () => Promise<T>, timeoutMs = 60_000): Promise<T> {
+  const end = Date.now() + timeoutMs;
+  for (;;) {
+    try {
+      return await look();
+    } catch (error) {
+      if (Date.now() > end) throw error;
+      await pause(250);
+    }
+  }
+}
+
+/** A pod as a mesh's: a token for the CA, the distributed root, and nothing else. It waits to be told what to do. */
+export function workload(namespace: string, account: string, image: string): string {
+  return `
+apiVersion: v1
+kind: ServiceAccount
+metadata: { name: ${account}, namespace: ${namespace} }
+---
+apiVersion: v1
+kind: Pod
+metadata: { name: ${account}, namespace: ${namespace} }
+spec:
+  serviceAccountName: ${account}
+  automountServiceAccountToken: false
+  enableServiceLinks: false
+  terminationGracePeriodSeconds: 1
+  securityContext: { runAsNonRoot: true, runAsUser: 1000 }
+  containers:
+    - name: app
+      image: ${image}
+      imagePullPolicy: IfNotPresent
+      command: [node, -e, "setInterval(() => {}, 1e6)"]
+      env: [{ name: HOME, value: /out }]
+      volumeMounts:
+        - { name: token, mountPath: /var/run/secrets/tokens }
+        - { name: root, mountPath: /var/run/secrets/istio }
+        - { name: out, mountPath: /out }
+  volumes:
+    - { name: out, emptyDir: {} }
+    - { name: root, configMap: { name: istio-ca-root-cert } }
+    - name: token
+      projected:
+        sources: [{ serviceAccountToken: { audience: istio-ca, expirationSeconds: 43200, path: istio-token } }]
+`;
+}
