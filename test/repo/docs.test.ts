@@ -21,6 +21,7 @@ const documents = [
   "CHANGELOG.md",
   "docs/architecture.md",
   "docs/configuration.md",
+  "docs/kubernetes.md",
   "docs/operating.md",
   "docs/protocol.md",
   "docs/resources.md",
@@ -124,7 +125,7 @@ test("every file that the documents name is there", () => {
   const missing = documents.flatMap((document) => {
     const text = read(document);
     const links = [...text.matchAll(/\]\(([^)#:]+)\)/g)].map((m) => normalize(join(dirname(document), m[1] ?? "")));
-    const named = [...text.matchAll(/`((?:src|test|proto|docs)\/[^`*\s]+)`/g)].map((m) => m[1] ?? "");
+    const named = [...text.matchAll(/`((?:src|test|proto|docs|charts)\/[^`*\s]+)`/g)].map((m) => m[1] ?? "");
     return [...links, ...named].filter((path) => !existsSync(root + path)).map((path) => `${document}: ${path}`);
   });
   assert.deepEqual(
@@ -136,7 +137,7 @@ test("every file that the documents name is there", () => {
 test("every script that the documents name is one of package.json", () => {
   const { scripts }: { scripts: Record<string, string> } = JSON.parse(read("package.json"));
   const named = [...documents.map(read), read(".ci/run")].flatMap((text) =>
-    [...text.matchAll(/npm run ([a-z][a-z:]*)/g)].map((m) => m[1] ?? ""),
+    [...text.matchAll(/npm run ([a-z][a-z0-9:]*)/g)].map((m) => m[1] ?? ""),
   );
   assert.deepEqual(
     [...new Set(named)].filter((name) => name !== "x" && !Object.hasOwn(scripts, name)),

@@ -1,12 +1,14 @@
 /** A schema as a table of its keys: path, default, and its own words. What docs/ must say. */
 import { z } from "zod";
 
-interface Node {
+/** What it has of JSON Schema is what ours use. */
+export interface Node {
   readonly description?: string;
   readonly default?: unknown;
   readonly properties?: Readonly<Record<string, Node>>;
   readonly items?: Node;
   readonly required?: readonly string[];
+  readonly additionalProperties?: unknown;
 }
 
 /** Cells in Markdown, as they stand in docs/. */
@@ -17,7 +19,7 @@ export function toRows(schema: z.ZodType): readonly Row[] {
   return rowsOf(z.toJSONSchema(schema, { io: "input" }) as Node, "");
 }
 
-function rowsOf({ properties = {}, required = [] }: Node, prefix: string): readonly Row[] {
+export function rowsOf({ properties = {}, required = [] }: Node, prefix: string): readonly Row[] {
   return Object.entries(properties).flatMap(([name, node]) => {
     const key = prefix + name;
     const row: Row = [`\`${key}\``, toDefault(node, required.includes(name)), toMarkdown(node.description ?? "")];

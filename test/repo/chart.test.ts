@@ -1,0 +1,98 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { isMap, isScalar, parseDocument, type YAMLMap } from "yaml";
+import { z } from "zod";
+import { agentSchema } from "../../src/ops/config.ts";
+import { type Node, rowsOf } from "./schema-rows.ts";
+import { read, tableBelow } from "./sources.ts";
+
+const chart = "charts/espalier-agent";
+const schema: Node = JSON.parse(read(`${chart}/values.schema.json`));
+const rows = new Map(rowsOf(schema, "").map(([key, byDefault, words]) => [key, { byDefault, words }]));
+
+interface Value {
+  readonly words: string;
+  readonly value: unknown;
+}
+
+/** Every key of values.yaml, the comment above it, and what it is. */
+function valuesOf(map: YAMLMap, prefix = "", first = ""): ReadonlyMap<string, Value> {
+  const found = new Map<string, Value>();
+  map.items.forEach(({ key, value }, at) => {
+    assert.ok(isScalar<string>(key));
+    const words = (key.commentBefore ?? (at === 0 ? first : "")).split("\n").at(-1)?.trim() ?? "";
+    const path = prefix + key.value;
+    // A group that the schema knows keys of; other mappings are the user's own.
+    const isGroup = isMap(value) && rowsOf(schema, "").some(([row]) => row.startsWith(`\`${path}.`));
+    found.set(`\`${path}\``, { words, value: isGroup ? undefined : toPlain(value) });
+    if (isGroup) for (const entry of valuesOf(value, `${path}.`, value.commentBefore ?? "")) found.set(...entry);
+  });
+  return found;
+}
+
+function toPlain(node: unknown): unknown {
+  return isScalar(node) ? node.value : isMap(node) || hasItems(node) ? node.toJSON() : undefined;
+}
+
+function hasItems(node: unknown): node is { toJSON(): unknown } {
+  return typeof node === "object" && node !== null && "items" in node && "toJSON" in node;
+}
+
+const document = parseDocument(read(`${chart}/values.yaml`));
+assert.ok(isMap(document.contents));
+const values = valuesOf(document.contents, "", document.contents.commentBefore ?? "");
+const unescape = (text: string): string => text.replaceAll(/\\([<*|])/g, "$1");
+
+test("values.yaml says of every value what values.schema.json says, and has its default", () => {
+  assert.deepEqual([...values.keys()], [...rows.keys()]);
+  for (const [key, { words, value }] of values) {
+    const { byDefault = "", words: said = "" } = rows.get(key) ?? {};
+    assert.notEqual(words, "", key);
+    assert.equal(words, unescape(said), key);
+    if (byDefault !== "required" && value !== undefined) assert.equal(`\`${JSON.stringify(value)}\``, byDefault, key);
+  }
+});
+
+test("no value beside those of the schema is taken", () => {
+  const open = (node: Node, path: string): readonly string[] => [
+    ...(node.properties !== undefined && node.additionalProperties !== false ? [path] : []),
+    ...Object.entries(node.properties ?? {}).flatMap(([key, child]) => open(child, `${path}.${key}`)),
+  ];
+  assert.deepEqual(open(schema, ""), []);
+});
+
+/** Where a pod in a cluster begins with something else than a process anywhere. */
+const otherDefaults = ["`tokens.issuer`", "`kubernetes.ztunnelAccounts`"];
+
+test("a value that is a key of agent.yaml is described as that, with its default", () => {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what it has of JSON Schema is what ours use
+  const keys = new Map(rowsOf(z.toJSONSchema(agentSchema, { io: "input" }) as Node, "").map((row) => [row[0], row]));
+  const shared = [...rows].filter(([key]) => keys.has(key) && key !== "`kubernetes`");
+  assert.ok(shared.length > 15);
+  for (const [key, { byDefault, words }] of shared) {
+    const [, agentDefault, agentWords] = keys.get(key) ?? [];
+    assert.equal(words, agentWords, key);
+    if (otherDefaults.includes(key)) continue;
+    // Absent is empty in values, and a group is as its keys are.
+    const own = keys.has(`${key.slice(0, -1)}.issuer\``) ? "required" : byDefault.replace(/^`""`$/, "");
+    assert.equal(own, agentDefault, key);
+  }
+});
+
+test("docs/kubernetes.md has every value", () => {
+  const table = [...rows].map(([key, { byDefault, words }]) => [key, byDefault, words]);
+  assert.deepEqual(tableBelow(read("docs/kubernetes.md"), "Values"), table);
+});
+
+test("docs/kubernetes.md has every right, as the chart gives them", () => {
+  const text = read(`${chart}/templates/rbac.yaml`);
+  const given = [...text.matchAll(/resources: \[([^\]]+)\]\n(?: +resourceNames: [^\n]+\n)? +verbs: \[([^\]]+)\]/g)];
+  const rights = given.map(([, resources = "", verbs = ""]) => [`\`${resources}\``, verbs]);
+  const urls = [...text.matchAll(/nonResourceURLs: \[([^\]]+)\]\n +verbs: \[([^\]]+)\]/g)];
+  rights.splice(4, 0, ...urls.map(([, url = "", verbs = ""]) => [`\`${url}\``, verbs]));
+  const told = tableBelow(read("docs/kubernetes.md"), "What the agent may do").map(([what = "", , verbs = ""]) => [
+    what,
+    verbs,
+  ]);
+  assert.deepEqual(told, rights);
+});
