@@ -2,6 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { hostname } from "node:os";
 import { type Client, openClient } from "../kube/client.ts";
 import type { Credentials } from "../kube/credentials.ts";
 import { startEvents } from "../kube/events.ts";
@@ -76,7 +77,8 @@ export async function openClusterApi(config: KubernetesConfig, parts: ClusterApi
     distribute: async (trust) => await leader.distribute(trust),
     isLeader: () => election?.isLeader() ?? false,
     elect: (duties) => {
-      const identity = `${process.pid}-${randomBytes(6).toString("hex")}`;
+      // A pod's name is who leads, for whoever looks at the Lease.
+      const identity = `${hostname()}-${randomBytes(6).toString("hex")}`;
       const lead = async (signal: AbortSignal): Promise<void> => await leader.lead(signal, duties);
       election = startElection({ namespace, name, identity }, { ...kube, lead });
     },
@@ -111,7 +113,7 @@ function toLeader(
       // The field selector is what the RBAC rule can name: no other ConfigMap is readable.
       const selection = { resource: resources.configMaps, fieldSelector: `metadata.name=${rootConfigMap}` };
       const configMaps = stack.use(startInformer({ ...selection, read: readConfigMap, indexes: {} }, kube));
-      const events = stack.use(startEvents({ controller: "espalier.dev/agent", instance: config.name }, kube));
+      const events = stack.use(startEvents({ controller: "espalier.dev/agent", instance: hostname() }, kube));
       await Promise.race([Promise.all([namespaces.synced, configMaps.synced]), aborted(signal)]);
       if (signal.aborted) return;
       distribution = stack.use(
