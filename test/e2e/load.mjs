@@ -1,5 +1,6 @@
 // Runs in a pod, beside the image's own files: asks for certificates one after the other, each on a connection of its own, as pods that start
 // do. What is UNAVAILABLE is asked for again, as Istio's agents do. Ends with one line of JSON.
+/* oxlint-disable import/no-absolute-path -- the image's own */
 import { generateKeyPairSync } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
