@@ -29,6 +29,7 @@ let folder = "";
 before(async () => {
   folder = stack.use(await mkdtempDisposable(join(tmpdir(), "espalier-e2e-"))).path;
   for (const name of [system, "istio-system", "shop", "elsewhere"]) await apply(namespace(name));
+  await kubectl("label", "namespace", system, "pod-security.kubernetes.io/enforce=restricted");
   await startIssuer();
 });
 after(async () => await stack.disposeAsync());
@@ -140,6 +141,15 @@ async function logsOfAgents(): Promise<string> {
   return await kubectl("-n", system, "logs", "-l", "app.kubernetes.io/name=espalier-agent", "--tail=-1", "--prefix");
 }
 
+test("a value that the chart does not know, or of another type, is refused", async () => {
+  for (const [value, why] of [
+    ["kubernetes.rootConfigmap=x", /additional properties 'rootConfigmap' not allowed/],
+    ["deadlineMs=soon", /deadlineMs.*want integer/],
+    ["hubRootSha256=ab", /hubRootSha256.*does not match/],
+  ] as const)
+    refused(await run("helm", ["template", ...release("espalier-agent", value), "--set", value]), why);
+});
+
 test("one `helm install` makes two ready pods", async () => {
   await helm("install", ...release("espalier-agent"));
   const selector = "-l=app.kubernetes.io/instance=espalier-agent";
@@ -204,7 +214,8 @@ test("a token counts no longer than its pod and its account", async () => {
   const { stdout: token } = await inPod("shop", "brief", ["cat", mounted]);
   const create = ["-n", "shop", "create", "token", "brief", "--audience=istio-ca"];
   const unbound = await kubectl(...create);
-  const onNode = await kubectl(...create, "--bound-object-kind=Node", "--bound-object-name=node1");
+  const nodeName = await kubectl("-n", "shop", "get", "pod", "brief", "-o", "jsonpath={.spec.nodeName}");
+  const onNode = await kubectl(...create, "--bound-object-kind=Node", `--bound-object-name=${nodeName}`);
   for (const [file, text] of Object.entries({ bound: token, unbound, onNode }))
     await inPod("shop", "frontend", ["sh", "-c", `cat > /out/${file}`], text.trim());
   for (const file of ["bound", "unbound", "onNode"])
@@ -264,7 +275,7 @@ test("the agent's account may do what is listed and nothing else", async () => {
     ["delete", "pod", "frontend", "-n", "shop"],
     ["delete", "configmap", rootConfigMap, "-n", "shop"],
   ])
-    refused(await run("kubectl", [...args, `--as=system:serviceaccount:${account}`]), /forbidden/i);
+    refused(await run("kubectl", [`--as=system:serviceaccount:${account}`, ...args]), /forbidden/i);
 });
 
 test("what the agent creates by server-side apply needs the right to create it under this name", async () => {
@@ -325,17 +336,8 @@ test("an upgrade and its rollback are missed by nobody", async () => {
   given(await request("shop/frontend"), shopId("frontend"));
 });
 
-test("a second release stands beside the first, with a root ConfigMap of its own", async () => {
-  const own = ["kubernetes.rootConfigMap=istio-ca-root-cert-canary", "kubernetes.istiodSecret="];
-  const shared = ["serviceAccount.create=false", "serviceAccount.name=espalier-agent"];
-  await helm("install", ...release("canary", ...own, ...shared, "replicas=1"));
-  await eventually(async () => assert.equal(await rootsIn("shop", "istio-ca-root-cert-canary"), await rootsIn("shop")));
-  await helm("uninstall", "canary", "-n", system, "--wait");
-  given(await request("shop/frontend"), shopId("frontend"));
-});
-
 test("no right was missing and none was there for nothing", { skip: audit === undefined }, async () => {
-  // What tests above tried in the account's name is an administrator's there.
+  // Before a release is uninstalled: its agents live a moment longer than their rights. What tests above tried in the account's name is an administrator's there.
   const asked = await audited(audit ?? "", account);
   const denied = [...asked].filter(([, codes]) => codes.has(403)).map(([what]) => what);
   assert.deepEqual(denied, []);
@@ -349,6 +351,15 @@ test("no right was missing and none was there for nothing", { skip: audit === un
   );
   const forbidden = (await logsOfAgents()).split("\n").filter((line) => /forbidden/i.test(line));
   assert.deepEqual(forbidden, []);
+});
+
+test("a second release stands beside the first, with a root ConfigMap of its own", async () => {
+  const own = ["kubernetes.rootConfigMap=istio-ca-root-cert-canary", "kubernetes.istiodSecret="];
+  const shared = ["serviceAccount.create=false", "serviceAccount.name=espalier-agent"];
+  await helm("install", ...release("canary", ...own, ...shared, "replicas=1"));
+  await eventually(async () => assert.equal(await rootsIn("shop", "istio-ca-root-cert-canary"), await rootsIn("shop")));
+  await helm("uninstall", "canary", "-n", system, "--wait");
+  given(await request("shop/frontend"), shopId("frontend"));
 });
 
 test("uninstalled, nothing of it is left but what others use", async () => {
