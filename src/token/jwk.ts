@@ -66,9 +66,9 @@ function toKey(input: Readonly<Record<string, unknown>>): KeyObject {
   }
   if (modulusLength < 2048 || modulusLength > 8192)
     throw malformed(`an RSA key has ${modulusLength} bits, not 2048 to 8192`);
-  // FIPS 186-5 A.1.1: 2^16 < e, odd.
-  if (publicExponent < 65537n || publicExponent % 2n === 0n)
-    throw malformed("an RSA key's exponent is even or below 65537");
+  // FIPS 186-5 A.1.1: 2^16 < e, odd. One as long as the modulus makes each verification 15 ms, of any token that anybody sends.
+  if (publicExponent < 65537n || publicExponent >= 2n ** 32n || publicExponent % 2n === 0n)
+    throw malformed("an RSA key's exponent is even or not from 65537 to 2^32 - 1");
   return key;
 }
 

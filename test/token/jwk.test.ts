@@ -47,6 +47,7 @@ const refused: readonly (readonly [string, unknown, RegExp])[] = [
     /1024 bits/,
   ],
   ["a small exponent", { ...example, e: "Aw" }, /exponent/],
+  ["an exponent as long as the modulus", { ...example, e: Buffer.alloc(256, 0x5f).toString("base64url") }, /exponent/],
   ["P-521", generateKeyPairSync("ec", { namedCurve: "P-521" }).publicKey.export({ format: "jwk" }), /P-256 or P-384/],
   ["a point off the curve", { ...publicEc, y: publicEc.x }, /no public key/],
   ["a key for encryption", { ...publicEc, use: "enc" }, /use is not "sig"/],
