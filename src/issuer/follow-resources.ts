@@ -17,7 +17,8 @@ export function followResources(config: IssuerConfig, declared: Declared, parts:
   const { live, log } = parts;
   tellWarnings(declared, log);
   const onChange = async (next: Declared): Promise<void> => {
-    await makeAuthorities(next, parts);
+    // As at the start: who cannot have an authority is told as not ready, and a suspension in the same edit holds at once.
+    await makeAuthorities(next, parts).catch((error: unknown) => log.error("authorities not made", {}, error));
     await live.declare(next);
     tellWarnings(next, log);
     log.info("resources in force", { tenants: next.tenants.size, clusters: next.clusters.size });
