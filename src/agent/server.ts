@@ -76,7 +76,13 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   const agent: Agent = { ...parts, config, store, api, keys, hub, door, serving: new Set() };
 
   trust = stack.use(
-    await startTrust({ ...toHub, store, agent: hostname().toLowerCase(), onTrust: (next) => putInForce(next, agent) }),
+    await startTrust({
+      ...toHub,
+      store,
+      agent: hostname().toLowerCase(),
+      onTrust: (next) => putInForce(next, agent),
+      everywhere: async (next) => (api === undefined ? now() : await api.distribute(next)),
+    }),
   );
   const onNew = (pair: KeyPair): void => {
     identity = pair;
@@ -135,7 +141,7 @@ function openWorkloadDoor(
   });
 }
 
-async function putInForce(next: KeptTrust, { store, door, serving, api, now }: Agent): Promise<Date | undefined> {
+async function putInForce(next: KeptTrust, { store, door, serving }: Agent): Promise<void> {
   // For those who connect to this agent: what Istio calls istio-ca-root-cert.
   await store.write("root-cert.pem", next.servingRootsPem, 0o644);
   door.trust(next.tenants.map((t) => t.rootsPem).join("") + next.servingRootsPem);
@@ -143,7 +149,6 @@ async function putInForce(next: KeptTrust, { store, door, serving, api, now }: A
     const pair = renewal.current();
     if (pair !== undefined && !isUnder(pair, next)) renewal.renewNow();
   }
-  return api === undefined ? now() : await api.distribute(next);
 }
 
 async function startOwn(

@@ -19,11 +19,10 @@ export interface TrustParts {
   readonly addresses: readonly string[];
   readonly agent: string;
   readonly tls: () => ClientTls | undefined;
-  /**
-   * Puts it in force and says since when the whole cluster has it; undefined where another agent says so. What it throws is
-   * logged and nothing is acknowledged.
-   */
-  readonly onTrust: (trust: KeptTrust) => Promise<Date | undefined>;
+  /** Puts it in force in this agent, one after the other. What it throws is logged and nothing is acknowledged. */
+  readonly onTrust: (trust: KeptTrust) => Promise<void>;
+  /** Says since when the whole cluster has it; undefined where another agent says so. It may take as long as it likes. */
+  readonly everywhere: (trust: KeptTrust) => Promise<Date | undefined>;
   readonly store: Store;
   readonly now: () => Date;
   readonly log: Log;
@@ -85,19 +84,20 @@ export async function startTrust(parts: TrustParts): Promise<TrustWatch> {
   };
 
   // One after the other: a slow disk must not put an older trust over a newer one.
-  const take = (message: Trust__Output): Promise<Date | undefined> => {
-    const taken = last.then(async () => await putInForce(message));
+  const take = async (message: Trust__Output): Promise<Date | undefined> => {
+    const next = toKept(message);
+    const taken = last.then(async () => await putInForce(next));
     last = taken.catch(() => {});
-    return taken;
+    await taken;
+    // Not in that line: a namespace that takes no ConfigMap (its own is immutable, its quota is full) would hold up all others.
+    return await parts.everywhere(next);
   };
 
-  const putInForce = async (message: Trust__Output): Promise<Date | undefined> => {
-    const next = toKept(message);
-    const inForceSince = await parts.onTrust(next);
+  const putInForce = async (next: KeptTrust): Promise<void> => {
+    await parts.onTrust(next);
     await store.write(file, `${JSON.stringify(next, undefined, 2)}\n`);
     current = next;
     log.info("trust in force", { version: next.version, tenants: next.tenants.length });
-    return inForceSince;
   };
 
   if (current !== undefined) await parts.onTrust(current);

@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { test } from "node:test";
+import type { KeptTrust } from "../../src/agent/kept-trust.ts";
+import { openStore } from "../../src/agent/store.ts";
+import { startTrust } from "../../src/agent/trust.ts";
+import { eventually, issuerTls, makeSite, openKeptLog, openThief, startIssuerOn } from "../support/stack.ts";
+
+test("trust that some namespace does not take holds up no later trust", async () => {
+  using site = await makeSite();
+  await using issuer = await startIssuerOn(site);
+  using agent = await openThief(site, issuer.address, "east");
+  const taken: KeptTrust[] = [];
+  const distributed: KeptTrust[] = [];
+  await using trust = await startTrust({
+    addresses: [issuer.address],
+    agent: "agent-1",
+    tls: () => issuerTls(site, agent.identity),
+    onTrust: async (next) => void taken.push(next),
+    // What one namespace's own ConfigMap with immutable: true, or its full quota, does to the agent that leads.
+    everywhere: async (next) => {
+      distributed.push(next);
+      return await new Promise(() => {});
+    },
+    store: await openStore(join(site.directory, "agent")),
+    now: () => new Date(),
+    log: openKeptLog(),
+  });
+  await eventually(() => assert.equal(distributed.length, 1));
+  await issuer.suspend("tenant", "media");
+  await eventually(() => assert.equal(distributed.length, 2));
+  assert.deepEqual(taken, distributed);
+  assert.equal(trust.current()?.tenants.find(({ tenant }) => tenant === "media")?.suspended, true);
+});
