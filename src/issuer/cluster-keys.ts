@@ -8,9 +8,11 @@ export interface KeySources {
   readonly joined: readonly JoinedKey[];
   /** What was fetched from a cluster's address; empty until it was. */
   readonly fetched: (cluster: string) => readonly Jwk[];
+  /** Thumbprints of the keys it had until now. */
+  readonly held: (cluster: string) => ReadonlySet<string>;
 }
 
-/** A key that two clusters come with. It counts for neither, or for the one whose claim is the stronger. */
+/** A key that two clusters come with. It counts for neither, or for the one whose claim is the stronger or the older. */
 export interface DisputedKey {
   readonly thumbprint: string;
   readonly cluster: string;
@@ -19,9 +21,10 @@ export interface DisputedKey {
 
 /**
  * Declared claims beat joined ones, and joined beat fetched ones: a cluster's own word must not take a key from a cluster
- * that an operator gave it to. Of two equal claims neither counts.
+ * that an operator gave it to. Of two equal claims the one that was in force counts: a cluster that copies another's public
+ * keys to its own address must not stop it. Of two new ones neither counts.
  */
-export function toClusterKeys({ clusters, joined, fetched }: KeySources): {
+export function toClusterKeys({ clusters, joined, fetched, held }: KeySources): {
   readonly keys: ReadonlyMap<string, readonly Jwk[]>;
   readonly disputed: readonly DisputedKey[];
 } {
@@ -34,9 +37,8 @@ export function toClusterKeys({ clusters, joined, fetched }: KeySources): {
   const keys = new Map<string, readonly Jwk[]>();
   for (const claim of claims) {
     const own = claim.keys.filter(({ thumbprint }) => {
-      const others = (claimants.get(thumbprint) ?? []).filter(
-        (other) => other !== claim && other.strength >= claim.strength,
-      );
+      const rank = ({ cluster, strength }: Claim): number => strength * 2 + Number(held(cluster).has(thumbprint));
+      const others = (claimants.get(thumbprint) ?? []).filter((other) => other !== claim && rank(other) >= rank(claim));
       if (others.length === 0) return true;
       disputed.push({ thumbprint, cluster: claim.cluster, others: others.map((other) => other.cluster).join(", ") });
       return false;

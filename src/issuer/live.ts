@@ -36,6 +36,7 @@ export async function openLive(parts: LiveParts): Promise<LiveWorld> {
   let declared = parts.declared;
   let authorities: Authorities | undefined;
   let current: World | undefined;
+  let held: ReadonlyMap<string, ReadonlySet<string>> = new Map();
   const fetched = new Map<string, { readonly url: string; readonly keys: KeySet }>();
   const listeners = new Set<() => void>();
 
@@ -50,10 +51,12 @@ export async function openLive(parts: LiveParts): Promise<LiveWorld> {
       clusters: declared.clusters.values(),
       joined,
       fetched: (cluster) => fetched.get(cluster)?.keys.keys() ?? [],
+      held: (cluster) => held.get(cluster) ?? new Set(),
     });
     for (const { thumbprint, cluster, others } of disputed) {
       log.error("token key refused: it belongs to another cluster", { cluster, others, thumbprint });
     }
+    held = new Map([...keys].map(([cluster, own]) => [cluster, new Set(own.map(({ thumbprint }) => thumbprint))]));
     const keysOf = (cluster: MeshCluster): readonly Jwk[] => keys.get(cluster.name) ?? [];
     current = toWorld({ hub: parts.hub, declared, authorities, suspensions, keysOf });
     for (const changed of listeners) changed();
