@@ -27,6 +27,8 @@ const agentNameGrammar = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
 
 export function acceptWatch(stream: Stream<TrustAck__Output, Trust>, agent: AgentConnection, parts: WatchParts): void {
   const sent: string[] = [];
+  // A durable write each: one for each version that was sent, however often it is said.
+  const acknowledged = new Set<string>();
   // A cluster nobody declares is told nothing; a suspended one is told that it is.
   if (!parts.live.world().declared.clusters.has(agent.cluster)) {
     throw new Refusal("not-this-caller", `cluster "${agent.cluster}" is not declared`);
@@ -35,7 +37,8 @@ export function acceptWatch(stream: Stream<TrustAck__Output, Trust>, agent: Agen
     const { version, tenants, servingRoots, suspended } = toClusterTrust(parts.live.world(), agent.cluster);
     if (version === sent.at(-1)) return;
     sent.push(version);
-    if (sent.length > sentMax) sent.shift();
+    acknowledged.delete(version);
+    if (sent.length > sentMax) acknowledged.delete(sent.shift() ?? "");
     stream.write({
       version,
       tenants: tenants.map((t) => ({ ...t, roots: [...t.roots] })),
@@ -45,7 +48,8 @@ export function acceptWatch(stream: Stream<TrustAck__Output, Trust>, agent: Agen
   };
   const unsubscribe = parts.live.onChange(send);
   stream.onMessage((ack) => {
-    if (ack.version === "") return;
+    if (ack.version === "" || acknowledged.has(ack.version)) return;
+    if (sent.includes(ack.version)) acknowledged.add(ack.version);
     acknowledge(ack, sent, agent, parts).catch((error: unknown) => {
       if (error instanceof Refusal && error.code !== "unavailable")
         stream.fail(tellRefused(error, { method: "Watch", cluster: agent.cluster }, parts));

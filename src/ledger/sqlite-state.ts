@@ -25,6 +25,9 @@ const states: Readonly<Record<AuthorityState, true>> = {
   revoked: true,
 };
 
+/** Agents of one cluster whose word is kept, newest first: each pod has a name of its own, and a stolen one as many as it likes. */
+const agentsMax = 64;
+
 /** Runs a change and writes its act down, or neither. A change that returns false had nothing to do. */
 type Change = (act: Act, work: () => boolean) => boolean;
 
@@ -152,10 +155,17 @@ function acknowledgementState(connection: Connection): Pick<State, "acknowledge"
      ON CONFLICT (cluster, agent) DO UPDATE SET version = excluded.version, in_force_since = excluded.in_force_since
      WHERE version <> excluded.version`,
   );
+  const removeOldest = connection.prepare(
+    `DELETE FROM acknowledgements WHERE cluster = ?1 AND agent NOT IN
+     (SELECT agent FROM acknowledgements WHERE cluster = ?1 ORDER BY in_force_since DESC, rowid DESC LIMIT ?2)`,
+  );
   return {
     async acknowledge({ cluster, agent, version, inForceSince }) {
       // If we stop before this commits, the agent counts as holding what it held before, which only holds gates longer.
-      connection.transact("state", () => upsert.run(cluster, agent, version, +inForceSince));
+      connection.transact("state", () => {
+        const { changes } = upsert.run(cluster, agent, version, +inForceSince);
+        if (changes > 0) removeOldest.run(cluster, agentsMax);
+      });
     },
     async acknowledgements() {
       return select.all().map(toAcknowledgement);

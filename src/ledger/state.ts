@@ -77,6 +77,7 @@ export interface State {
   /** False when it was so already; then nothing is written. */
   setSuspended(key: SuspensionKey, suspended: boolean, act: Act): Promise<boolean>;
 
+  /** Of one cluster's agents the 64 newest stand. */
   acknowledge(record: AcknowledgementRecord): Promise<void>;
   acknowledgements(): Promise<readonly AcknowledgementRecord[]>;
 }

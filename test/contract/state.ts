@@ -140,4 +140,22 @@ export function stateContract(kind: string, open: OpenDatabase): void {
       { ...first, agent: "a-1" },
     ]);
   });
+
+  test(`${kind}: of one cluster's agents the newest are kept, and another cluster's are not touched`, async () => {
+    await using database = await open();
+    const west = { cluster: "west", agent: "a-0", version: "b1", inForceSince: time };
+    await database.state.acknowledge(west);
+    for (let i = 0; i < 70; i++) {
+      const inForceSince = new Date(later.getTime() + i);
+      await database.state.acknowledge({ cluster: "east", agent: `a-${i}`, version: "b1", inForceSince });
+    }
+    const kept = await database.state.acknowledgements();
+    assert.equal(kept.length, 65);
+    assert.deepEqual(kept.at(-1), west);
+    assert.equal(
+      kept.some(({ cluster, agent }) => cluster === "east" && agent === "a-5"),
+      false,
+    );
+    assert.ok(kept.some(({ agent }) => agent === "a-6"));
+  });
 }

@@ -90,16 +90,36 @@ test("what an agent has in force is what it was sent on this stream, and counts 
     });
   }
   await t.test("a time in the future is now", async () => {
-    const watch = openWatch(thief);
-    const { version } = await watch.latest(1);
-    watch.stream.write(ack(version, { inForceSince: "2999-01-01T00:00:00Z", agent: "agent-2" }));
-    watch.stream.write(ack(version, { inForceSince: "garbage", agent: "agent-3" }));
+    const watches = [openWatch(thief), openWatch(thief)] as const;
+    const { version } = await watches[0].latest(1);
+    await watches[1].latest(1);
+    watches[0].stream.write(ack(version, { inForceSince: "2999-01-01T00:00:00Z", agent: "agent-2" }));
+    watches[1].stream.write(ack(version, { inForceSince: "garbage", agent: "agent-3" }));
     await eventually(async () => {
       const own = (await acknowledgements(site)).filter((one) => one.agent !== "agent-1");
       assert.equal(own.length, 2);
       for (const { inForceSince } of own) assert.ok(inForceSince <= new Date());
     });
+    for (const { stream } of watches) stream.end();
+  });
+  await t.test("a version is written down once for each stream, whatever names it is said under", async () => {
+    const watch = openWatch(thief);
+    const { version } = await watch.latest(1);
+    for (let i = 0; i < 20; i++) watch.stream.write(ack(version, { agent: `many-${i}` }));
+    await issuer.suspend("tenant", "media");
+    const next = await watch.latest(2);
+    watch.stream.write(ack(next.version, { agent: "last" }));
+    const names = await eventually(async () => {
+      const own = (await acknowledgements(site)).map(({ agent }) => agent);
+      assert.ok(own.includes("last"));
+      return own;
+    });
+    assert.deepEqual(
+      names.filter((name) => name.startsWith("many-")),
+      ["many-0"],
+    );
     watch.stream.end();
+    await issuer.suspend("tenant", "media", false);
   });
   await t.test("an agent whose certificate has expired acknowledges nothing", async () => {
     const watch = openWatch(thief);
