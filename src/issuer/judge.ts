@@ -32,6 +32,8 @@ const servingSeconds = 7 * 86_400;
 
 /** @throws Refusal: a code of policy, or `unavailable` when what should sign cannot. */
 export function judge({ asked, cluster, proven }: Admitted, csr: Csr, world: World): Allowed {
+  // It was in force when the caller was proven; since then the request may have waited.
+  world.cluster(cluster);
   switch (proven.kind) {
     case "workload":
       return judgeWorkload(asked, proven, csr, world);

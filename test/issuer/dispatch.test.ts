@@ -131,6 +131,18 @@ test("with a slow disk a storm of one tenant neither starves nor pushes out anot
     clock.offsetSeconds -= 2;
   });
 
+  await t.test("what waits when its cluster is suspended gets nothing", async () => {
+    const { ledger, dispatch } = open(64 * 1024 * 1024);
+    const storm = Array.from({ length: 200 }, async () => await dispatch.dispatch(ask("payments"), "east"));
+    for (let turn = 0; turn < 20; turn++) await setImmediate();
+    const written = ledger.calls.flat().length;
+    const clusters = new Map([...declared.clusters].map(([name, one]) => [name, { ...one, suspended: true }]));
+    await live.declare({ ...declared, clusters });
+    await ledger.release(4);
+    assert.deepEqual(count(await Promise.all(storm)), { payments: written, "suspended ": 200 - written });
+    await live.declare(declared);
+  });
+
   await t.test("who cannot prove itself never waits in anybody's line", async () => {
     const { dispatch } = open(64 * 1024);
     const forged = { ...ask("payments"), proof: { kind: "token", token: "garbage" } } as const;
