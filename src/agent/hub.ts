@@ -33,7 +33,7 @@ export interface HubParts extends Omit<LaneParts, "onUsable" | "onBroken"> {
   readonly deadlineMs: number;
 }
 
-/** Requests that wait for a connection, at most; each is one CSR and one token. */
+/** Requests that wait for a connection, or on one, at most; each is one CSR and one token. */
 const waitingMax = 4096;
 
 export function openHub(parts: HubParts): Hub {
@@ -43,7 +43,9 @@ export function openHub(parts: HubParts): Hub {
   const submit = (pending: Pending): void => {
     let best: Lane | undefined;
     for (const lane of lanes) if (lane.usable() && (best === undefined || lane.load() < best.load())) best = lane;
-    if (best !== undefined) return best.submit(pending);
+    if (best !== undefined && best.load() < waitingMax) return best.submit(pending);
+    if (best !== undefined)
+      return pending.reject(new Refusal("overloaded", "more waits for the issuers than can be held"));
     if (waiting.length >= waitingMax)
       return pending.reject(new Refusal("overloaded", "no issuer is connected and too much waits already"));
     waiting.push(pending);

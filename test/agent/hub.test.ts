@@ -5,11 +5,19 @@ import { writeFileSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { openHub } from "../../src/agent/hub.ts";
+import { Refusal } from "../../src/errors.ts";
+import { readStatus } from "../../src/rpc/status.ts";
+import { startFakeIssuer } from "../support/fake-issuer.ts";
 import {
   assertIssued,
   assertRefused,
   eventually,
+  issuerTls,
   makeSite,
+  openKeptLog,
+  openThief,
   openWorkload,
   podToken,
   refusedCounts,
@@ -149,4 +157,33 @@ test("an agent that the hub does not know is UNAVAILABLE to its workloads, never
   stack.clock.offsetSeconds += 86_400 + 600;
   const token = podToken("east", { issuedAt: stack.clock.now() });
   assertRefused(await workload.ask({ token }), "unavailable");
+});
+
+test("no more waits for an issuer that does not answer than can be held", async () => {
+  using site = await makeSite();
+  await using issuer = await startIssuerOn(site);
+  using agent = await openThief(site, issuer.address, "east");
+  await using mute = await startFakeIssuer(site);
+  const { promise: held, resolve: release } = Promise.withResolvers<void>();
+  mute.answer = async ({ id }) => {
+    await held;
+    return { replies: [{ id, refused: { code: "unavailable", message: "late", reference: "" } }], chains: [] };
+  };
+  await using hub = openHub({
+    addresses: [mute.address],
+    channelsPerIssuer: 1,
+    deadlineMs: 3_000,
+    tls: () => issuerTls(site, agent.identity),
+    now: () => new Date(),
+    log: openKeptLog(),
+  });
+  await eventually(() => assert.equal(hub.connected(), 1));
+  const codes = await Promise.all(
+    Array.from({ length: 4_100 }, async () => await hub.sign({ csr: new Uint8Array(1) }).catch(readStatus)),
+  );
+  const count = (code: string): number => codes.filter((one) => one instanceof Refusal && one.code === code).length;
+  assert.deepEqual([count("unavailable"), count("overloaded")], [4_096, 4]);
+  release();
+  // Until what waited has been passed over.
+  await delay(500);
 });
