@@ -337,7 +337,8 @@ test("an upgrade and its rollback are missed by nobody", async () => {
 });
 
 test("no right was missing and none was there for nothing", { skip: audit === undefined }, async () => {
-  // Before a release is uninstalled: its agents live a moment longer than their rights. What tests above tried in the account's name is an administrator's there.
+  // Before a release is uninstalled: its agents live a moment longer than their rights.
+  // What tests above tried in the account's name is an administrator's there.
   const asked = await audited(audit ?? "", account);
   const denied = [...asked].filter(([, codes]) => codes.has(403)).map(([what]) => what);
   assert.deepEqual(denied, []);
