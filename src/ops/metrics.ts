@@ -30,6 +30,7 @@ export function openMetrics(options: { readonly process: "issuer" | "agent"; rea
     labelNames: ["code", "tenant", "cluster"],
     registers,
   });
+  const children = new Map<string, Counter.Internal>();
   const seconds = new Histogram({
     name: `${prefix}answer_seconds`,
     help: "From a request's arrival to its answer.",
@@ -38,7 +39,13 @@ export function openMetrics(options: { readonly process: "issuer" | "agent"; rea
   });
   return {
     registry,
-    issued: (labels) => issued.inc(labels),
+    issued: ({ tenant, cluster, profile }) => {
+      // Found by one key: the library would sort and join the labels of every certificate anew.
+      const key = `${tenant}/${cluster}/${profile}`;
+      const known = children.get(key) ?? issued.labels(tenant, cluster, profile);
+      children.set(key, known);
+      known.inc();
+    },
     refused: (labels) => refused.inc(labels),
     answered: (value) => seconds.observe(value),
     gauge: (name, help, read) => {
