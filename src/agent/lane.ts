@@ -42,6 +42,7 @@ const batchMax = 32;
 /** More would only wait in the issuer's queue instead of ours. */
 const batchesInFlightMax = 4;
 const connectDeadlineMs = 5_000;
+const finishMsMax = 20_000;
 const retryMsMin = 100;
 const retryMsMax = 5_000;
 
@@ -171,7 +172,9 @@ export function openLane(address: string, parts: LaneParts): Lane {
           if (client !== undefined) closeClient(client);
           resolve();
         };
-        if (sent.size === 0 && queued.length === 0) closing();
+        if (sent.size === 0 && queued.length === 0) return closing();
+        // An issuer that never answers holds nobody up: by then whoever asked has been told.
+        setTimeout(() => closing?.(), finishMsMax).unref();
       }),
   };
 }

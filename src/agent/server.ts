@@ -93,7 +93,13 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   const serving = stack.use(await startServing("serving.pem", store, (pair) => door.serve(pair), agent, trust));
   const { istiod } = api ?? {};
   api?.elect(async () => {
-    // Another agent may have put it in force and gone: said again, it is put in force and acknowledged by this one.
+    const kept = trust?.current();
+    // With the hub away too: namespaces go on appearing, and their pods wait for it.
+    if (kept !== undefined)
+      api
+        .distribute(kept)
+        .catch((error: unknown) => log.error("trust not put in force", { version: kept.version }, error));
+    // Said again by the hub, it is acknowledged by this one: another agent may have put it in force and gone.
     trust?.reconnect();
     return istiod === undefined
       ? new AsyncDisposableStack()
