@@ -53,7 +53,11 @@ function callContract(kind: string, open: OpenCluster): void {
     await using setting = await openSetting(open);
     const { client, namespace } = setting;
     const names = Array.from({ length: 1_050 }, (_, index) => `item-${String(index).padStart(4, "0")}`);
-    await Promise.all(names.map((name) => createConfigMap(setting, name, {}, { of: "many" })));
+    // Not all at once: what waits for a connection has its deadline too.
+    for (let from = 0; from < names.length; from += 105) {
+      const some = names.slice(from, from + 105);
+      await Promise.all(some.map((name) => createConfigMap(setting, name, {}, { of: "many" })));
+    }
     const pages: string[][] = [];
     const selection = { resource: resources.configMaps, namespace, labelSelector: "of=many" };
     const read = (item: unknown) => readMeta(item).name;
