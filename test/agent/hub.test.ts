@@ -30,15 +30,22 @@ import {
 /** An address that accepts connections and never says a word. */
 async function startMute(): Promise<AsyncDisposable & { readonly address: string }> {
   const sockets = new Set<Socket>();
-  const server = createServer((socket) => void sockets.add(socket.on("error", () => {})));
+  let closing = false;
+  const server = createServer((socket) => {
+    sockets.add(socket.on("error", () => {}));
+    // One that was on its way while we close would keep the server open for as long as its client likes.
+    if (closing) socket.destroy();
+  });
   await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
   const bound = server.address();
   assert.ok(bound !== null && typeof bound === "object");
   return {
     address: `127.0.0.1:${bound.port}`,
     [Symbol.asyncDispose]: async () => {
+      closing = true;
+      const closed = new Promise((resolve) => void server.close(resolve));
       for (const socket of sockets) socket.destroy();
-      await new Promise((resolve) => void server.close(resolve));
+      await closed;
     },
   };
 }
