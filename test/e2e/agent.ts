@@ -217,7 +217,7 @@ test("a token counts no longer than its pod and its account", async () => {
   const nodeName = await kubectl("-n", "shop", "get", "pod", "brief", "-o", "jsonpath={.spec.nodeName}");
   const onNode = await kubectl(...create, "--bound-object-kind=Node", `--bound-object-name=${nodeName}`);
   for (const [file, text] of Object.entries({ bound: token, unbound, onNode }))
-    await inPod("shop", "frontend", ["sh", "-c", `cat > /out/${file}`], text.trim());
+    await inPod("shop", "frontend", ["sh", "-c", `printf %s '${text.trim()}' > /out/${file}`]);
   for (const file of ["bound", "unbound", "onNode"])
     given(await request("shop/frontend", "--token-file", `/out/${file}`), shopId("brief"));
   await kubectl("-n", "shop", "delete", "pod", "brief", "--wait");
