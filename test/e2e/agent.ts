@@ -211,7 +211,8 @@ test("a pod of a namespace that no tenant claims is refused, whatever it calls i
 
 test("a token counts no longer than its pod and its account", async () => {
   await start("shop/brief");
-  const { stdout: token } = await inPod("shop", "brief", ["cat", mounted]);
+  const { stdout: token, stderr } = await inPod("shop", "brief", ["cat", mounted]);
+  assert.match(token, /^[\w-]+\.[\w-]+\.[\w-]+$/, stderr);
   const create = ["-n", "shop", "create", "token", "brief", "--audience=istio-ca"];
   const unbound = await kubectl(...create);
   const nodeName = await kubectl("-n", "shop", "get", "pod", "brief", "-o", "jsonpath={.spec.nodeName}");

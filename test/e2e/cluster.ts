@@ -47,7 +47,9 @@ export async function apply(manifest: string): Promise<void> {
 
 /** Runs in a container of a pod, or of one of a `deploy/…`. */
 export async function inPod(namespace: string, pod: string, command: readonly string[], input = ""): Promise<Finished> {
-  return await run("kubectl", ["-n", namespace, "exec", "-i", pod, "--", ...command], input);
+  // An input that ends at once can end the output too: without one there is none at all.
+  const how = input === "" ? [] : ["-i"];
+  return await run("kubectl", ["-n", namespace, "exec", ...how, pod, "--", ...command], input);
 }
 
 /** What `look` returns once it does not throw any more. @throws its last error after `timeoutMs`. */
