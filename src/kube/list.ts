@@ -38,17 +38,6 @@ const pageBytesMax = 32 * 1024 * 1024;
 /** A collection that outlives its own continue token this often is listed too slowly to be listed at all. */
 const restartsMax = 4;
 
-/** `listItems` for items as they came. @throws ApiError, Refusal. */
-export async function listPages(
-  client: Client,
-  selection: Selection,
-  options: ListOptions,
-  onPage: (items: readonly unknown[]) => void,
-  onRestart: () => void,
-): Promise<Listed> {
-  return await listItems(client, selection, options, { read: (item) => item, onPage, onRestart });
-}
-
 /** @throws ApiError, Refusal. */
 export async function listItems<T>(
   client: Client,
