@@ -5,6 +5,7 @@ import { addCompletion } from "./completion.ts";
 import { addConfig } from "./config.ts";
 import type { Context } from "./context.ts";
 import { addInit } from "./init.ts";
+import { addIstio } from "./istio.ts";
 import { addLedger } from "./ledger.ts";
 import { addProcesses } from "./processes.ts";
 import { addRequest } from "./request.ts";
@@ -30,6 +31,7 @@ export function toProgram(context: Context): Command {
     addRequest,
     addLedger,
     addConfig,
+    addIstio,
     addCompletion,
   ])
     add(program, context);

@@ -29,7 +29,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   rpc: {
     imports: ["errors"],
     packages: ["@grpc/grpc-js", "@grpc/proto-loader"],
-    node: ["crypto", "net", "tls", "url"],
+    node: ["crypto", "diagnostics_channel", "http2", "net", "stream", "tls", "url"],
   },
   // Kubernetes' API as we use it, and nothing of what we use it for.
   kube: {
@@ -77,7 +77,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   },
   ctl: {
     imports: ["errors", "identity", "pki", "token", "ops", "rpc", "resources", "issuer", "agent"],
-    packages: ["commander", "zod"],
+    packages: ["commander", "yaml", "zod"],
     node: ["crypto", ...disk],
   },
   main: { imports: ["ctl"] },
