@@ -47,6 +47,15 @@ export function readHead(bytes: Uint8Array): Head {
   return head;
 }
 
+/** Whether two lists say the same of the same logs. */
+export function isSameLogs(left: Head["logs"], right: Head["logs"]): boolean {
+  if (left.size !== right.size) return false;
+  return [...left].every(([log, head]) => {
+    const other = right.get(log);
+    return other !== undefined && other.size === head.size && sameBytes(other.root, head.root);
+  });
+}
+
 /** False also when the key itself cannot be read. */
 export function isSignedBy(key: LedgerKey, body: Uint8Array, signature: Uint8Array): boolean {
   try {

@@ -83,7 +83,8 @@ export function readIntent(row: Row): StoredIntent {
   return { intent: toIntent(entry.draft, integer(row, "id")), ...(signature === undefined ? {} : { signature }) };
 }
 
-function replay(stored: StoredIntent, asked: Idempotency | undefined, suspended: Suspended): Intended {
+/** What a second draft of one idempotency key gets. */
+export function replay(stored: StoredIntent, asked: Idempotency | undefined, suspended: Suspended): Intended {
   const digest = stored.intent.idempotency?.digest;
   if (digest === undefined || asked === undefined || !sameBytes(digest, asked.digest))
     return { kind: "replay-differs" };
@@ -92,7 +93,7 @@ function replay(stored: StoredIntent, asked: Idempotency | undefined, suspended:
   return what === undefined ? { kind: "replay", ...stored } : { kind: "suspended", what };
 }
 
-function suspendedOf(draft: Draft, suspended: Suspended): "tenant" | "cluster" | undefined {
+export function suspendedOf(draft: Draft, suspended: Suspended): "tenant" | "cluster" | undefined {
   if (suspended.size === 0) return undefined;
   if (draft.log !== hubLog && suspended.has(`tenant/${draft.log}`)) return "tenant";
   return draft.cluster !== "" && suspended.has(`cluster/${draft.cluster}`) ? "cluster" : undefined;

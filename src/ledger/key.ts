@@ -4,7 +4,7 @@ import { Refusal } from "../errors.ts";
 import type { Connection } from "./connection.ts";
 import type { LedgerKey } from "./head.ts";
 import { sameBytes } from "./octets.ts";
-import { blob, text } from "./rows.ts";
+import { blob, type Row, text } from "./rows.ts";
 
 /** Writes the key down the first time. @throws Refusal `config` when the ledger has another. */
 export function bindKey(connection: Connection, key: LedgerKey): void {
@@ -17,7 +17,10 @@ export function bindKey(connection: Connection, key: LedgerKey): void {
 /** Undefined before the first sequencer. */
 export function readKey(connection: Connection): LedgerKey | undefined {
   const row = connection.prepare("SELECT algorithm, spki FROM ledger_key").get();
-  if (row === undefined) return undefined;
+  return row === undefined ? undefined : toKey(row);
+}
+
+export function toKey(row: Row): LedgerKey {
   const algorithm = text(row, "algorithm");
   if (!isKeyAlgorithm(algorithm)) throw new Refusal("config", `${algorithm} is no algorithm of a ledger's key`);
   return { algorithm, spki: blob(row, "spki") };

@@ -1,13 +1,13 @@
 /**
- * Reading entries back. SQLite answers synchronously, so every walk goes in short steps and lets the event loop run in
- * between.
+ * Reading entries back. A database in this process answers synchronously, so every walk goes in short steps and lets the
+ * event loop run in between.
  */
 import { setImmediate } from "node:timers/promises";
-import type { Connection } from "./connection.ts";
 import { readEntry } from "./entry.ts";
 import { readIntent } from "./intents.ts";
 import type { EntryFilter, Ledger, StoredEntry } from "./ledger.ts";
 import { blob, integer, optionalBlob, optionalInteger, optionalText, type Row, text, type Value } from "./rows.ts";
+import type { Source } from "./source.ts";
 
 /** Rows that one step looks at, whether they match or not: some two milliseconds. */
 const rowsPerStep = 2000;
@@ -17,26 +17,23 @@ const positionGrammar = /^(?<log>.+)\/(?<position>0|[1-9][0-9]{0,14})$/;
 const columns = "e.id, e.log, e.kind, e.authority, e.leaf_hash, e.body, l.position, s.signature";
 const joined = "entries e LEFT JOIN leaves l ON l.entry = e.id LEFT JOIN signatures s ON s.entry = e.id";
 
-export function createReader(connection: Connection): Pick<Ledger, "findSerial" | "entries" | "entry"> {
-  const bySerial = connection.prepare(`SELECT ${columns} FROM ${joined} WHERE e.serial = ?`);
-  const byPosition = connection.prepare(`SELECT ${columns} FROM ${joined} WHERE l.log = ? AND l.position = ?`);
-  const last = connection.prepare("SELECT coalesce(max(id), 0) AS id FROM entries");
+const bySerial = `SELECT ${columns} FROM ${joined} WHERE e.serial = ?`;
+const byPosition = `SELECT ${columns} FROM ${joined} WHERE l.log = ? AND l.position = ?`;
 
+export function createReader(source: Source): Pick<Ledger, "findSerial" | "entries" | "entry"> {
   return {
     async findSerial(serial) {
-      const row = bySerial.get(serial);
+      const [row] = await source.query(bySerial, serial);
       return row === undefined ? undefined : readIntent(row);
     },
 
     async *entries(filter) {
       const { conditions, values } = toConditions(filter);
-      const step = connection.prepare(
-        `SELECT ${columns} FROM ${joined} WHERE e.id <= ? AND e.id > ?${conditions} ORDER BY e.id DESC LIMIT ?`,
-      );
+      const step = `SELECT ${columns} FROM ${joined} WHERE e.id <= ? AND e.id > ?${conditions} ORDER BY e.id DESC LIMIT ?`;
       let left = filter.limit;
-      const end = last.get();
+      const [end] = await source.query("SELECT coalesce(max(id), 0) AS id FROM entries");
       for (let id = end === undefined ? 0 : integer(end, "id"); id > 0 && left > 0; id -= rowsPerStep) {
-        const rows = step.all(id, id - rowsPerStep, ...values, left);
+        const rows = await source.query(step, id, id - rowsPerStep, ...values, left);
         left -= rows.length;
         for (const row of rows) yield toStored(row);
         await setImmediate();
@@ -45,9 +42,9 @@ export function createReader(connection: Connection): Pick<Ledger, "findSerial" 
 
     async entry(id) {
       const place = positionGrammar.exec(id)?.groups;
-      const row = serialGrammar.test(id)
-        ? bySerial.get(Buffer.from(id, "hex"))
-        : byPosition.get(place?.["log"] ?? "", Number(place?.["position"] ?? -1));
+      const [row] = serialGrammar.test(id)
+        ? await source.query(bySerial, Buffer.from(id, "hex"))
+        : await source.query(byPosition, place?.["log"] ?? "", Number(place?.["position"] ?? -1));
       return row === undefined ? undefined : toStored(row);
     },
   };

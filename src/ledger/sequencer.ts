@@ -4,13 +4,12 @@
  */
 import { setImmediate } from "node:timers/promises";
 import type { Signer } from "../custody/signer.ts";
-import { Refusal } from "../errors.ts";
 import type { Connection } from "./connection.ts";
 import { holdEpoch, takeEpoch } from "./epoch.ts";
-import { encodeHead, isSignedBy, type LogHead, readHead } from "./head.ts";
+import { encodeHead, isSameLogs, isSignedBy, readHead } from "./head.ts";
 import { bindKey } from "./key.ts";
 import { emptyTree, encodeFrontier, grow, readTree, rootOf, type Tree } from "./merkle.ts";
-import { sameBytes } from "./octets.ts";
+import { startPasses } from "./passes.ts";
 import { blob, integer, text } from "./rows.ts";
 
 export interface SequencerOptions {
@@ -37,51 +36,18 @@ export async function startSequencer(
   signer: Signer,
   options: SequencerOptions = {},
 ): Promise<Sequencer> {
-  const { intervalMs = 1000, headIntervalMs = 60_000, onFault = () => undefined } = options;
   bindKey(connection, signer);
   const epoch = takeEpoch(connection);
   const place = preparePlace(connection, epoch);
   const writeHead = prepareHead(connection, epoch, signer, now);
-  let headAt = Number.NEGATIVE_INFINITY;
-  let timer: NodeJS.Timeout | undefined;
-  let closed = false;
-  let running = Promise.resolve();
 
   async function pass(headDue: boolean): Promise<void> {
     while (place() === entriesPerWriteMax) await setImmediate();
-    if (!headDue) return;
-    await writeHead();
-    headAt = performance.now();
+    if (headDue) await writeHead();
   }
 
-  /** One pass after the other, whoever asked. */
-  function enqueue(headDue: () => boolean): Promise<void> {
-    const next = running.then(() => pass(headDue()));
-    running = next.catch(() => undefined);
-    return next;
-  }
-
-  async function tick(): Promise<void> {
-    try {
-      await enqueue(() => performance.now() - headAt >= headIntervalMs);
-    } catch (error) {
-      onFault(error);
-      closed ||= error instanceof Refusal && error.code === "not-ready";
-    }
-    if (!closed) timer = setTimeout(() => void tick(), intervalMs);
-  }
-
-  timer = setTimeout(() => void tick(), intervalMs);
-  return {
-    epoch,
-    sequence: () => enqueue(() => true),
-    async [Symbol.asyncDispose]() {
-      const wasClosed = closed;
-      closed = true;
-      clearTimeout(timer);
-      if (!wasClosed) await enqueue(() => true).catch(onFault);
-    },
-  };
+  const passes = startPasses(pass, options, true);
+  return { epoch, sequence: () => passes.run(), [Symbol.asyncDispose]: () => passes[Symbol.asyncDispose]() };
 }
 
 /** Returns how many entries one call placed. */
@@ -133,7 +99,7 @@ function prepareHead(connection: Connection, epoch: number, signer: Signer, now:
       trees.all().map((row) => [text(row, "log"), { size: integer(row, "size"), root: blob(row, "root") }]),
     );
     const last = newest.get();
-    if (last === undefined ? logs.size === 0 : sameLogs(readHead(blob(last, "body")).logs, logs)) return;
+    if (last === undefined ? logs.size === 0 : isSameLogs(readHead(blob(last, "body")).logs, logs)) return;
     const body = encodeHead({ epoch, time: now(), logs });
     const signature = await signer.sign(body);
     if (!isSignedBy(signer, body, signature)) throw new Error("the ledger's key made a signature that does not verify");
@@ -143,12 +109,4 @@ function prepareHead(connection: Connection, epoch: number, signer: Signer, now:
       insert.run(body, signature);
     });
   };
-}
-
-function sameLogs(left: ReadonlyMap<string, LogHead>, right: ReadonlyMap<string, LogHead>): boolean {
-  if (left.size !== right.size) return false;
-  return [...left].every(([log, head]) => {
-    const other = right.get(log);
-    return other !== undefined && other.size === head.size && sameBytes(other.root, head.root);
-  });
 }

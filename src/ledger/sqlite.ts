@@ -8,6 +8,7 @@ import type { Database } from "./database.ts";
 import { createReader } from "./reader.ts";
 import { migrate } from "./schema.ts";
 import { type Sequencer, startSequencer } from "./sequencer.ts";
+import { toSource } from "./source.ts";
 import { createState } from "./sqlite-state.ts";
 import { verifyLedger } from "./verify.ts";
 import { recordDelayMs, startWriter } from "./writer.ts";
@@ -40,6 +41,7 @@ export async function openSqlite(config: SqliteConfig): Promise<Database> {
 
 function assemble(connection: Connection, config: SqliteConfig): Database {
   const { now } = config;
+  const source = toSource(connection);
   const writer = startWriter(connection, now, config.recordDelayMs ?? recordDelayMs);
   const sequencers: Sequencer[] = [];
   let closed = false;
@@ -47,8 +49,8 @@ function assemble(connection: Connection, config: SqliteConfig): Database {
     ledger: {
       intend: writer.intend,
       record: writer.record,
-      ...createReader(connection),
-      verify: (log, check) => verifyLedger(connection, log, check),
+      ...createReader(source),
+      verify: (log, check) => verifyLedger(source, log, check),
     },
     state: createState(connection, now),
     async startSequencer(signer, options) {

@@ -1,12 +1,11 @@
 /** The signed lists of heads, one by one, and what belongs to no single log. */
-import type { Connection } from "./connection.ts";
-import { readEpoch } from "./epoch.ts";
 import type { Faults } from "./faults.ts";
 import { type Head, isSignedBy, type LedgerKey, readHead } from "./head.ts";
-import { readKey } from "./key.ts";
+import { toKey } from "./key.ts";
 import { sameBytes } from "./octets.ts";
 import { startPace } from "./pace.ts";
 import { blob, integer, type Row } from "./rows.ts";
+import type { Source } from "./source.ts";
 
 export interface VerifiedHeads {
   readonly count: number;
@@ -14,13 +13,14 @@ export interface VerifiedHeads {
   readonly roots: ReadonlyMap<string, ReadonlyMap<number, Uint8Array>>;
 }
 
-export async function verifyHeads(connection: Connection, faults: Faults): Promise<VerifiedHeads> {
-  const next = connection.prepare("SELECT id, body, signature FROM heads WHERE id > ? ORDER BY id LIMIT 1");
+const headsPerRead = 16;
+
+export async function verifyHeads(source: Source, faults: Faults): Promise<VerifiedHeads> {
   const roots = new Map<string, Map<number, Uint8Array>>();
   const pace = startPace();
-  const key = readLedgerKey(connection, faults);
+  const key = await readLedgerKey(source, faults);
   let [last, count, epoch] = [0, 0, 0];
-  for (let row = next.get(last); row !== undefined; row = next.get(last)) {
+  for await (const row of readHeads(source)) {
     const id = integer(row, "id");
     if (id !== last + 1) faults.add(`head ${last + 1}: heads up to ${id} are missing`);
     last = id;
@@ -33,7 +33,9 @@ export async function verifyHeads(connection: Connection, faults: Faults): Promi
     }
     await pace();
   }
-  if (readEpoch(connection) < epoch) faults.add(`the epoch is older than that of the newest head, ${epoch}`);
+  const [newest] = await source.query("SELECT epoch FROM epochs");
+  if (newest === undefined || integer(newest, "epoch") < epoch)
+    faults.add(`the epoch is older than that of the newest head, ${epoch}`);
   return { count, roots };
 }
 
@@ -60,9 +62,25 @@ function collect(head: Head, id: number, roots: Map<string, Map<number, Uint8Arr
   }
 }
 
-function readLedgerKey(connection: Connection, faults: Faults): LedgerKey | undefined {
+async function* readHeads(source: Source): AsyncGenerator<Row> {
+  let last = 0;
+  for (;;) {
+    const rows = await source.query(
+      `SELECT id, body, signature FROM heads WHERE id > ? ORDER BY id LIMIT ${headsPerRead}`,
+      last,
+    );
+    if (rows.length === 0) return;
+    for (const row of rows) {
+      last = integer(row, "id");
+      yield row;
+    }
+  }
+}
+
+async function readLedgerKey(source: Source, faults: Faults): Promise<LedgerKey | undefined> {
+  const [row] = await source.query("SELECT algorithm, spki FROM ledger_key");
   try {
-    return readKey(connection);
+    return row === undefined ? undefined : toKey(row);
   } catch {
     faults.add("the key of the heads is of no algorithm we know");
     return undefined;
