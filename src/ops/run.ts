@@ -1,21 +1,25 @@
 /** The life of a process: run until a signal, become unready, drain, close in reverse. A second signal exits at once. */
 
-/** Runs `start`, waits for SIGTERM or SIGINT, calls `unready`, disposes what `start` returned, and exits. */
+/**
+ * Runs `start`, waits for SIGTERM or SIGINT, calls `unready`, disposes what `start` returned, and exits. A signal that comes before
+ * `start` is done exits at once: nothing is in flight yet, and whatever is written survives an end at any point.
+ */
 export async function runUntilSignal(
   start: () => Promise<AsyncDisposable & { unready(): void }>,
   signals: { on(signal: "SIGTERM" | "SIGINT", listener: () => void): unknown; exit(code: number): never },
 ): Promise<void> {
+  let state: "starting" | "running" | "stopping" = "starting";
+  const told = Promise.withResolvers<void>();
+  const stop = (): void => {
+    if (state !== "running") signals.exit(state === "starting" ? 0 : 1);
+    state = "stopping";
+    told.resolve();
+  };
+  signals.on("SIGTERM", stop);
+  signals.on("SIGINT", stop);
   const running = await start();
-  await new Promise<void>((resolve) => {
-    let stopping = false;
-    const stop = (): void => {
-      if (stopping) signals.exit(1);
-      stopping = true;
-      resolve();
-    };
-    signals.on("SIGTERM", stop);
-    signals.on("SIGINT", stop);
-  });
+  state = "running";
+  await told.promise;
   running.unready();
   await running[Symbol.asyncDispose]();
   // grpc-js forgets the socket of a client that is closed while it connects, and Node waits for sockets.

@@ -47,6 +47,15 @@ test("a second signal exits at once", async () => {
   assert.deepEqual(signals.codes, [1]);
 });
 
+test("a signal exits at once while it still starts", async () => {
+  for (const signal of ["SIGTERM", "SIGINT"]) {
+    const signals = fakeSignals();
+    void runUntilSignal(async () => await new Promise<never>(() => {}), signals);
+    assert.throws(() => signals.emit(signal), Exited);
+    assert.deepEqual(signals.codes, [0]);
+  }
+});
+
 test("what does not start is told to whoever started it", async () => {
   const failing = runUntilSignal(async () => await Promise.reject(new Error("no database")), fakeSignals());
   await assert.rejects(failing, /no database/);
