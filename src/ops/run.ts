@@ -15,6 +15,7 @@ export async function runUntilSignal(
     state = "stopping";
     told.resolve();
   };
+  // From the first moment on: in a container it is process 1, which a signal that nobody listens for does not end.
   signals.on("SIGTERM", stop);
   signals.on("SIGINT", stop);
   const running = await start();
