@@ -62,9 +62,9 @@ function sign(): Promise<readonly number[]> {
 }
 
 serveDriver({
-  prepare: (order: Order) => {
+  prepare: async (order: Order) => {
     batch = order.batch;
-    work = makeWork(tokens, order.count);
+    work = await makeWork(tokens, order.count);
   },
   run: async () => ({ latenciesMs: await sign() }),
   check: () => checkAnswers(answers, work.length),

@@ -111,7 +111,7 @@ async function openKept(): Promise<void> {
 serveDriver({
   prepare: async (order: Order) => {
     ({ kind } = order);
-    calls = makeWork(tokens, order.count).map(toCall);
+    calls = (await makeWork(tokens, order.count)).map(toCall);
     await openKept();
   },
   run: async () => ({ latenciesMs: await run() }),

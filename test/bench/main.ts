@@ -6,9 +6,10 @@ import { startMesh } from "./mesh.ts";
 const help = `usage: npm run bench -- [options]
 
   --only a|b|c      one part: (a) the issuer's stage beside the floor, (b) agent and issuer, (c) the ledger
+  --batch N         (a) at this batch alone (default: 1, 8 and 32)
   --seconds N       about how long the load of each part lasts (default 6)
   --json            results as JSON
-  --node-flags "…"  given to the issuer's and the agent's node
+  --node-flags="…"  given to the issuer's and the agent's node
   --help
 `;
 
@@ -20,6 +21,7 @@ const goal = { what: "issuer, batch 32", ratio: 0.55 };
 const { values } = parseArgs({
   options: {
     only: { type: "string" },
+    batch: { type: "string" },
     seconds: { type: "string", default: "6" },
     json: { type: "boolean", default: false },
     "node-flags": { type: "string", default: "" },
@@ -28,9 +30,10 @@ const { values } = parseArgs({
 });
 const { only, help: asked } = values;
 const seconds = Number(values.seconds);
+const batches = values.batch === undefined ? [1, 8, 32] : [Number(values.batch)];
 
 if (asked) process.stdout.write(help);
-else if (!(seconds > 0) || (only !== undefined && !["a", "b", "c"].includes(only))) {
+else if (!(seconds > 0 && batches.every(isBatch)) || (only !== undefined && !["a", "b", "c"].includes(only))) {
   process.stderr.write(help);
   process.exitCode = 2;
 } else {
@@ -38,12 +41,16 @@ else if (!(seconds > 0) || (only !== undefined && !["a", "b", "c"].includes(only
   process.stdout.write(values.json ? `${JSON.stringify({ goal, rows }, undefined, 2)}\n` : toText(rows));
 }
 
+function isBatch(batch: number): boolean {
+  return Number.isInteger(batch) && batch >= 1 && batch <= 256;
+}
+
 async function measure(nodeFlags: readonly string[]): Promise<readonly Row[]> {
   const wanted = (part: string): boolean => only === undefined || only === part;
   const rows: Row[] = [];
   if (wanted("a") || wanted("b")) {
     await using mesh = await startMesh(nodeFlags);
-    if (wanted("a")) rows.push(...(await measureStage(mesh, seconds)));
+    if (wanted("a")) rows.push(...(await measureStage(mesh, seconds, batches)));
     if (wanted("b")) rows.push(...(await measurePath(mesh, seconds)));
   }
   if (wanted("c")) rows.push(...(await measureLedger(seconds)));

@@ -41,10 +41,10 @@ interface Sample {
 }
 
 /** (a) The issuer alone, over the Sign stream. */
-export async function measureStage(mesh: Mesh, seconds: number): Promise<readonly Row[]> {
-  const parts = [1, 8, 32].map((batch) => ({
+export async function measureStage(mesh: Mesh, seconds: number, batches: readonly number[]): Promise<readonly Row[]> {
+  const parts = batches.map((batch) => ({
     what: `issuer, batch ${batch}`,
-    order: { kind: "stage", batch, count: roundUp((seconds * perSecond.stage) / rounds / 3, 32) },
+    order: { kind: "stage", batch, count: roundUp((seconds * perSecond.stage) / rounds / batches.length, 32) },
   }));
   await using driver = startDriver("./drive-signing.ts", mesh.plan);
   const samples = await alternate(driver, parts, [mesh.issuer]);

@@ -1,5 +1,6 @@
 /** What workloads ask with, made ahead of the measurement: a key, a CSR and a token of its own for each certificate. */
 import { createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto";
+import { setImmediate } from "node:timers/promises";
 import { workloadId } from "../../src/identity.ts";
 import { toCsr } from "../../src/pki/request.ts";
 import { createTokenIssuer, type TokenIssuer } from "../support/kubernetes.ts";
@@ -22,17 +23,21 @@ export function openTokens(tokenKeyPem: string): TokenIssuer {
   return createTokenIssuer(tokenIssuer, { privateKey, publicKey: createPublicKey(privateKey) });
 }
 
-export function makeWork(tokens: TokenIssuer, count: number): readonly Work[] {
-  return Array.from({ length: count }, (_, n) => {
+/** Takes its time, a millisecond or two for each; connections stay answered meanwhile. */
+export async function makeWork(tokens: TokenIssuer, count: number): Promise<readonly Work[]> {
+  const all: Work[] = [];
+  for (let n = 0; n < count; n++) {
+    if (n % 16 === 0) await setImmediate();
     const namespace = `shop-${n % 7}`;
     const serviceAccount = `checkout-${n % accounts}`;
     const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
     const uri = workloadId({ trustDomain, namespace, serviceAccount });
-    return {
+    all.push({
       csr: toCsr({ privateKey, uri, subject: "istio" }),
       spki: publicKey.export({ format: "der", type: "spki" }),
       uri,
       token: tokens.token({ namespace, serviceAccount }),
-    };
-  });
+    });
+  }
+  return all;
 }
