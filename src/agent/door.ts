@@ -2,12 +2,17 @@
 import type { Log } from "../ops/log.ts";
 import { openServerCredentials, type ServerCredentials, type ServerTls } from "../rpc/credentials.ts";
 import type { IstioCertificateServiceHandlers } from "../rpc/gen/istio/v1/auth/IstioCertificateService.ts";
+import type { OnLimited } from "../rpc/guard.ts";
 import { IstioCertificateService } from "../rpc/proto.ts";
 import { type Limits, type OnUnreadable, type RpcServer, startServer } from "../rpc/server.ts";
 import type { KeyPair } from "./key-pair.ts";
 
 export interface Door extends AsyncDisposable {
   readonly listening: Promise<number>;
+  /** Open now. */
+  connections(): number;
+  /** Connections and requests that a limit has closed. */
+  limited(): number;
   /** The roots that clients' certificates may chain to, PEM. */
   trust(rootsPem: string): void;
   serve(pair: KeyPair): void;
@@ -35,6 +40,7 @@ export function openDoor(address: string, { service, onUnreadable, log }: DoorPa
   let pair: KeyPair | undefined;
   let credentials: ServerCredentials | undefined;
   let server: Promise<RpcServer> | undefined;
+  let guard: RpcServer["guard"];
   // An address that cannot be bound is logged here, whether or not anybody waits for the port.
   listening.catch((error: unknown) => log.error("the port for workloads is not served", { address }, error));
 
@@ -51,10 +57,12 @@ export function openDoor(address: string, { service, onUnreadable, log }: DoorPa
   const putInForce = (tls: ServerTls): void => {
     if (credentials !== undefined) return credentials.publish(tls);
     credentials = openServerCredentials("TLSv1.2", tls);
-    server = startServer({ address, limits, drainMs, onUnreadable }, credentials.credentials, (s) =>
+    const onLimited: OnLimited = (limited) => log.warn("too much at the port", { ...limited });
+    server = startServer({ address, limits, drainMs, onUnreadable, onLimited }, credentials.credentials, (s) =>
       s.addService(IstioCertificateService.service, service),
     );
     server.then((opened) => {
+      ({ guard } = opened);
       log.info("serving workloads", { address, port: opened.port });
       resolve(opened.port);
     }, reject);
@@ -62,6 +70,8 @@ export function openDoor(address: string, { service, onUnreadable, log }: DoorPa
 
   return {
     listening,
+    connections: () => guard?.connections() ?? 0,
+    limited: () => guard?.limited() ?? 0,
     trust: (rootsPem) => publish({ clientRootsPem: rootsPem }),
     serve: (next) => publish({ pair: next }),
     [Symbol.asyncDispose]: async () => await (await server?.catch(() => undefined))?.[Symbol.asyncDispose](),

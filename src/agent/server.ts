@@ -108,6 +108,10 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
 
   waitingFor = () => whatIsMissing(agent, own, trust, serving);
   metrics.gauge("issuer_connections", "Connections to issuers that can take requests.", () => hub.connected());
+  metrics.gauge("connections", "Connections of workloads.", () => door.connections());
+  metrics.gauge("connections_limited", "Connections and requests closed for a limit since the start.", () =>
+    door.limited(),
+  );
   log.info("agent started", { cluster: config.cluster, http: http.port });
   const opened = stack.move();
   return {

@@ -8,6 +8,7 @@ import type { Log } from "../ops/log.ts";
 import type { Metrics } from "../ops/metrics.ts";
 import { loadDirectory } from "../resources/load.ts";
 import { openServerCredentials } from "../rpc/credentials.ts";
+import type { OnLimited } from "../rpc/guard.ts";
 import { Issuer } from "../rpc/proto.ts";
 import { type Limits, type OnUnreadable, startServer } from "../rpc/server.ts";
 import { startAdminSocket } from "./admin-socket.ts";
@@ -75,10 +76,19 @@ export async function startIssuer(config: IssuerConfig, options: IssuerParts): P
   stack.use(await startAdminSocket(config.adminSocket, adminService({ ...parts, live })));
   const onUnreadable: OnUnreadable = (method, refusal) => void tellRefused(refusal, { method }, parts);
   const service = issuerService({ ...parts, live, dispatch, draining: draining.signal });
+  const onLimited: OnLimited = (limited) => log.warn("too much at the port", { ...limited });
   const server = stack.use(
-    await startServer({ address: config.listen, limits, drainMs, onUnreadable }, credentials.credentials, (s) =>
-      s.addService(Issuer.service, service),
+    await startServer(
+      { address: config.listen, limits, drainMs, onUnreadable, onLimited },
+      credentials.credentials,
+      (s) => s.addService(Issuer.service, service),
     ),
+  );
+  metrics.gauge("connections", "Connections of agents.", () => server.guard?.connections() ?? 0);
+  metrics.gauge(
+    "connections_limited",
+    "Connections and requests closed for a limit since the start.",
+    () => server.guard?.limited() ?? 0,
   );
   // First of all when closing: streams would otherwise go on for as long as their agents like.
   stack.defer(() => draining.abort());

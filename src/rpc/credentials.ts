@@ -29,6 +29,9 @@ const ciphers = [
   "ECDHE-RSA-AES128-GCM-SHA256",
 ].join(":");
 
+/** From a connection's first byte to the last of its handshake. Node's own is two minutes. */
+const handshakeMsMax = 10_000;
+
 export function openServerCredentials(minVersion: "TLSv1.2" | "TLSv1.3", first: ServerTls): ServerCredentials {
   const credentials = new Reloadable(toContext(minVersion, first));
   return { credentials, publish: (tls) => credentials.publish(toContext(minVersion, tls)) };
@@ -37,7 +40,7 @@ export function openServerCredentials(minVersion: "TLSv1.2" | "TLSv1.3", first: 
 class Reloadable extends grpc.ServerCredentials {
   constructor(context: SecureContextOptions) {
     // A certificate that does not verify is as none: grpc-js shows handlers only a peer whose socket is authorized.
-    super({ requestCert: true, rejectUnauthorized: false }, context);
+    super({ requestCert: true, rejectUnauthorized: false, handshakeTimeout: handshakeMsMax }, context);
   }
 
   publish(context: SecureContextOptions): void {

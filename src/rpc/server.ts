@@ -1,6 +1,7 @@
 /** A gRPC server whose handlers are plain functions: errors become statuses in one place, and nothing runs without limits. */
 import grpc from "@grpc/grpc-js";
 import { Refusal } from "../errors.ts";
+import { type Guard, type OnLimited, openGuard, openPort } from "./guard.ts";
 import { readUnreadable, toStatus } from "./status.ts";
 import { type Stream, toStream } from "./stream.ts";
 
@@ -22,6 +23,8 @@ export interface Limits {
 
 export interface RpcServer extends AsyncDisposable {
   readonly port: number;
+  /** Of a port that anybody may reach. */
+  readonly guard: Pick<Guard, "connections" | "limited"> | undefined;
 }
 
 /** Told of what never became a request: a message that is too long, or none at all. No handler sees it. */
@@ -94,13 +97,15 @@ export interface ServerConfig {
   /** How long calls in flight may go on once the server closes. */
   readonly drainMs: number;
   readonly onUnreadable?: OnUnreadable;
+  /** For a port that anybody may reach; the limits are those of `openPort`. */
+  readonly onLimited?: OnLimited;
 }
 
 /** `register` adds the services. Closing refuses new calls, waits for those in flight, then cuts what is left. */
 export async function startServer(
   config: ServerConfig,
   credentials: grpc.ServerCredentials,
-  register: (server: grpc.Server) => void,
+  register: (server: Pick<grpc.Server, "addService">) => void,
 ): Promise<RpcServer> {
   const server = new grpc.Server({
     "grpc.max_receive_message_length": config.limits.messageBytesMax,
@@ -114,24 +119,39 @@ export async function startServer(
     "grpc.enable_channelz": 0,
     interceptors: [refuseUnreadable(config.onUnreadable ?? (() => {}))],
   });
-  register(server);
+  const lasting = new Set<string>();
+  register({
+    addService: (definition, implementation) => {
+      for (const { path, requestStream } of Object.values(definition)) if (requestStream) lasting.add(path);
+      server.addService(definition, implementation);
+    },
+  });
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(config.address, credentials, (error, bound) => (error === null ? resolve(bound) : reject(error)));
   });
+  const { onLimited, drainMs } = config;
+  const guard = onLimited && openGuard({ port, limits: openPort, isLasting: (path) => lasting.has(path), onLimited });
   return {
     port,
-    [Symbol.asyncDispose]: () =>
-      new Promise((resolve) => {
-        const timer = setTimeout(() => {
-          server.forceShutdown();
-          resolve();
-        }, config.drainMs);
-        server.tryShutdown(() => {
-          clearTimeout(timer);
-          resolve();
-        });
-      }),
+    guard,
+    [Symbol.asyncDispose]: async () => {
+      using _ = guard;
+      await shutDown(server, drainMs);
+    },
   };
+}
+
+function shutDown(server: grpc.Server, drainMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => {
+      server.forceShutdown();
+      resolve();
+    }, drainMs);
+    server.tryShutdown(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
 }
 
 /**
