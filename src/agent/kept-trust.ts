@@ -4,6 +4,8 @@ import { z } from "zod";
 const schema = z.strictObject({
   version: z.string(),
   servingRootsPem: z.string(),
+  /** Empty: not said. What an earlier version kept has none. */
+  servingNames: z.array(z.string()).default([]),
   clusterSuspended: z.boolean(),
   tenants: z.array(
     z.strictObject({

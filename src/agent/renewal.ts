@@ -31,6 +31,8 @@ export async function startRenewal({ name, get, onNew, store, now, log }: Renewa
   let retryMs = retryMsMin;
   let stopped = false;
   let running = false;
+  /** Asked for before its time, and not had yet: a failure must not make it wait for its time. */
+  let asked = false;
 
   const sleep = (ms: number): void => {
     clearTimeout(timer);
@@ -38,13 +40,14 @@ export async function startRenewal({ name, get, onNew, store, now, log }: Renewa
   };
 
   const tick = (): void => {
-    if (pair !== undefined && now() < renewalAt(pair)) sleep(renewalAt(pair).getTime() - now().getTime());
+    if (pair !== undefined && !asked && now() < renewalAt(pair)) sleep(renewalAt(pair).getTime() - now().getTime());
     else renew();
   };
 
   const renew = (): void => {
     if (running || stopped) return;
     running = true;
+    asked = false;
     get()
       .then(async (next) => {
         await store.write(name, toText(next));
@@ -52,13 +55,14 @@ export async function startRenewal({ name, get, onNew, store, now, log }: Renewa
         retryMs = retryMsMin;
         log.info("certificate obtained", { certificate: name, notAfter: next.notAfter.toISOString() });
         onNew(next);
-        return renewalAt(next).getTime() - now().getTime();
+        return asked ? 0 : renewalAt(next).getTime() - now().getTime();
       })
       .catch((error: unknown) => {
         log.warn("certificate not obtained", {
           certificate: name,
           message: error instanceof Error ? error.message : String(error),
         });
+        asked = true;
         retryMs = Math.min(retryMs * 2, retryMsMax);
         return retryMs * (0.5 + Math.random() / 2);
       })
@@ -75,7 +79,11 @@ export async function startRenewal({ name, get, onNew, store, now, log }: Renewa
   tick();
   return {
     current: () => pair,
-    renewNow: renew,
+    renewNow: () => {
+      // What is under way may be of before.
+      asked = true;
+      renew();
+    },
     [Symbol.asyncDispose]: async () => {
       stopped = true;
       clearTimeout(timer);

@@ -18,7 +18,7 @@ import type { KeptTrust } from "./kept-trust.ts";
 import type { KeyPair } from "./key-pair.ts";
 import { type Renewal, startRenewal } from "./renewal.ts";
 import { istioService, tellRefused } from "./service.ts";
-import { getServing, isUnder } from "./serving.ts";
+import { getServing, isCurrent } from "./serving.ts";
 import { openStore, type Store } from "./store.ts";
 import { startTrust, type TrustWatch } from "./trust.ts";
 
@@ -43,7 +43,7 @@ interface Agent extends AgentParts {
   readonly keys: KeySet;
   readonly hub: Hub;
   readonly door: Door;
-  /** Certificates that must be under the cluster's present serving root: the agent's, and istiod's where it is ours. */
+  /** Certificates that must be under the cluster's serving root and have its names: the agent's, and istiod's where it is ours. */
   readonly serving: Set<Renewal>;
 }
 
@@ -157,7 +157,7 @@ async function putInForce(next: KeptTrust, { store, door, serving }: Agent): Pro
   door.trust(next.tenants.map((t) => t.rootsPem).join("") + next.servingRootsPem);
   for (const renewal of serving) {
     const pair = renewal.current();
-    if (pair !== undefined && !isUnder(pair, next)) renewal.renewNow();
+    if (pair !== undefined && !isCurrent(pair, next)) renewal.renewNow();
   }
 }
 

@@ -8,7 +8,7 @@ import type { Hub } from "./hub.ts";
 import type { KeptTrust } from "./kept-trust.ts";
 import { type KeyPair, newKey, toKeyPair } from "./key-pair.ts";
 
-/** The names are the MeshCluster's, and the hub's to say; the key and the root are checked here. @throws Refusal, Error. */
+/** The names are the MeshCluster's, and the hub's to say; they, the key and the root are checked here. @throws Refusal, Error. */
 export async function getServing(hub: Hub, trust: KeptTrust | undefined, now: () => Date): Promise<KeyPair> {
   if (trust === undefined) throw new Error("the cluster's serving root is not known yet");
   const { privateKey, keyPem } = newKey();
@@ -20,15 +20,22 @@ export async function getServing(hub: Hub, trust: KeptTrust | undefined, now: ()
     roots: readPemAll(trust.servingRootsPem),
     at: now(),
     key: readCsr(csr).spki,
+    // Others are of a hub that is about to tell us, or has told us and another of its issuers does not know yet.
+    ...(trust.servingNames.length === 0 ? {} : { names: { dns: trust.servingNames } }),
   });
   return toKeyPair([leaf, ...chain.intermediates].map((der) => toPem(certificateLabel, der)).join(""), keyPem);
 }
 
-/** Whether a certificate still chains to what the cluster trusts. */
-export function isUnder({ chainPem }: KeyPair, { servingRootsPem }: KeptTrust): boolean {
+/** Whether a certificate still chains to what the cluster trusts, and has the names that its MeshCluster lists now. */
+export function isCurrent({ chainPem }: KeyPair, { servingRootsPem, servingNames }: KeptTrust): boolean {
   const leaf = new X509Certificate(chainPem);
-  return (
+  const isUnder =
     servingRootsPem !== "" &&
-    readPemAll(servingRootsPem).some((root) => leaf.verify(new X509Certificate(root).publicKey))
+    readPemAll(servingRootsPem).some((root) => leaf.verify(new X509Certificate(root).publicKey));
+  const names = new Set(leaf.subjectAltName?.split(", "));
+  return (
+    isUnder &&
+    (servingNames.length === 0 ||
+      (names.size === servingNames.length && servingNames.every((name) => names.has(`DNS:${name}`))))
   );
 }

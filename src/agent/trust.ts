@@ -116,11 +116,12 @@ export async function startTrust(parts: TrustParts): Promise<TrustWatch> {
   };
 }
 
-function toKept({ version, tenants, servingRoots, clusterSuspended }: Trust__Output): KeptTrust {
+function toKept({ version, tenants, servingRoots, servingNames, clusterSuspended }: Trust__Output): KeptTrust {
   const pem = (roots: readonly Uint8Array[]): string => roots.map((root) => toPem(certificateLabel, root)).join("");
   return {
     version,
     servingRootsPem: pem(servingRoots),
+    servingNames,
     clusterSuspended,
     tenants: tenants.map((t) => ({
       tenant: t.tenant,

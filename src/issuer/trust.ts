@@ -7,6 +7,7 @@ export interface ClusterTrust {
   readonly version: string;
   readonly tenants: readonly TenantTrust[];
   readonly servingRoots: readonly Uint8Array[];
+  readonly servingNames: readonly string[];
   readonly suspended: boolean;
 }
 
@@ -34,12 +35,14 @@ export function toClusterTrust(world: World, cluster: string): ClusterTrust {
       };
     });
   const serving = world.authorities.bundleOf("serving", cluster);
+  const { servingNames = [] } = world.declared.clusters.get(cluster) ?? {};
   const suspended = world.isSuspended("cluster", cluster);
   const parts = [
     tenants.map((t) => [t.tenant, t.trustDomain, t.bundleVersion, t.suspended]),
     serving.version,
+    servingNames,
     suspended,
   ];
   const version = createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 16);
-  return { version, tenants, servingRoots: serving.roots, suspended };
+  return { version, tenants, servingRoots: serving.roots, servingNames, suspended };
 }

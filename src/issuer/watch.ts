@@ -34,7 +34,10 @@ export function acceptWatch(stream: Stream<TrustAck__Output, Trust>, agent: Agen
     throw new Refusal("not-this-caller", `cluster "${agent.cluster}" is not declared`);
   }
   const send = (): void => {
-    const { version, tenants, servingRoots, suspended } = toClusterTrust(parts.live.world(), agent.cluster);
+    const { version, tenants, servingRoots, servingNames, suspended } = toClusterTrust(
+      parts.live.world(),
+      agent.cluster,
+    );
     if (version === sent.at(-1)) return;
     sent.push(version);
     acknowledged.delete(version);
@@ -45,6 +48,7 @@ export function acceptWatch(stream: Stream<TrustAck__Output, Trust>, agent: Agen
       servingRoots: [...servingRoots],
       clusterSuspended: suspended,
     });
+      servingNames: [...servingNames],
   };
   const unsubscribe = parts.live.onChange(send);
   stream.onMessage((ack) => {

@@ -7,6 +7,7 @@ export interface Trust {
   'tenants'?: (_espalier_v1_TenantTrust)[];
   'servingRoots'?: (Buffer | Uint8Array | string)[];
   'clusterSuspended'?: (boolean);
+  'servingNames'?: (string)[];
 }
 
 export interface Trust__Output {
@@ -14,4 +15,5 @@ export interface Trust__Output {
   'tenants': (_espalier_v1_TenantTrust__Output)[];
   'servingRoots': (Buffer)[];
   'clusterSuspended': (boolean);
+  'servingNames': (string)[];
 }
