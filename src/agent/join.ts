@@ -17,14 +17,14 @@ export interface JoinConfig {
   readonly issuers: readonly string[];
   readonly tokenFile: string;
   readonly joinTokenFile?: string | undefined;
-  /** Sent with a join token: the cluster's keys. */
-  readonly jwksFile?: string | undefined;
 }
 
 export interface JoinParts {
   readonly tls: ClientTls;
   /** DER. */
   readonly hubRoots: readonly Uint8Array[];
+  /** Sent with a join token: the cluster's token keys as a JWKS; empty while they are not had. */
+  readonly jwks: () => string;
   readonly now: () => Date;
 }
 
@@ -41,6 +41,7 @@ export async function join(config: JoinConfig, parts: JoinParts): Promise<KeyPai
     try {
       const reply = await askWithAndWithout(
         config,
+        parts.jwks(),
         async (extra) =>
           await call<JoinRequest, JoinReply__Output>(
             (q, options, done) => client.join(q, options, done),
@@ -66,15 +67,16 @@ interface Extra {
 /** A join token is for the first time only: once the cluster's key is registered, the agent's own token is enough. */
 async function askWithAndWithout(
   config: JoinConfig,
+  jwks: string,
   ask: (extra: Extra) => Promise<JoinReply__Output>,
 ): Promise<JoinReply__Output> {
   try {
     return await ask({});
   } catch (error) {
     const joinToken = config.joinTokenFile === undefined ? undefined : await readIfThere(config.joinTokenFile);
-    if (joinToken === undefined || config.jwksFile === undefined) throw error;
+    if (joinToken === undefined || jwks === "") throw error;
     if (!(error instanceof Refusal) || error.code !== "proof-invalid") throw error;
-    return await ask({ joinToken, jwks: await readFile(config.jwksFile, "utf8") });
+    return await ask({ joinToken, jwks });
   }
 }
 

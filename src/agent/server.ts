@@ -7,6 +7,7 @@ import type { Log } from "../ops/log.ts";
 import type { Metrics } from "../ops/metrics.ts";
 import { readPemAll } from "../pki/pem.ts";
 import type { ClientTls } from "../rpc/client.ts";
+import { toJwks } from "../token/jwk.ts";
 import { type JwksSource, type KeySet, startKeySet } from "../token/jwks-source.ts";
 import { openCheck } from "./check.ts";
 import { type ClusterApi, openClusterApi } from "./cluster-api.ts";
@@ -68,7 +69,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   const servingRootsPem = (): string => trust?.current()?.servingRootsPem ?? "";
   const api = config.kubernetes && stack.use(await openClusterApi(config.kubernetes, { now, log, servingRootsPem }));
   const store = api?.store ?? (await openStore(config.data));
-  const keys = stack.use(await startTokenKeys(config, api, log));
+  const keys = stack.use(await startTokenKeys(config, api, log, () => trust?.propose()));
   const hub = stack.use(
     openHub({ ...toHub, channelsPerIssuer: config.channelsPerIssuer, deadlineMs: config.deadlineMs }),
   );
@@ -80,6 +81,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
       ...toHub,
       store,
       agent: hostname().toLowerCase(),
+      jwks: () => toJwks(keys.keys()),
       onTrust: (next) => putInForce(next, agent),
       everywhere: async (next) => (api === undefined ? now() : await api.distribute(next)),
     }),
@@ -124,7 +126,12 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   };
 }
 
-async function startTokenKeys({ tokens }: AgentConfig, api: ClusterApi | undefined, log: Log): Promise<KeySet> {
+async function startTokenKeys(
+  { tokens }: AgentConfig,
+  api: ClusterApi | undefined,
+  log: Log,
+  onChange: () => void,
+): Promise<KeySet> {
   const { jwksFile, caFile, issuer } = tokens;
   const toSource = async (): Promise<JwksSource> => {
     if (jwksFile !== undefined) return { kind: "file", path: jwksFile };
@@ -132,7 +139,7 @@ async function startTokenKeys({ tokens }: AgentConfig, api: ClusterApi | undefin
     return { kind: "issuer", url: issuer, ...(caFile === undefined ? {} : { caPem: await readFile(caFile, "utf8") }) };
   };
   const onFailure = (error: unknown): void => log.error("token keys not had", {}, error);
-  return await startKeySet(await toSource(), { refreshMs: keysRefreshMs, onFailure });
+  return await startKeySet(await toSource(), { refreshMs: keysRefreshMs, onFailure, onChange });
 }
 
 function openWorkloadDoor(
@@ -162,15 +169,15 @@ async function putInForce(next: KeptTrust, { store, door, serving }: Agent): Pro
 }
 
 async function startOwn(
-  { config, store, now, log }: Agent,
+  { config, store, keys, now, log }: Agent,
   tls: ClientTls,
   onNew: (pair: KeyPair) => void,
 ): Promise<Renewal> {
-  const { jwksFile } = config.tokens;
   const hubRoots = readPemAll(tls.rootsPem);
+  const jwks = (): string => toJwks(keys.keys());
   return await startRenewal({
     name: "agent.pem",
-    get: async () => await join({ ...config, jwksFile }, { tls, hubRoots, now }),
+    get: async () => await join(config, { tls, hubRoots, jwks, now }),
     onNew,
     store,
     now,

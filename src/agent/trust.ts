@@ -13,12 +13,16 @@ export interface TrustWatch extends AsyncDisposable {
   current(): KeptTrust | undefined;
   /** Ends the present stream and begins another with new credentials. */
   reconnect(): void;
+  /** Says the cluster's token keys again, where the hub is to hear of others. */
+  propose(): void;
 }
 
 export interface TrustParts {
   readonly addresses: readonly string[];
   readonly agent: string;
   readonly tls: () => ClientTls | undefined;
+  /** The cluster's token keys as a JWKS; empty while they are not had. */
+  readonly jwks: () => string;
   /** Puts it in force in this agent, one after the other. What it throws is logged and nothing is acknowledged. */
   readonly onTrust: (trust: KeptTrust) => Promise<void>;
   /** Says since when the whole cluster has it; undefined where another agent says so. It may take as long as it likes. */
@@ -39,12 +43,14 @@ export async function startTrust(parts: TrustParts): Promise<TrustWatch> {
   let retryMs = retryMsMin;
   let timer: NodeJS.Timeout | undefined;
   let stop: (() => void) | undefined;
+  let propose: (() => void) | undefined;
   let stopped = false;
   let last: Promise<unknown> = Promise.resolve();
 
   const again = (): void => {
     stop?.();
     stop = undefined;
+    propose = undefined;
     if (stopped) return;
     clearTimeout(timer);
     timer = setTimeout(connect, retryMs * (0.5 + Math.random()));
@@ -79,8 +85,9 @@ export async function startTrust(parts: TrustParts): Promise<TrustWatch> {
       if (error !== undefined) log.warn("trust is not being watched", { address, message: readStatus(error).message });
       again();
     });
+    propose = () => stream.write({ version: "", inForceSince: "", agent: parts.agent, jwks: parts.jwks() });
     // Opens the stream: nothing of it is in force here yet.
-    stream.write({ version: "", inForceSince: "", agent: parts.agent });
+    propose();
   };
 
   // One after the other: a slow disk must not put an older trust over a newer one.
@@ -108,6 +115,7 @@ export async function startTrust(parts: TrustParts): Promise<TrustWatch> {
       retryMs = retryMsMin;
       again();
     },
+    propose: () => propose?.(),
     [Symbol.asyncDispose]: async () => {
       stopped = true;
       clearTimeout(timer);

@@ -23,7 +23,7 @@ export interface AdminParts extends AuthorityParts {
 const joinTokenSecondsMax = 7 * 86_400;
 const joinTokenSecondsDefault = 3600;
 /** RFC 7638 with SHA-256, base64url. */
-const thumbprintGrammar = /^[A-Za-z0-9_-]{43}$/;
+export const thumbprintGrammar = /^[A-Za-z0-9_-]{43}$/;
 
 export async function createRoot(request: CreateRootRequest__Output, parts: AdminParts): Promise<Root> {
   const by = readBy(request.act);
@@ -76,7 +76,7 @@ export async function createJoinToken(request: CreateJoinTokenRequest__Output, p
   const { declared } = parts.live.world();
   const cluster = declared.clusters.get(request.cluster);
   if (cluster === undefined) throw new Refusal("not-found", `no MeshCluster "${request.cluster}" is declared`);
-  if (cluster.tokens.keys.kind !== "joined") {
+  if (cluster.tokens.keys.kind === "static" || cluster.tokens.keys.kind === "url") {
     throw new Refusal(
       "not-ready",
       `cluster "${cluster.name}" declares its keys and needs no join token (keys: {joined: true} would)`,
@@ -122,7 +122,7 @@ export async function setSuspended(request: SetSuspendedRequest__Output, parts: 
   return { kind, name, suspended, changed };
 }
 
-function readBy(act: Act__Output | null): Pick<Act, "operator" | "reason"> {
+export function readBy(act: Act__Output | null): Pick<Act, "operator" | "reason"> {
   if (act === null || act.operator === "")
     throw new Refusal("malformed", "an operator's verb says who: operator is missing");
   if (act.operator.length > 256 || act.reason.length > 1024)

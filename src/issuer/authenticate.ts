@@ -37,7 +37,23 @@ function verifyToken(token: string, cluster: ClusterState, at: Date): ServiceAcc
   const keys = cluster.keys();
   // Ours, not the caller's: UNAUTHENTICATED would not be retried.
   if (keys.length === 0) throw new Refusal("unavailable", "the cluster's token keys have not been had yet");
-  return readServiceAccount(token, { issuer, audiences, keys, at });
+  try {
+    return readServiceAccount(token, { issuer, audiences, keys, at });
+  } catch (error) {
+    // The operator's delay and not the caller's fault: asking again helps, once the key is approved.
+    if (holds(() => readServiceAccount(token, { issuer, audiences, keys: cluster.proposed(), at })))
+      throw new Refusal("unavailable", "the key of the token is proposed and not approved yet");
+    throw error;
+  }
+}
+
+function holds(read: () => unknown): boolean {
+  try {
+    read();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The workload's own token. */

@@ -1,14 +1,15 @@
 /** Which keys sign which cluster's tokens. A key belongs to one cluster; who could publish another's would speak for it. */
-import type { JoinedKey } from "../ledger/state.ts";
+import type { ClusterKey } from "../ledger/state.ts";
 import type { MeshCluster } from "../resources/mesh-cluster.ts";
-import { type Jwk, readJwk } from "../token/jwk.ts";
+import { type Jwk, readJwk, toJwk } from "../token/jwk.ts";
 
 export interface KeySources {
   readonly clusters: Iterable<MeshCluster>;
-  readonly joined: readonly JoinedKey[];
-  /** What was fetched from a cluster's address; empty until it was. */
+  /** By joins and approvals. */
+  readonly registered: readonly ClusterKey[];
+  /** What a cluster's address shows, or showed last; empty until it was fetched once. */
   readonly fetched: (cluster: string) => readonly Jwk[];
-  /** Thumbprints of the keys it had until now. */
+  /** Thumbprints of the fetched keys that were in force until now. */
   readonly held: (cluster: string) => ReadonlySet<string>;
 }
 
@@ -20,15 +21,15 @@ export interface DisputedKey {
 }
 
 /**
- * Declared claims beat joined ones, and joined beat fetched ones: a cluster's own word must not take a key from a cluster
+ * Declared claims beat registered ones, and registered beat fetched ones: a cluster's own word must not take a key from a cluster
  * that an operator gave it to. Of two equal claims the one that was in force counts: a cluster that copies another's public
  * keys to its own address must not stop it. Of two new ones neither counts.
  */
-export function toClusterKeys({ clusters, joined, fetched, held }: KeySources): {
+export function toClusterKeys({ clusters, registered, fetched, held }: KeySources): {
   readonly keys: ReadonlyMap<string, readonly Jwk[]>;
   readonly disputed: readonly DisputedKey[];
 } {
-  const claims = [...clusters].map((cluster) => claimOf(cluster, joined, fetched));
+  const claims = [...clusters].map((cluster) => claimOf(cluster, registered, fetched));
   const claimants = new Map<string, Claim[]>();
   for (const claim of claims) {
     for (const { thumbprint } of claim.keys) claimants.set(thumbprint, [...(claimants.get(thumbprint) ?? []), claim]);
@@ -54,17 +55,31 @@ interface Claim {
   readonly keys: readonly Jwk[];
 }
 
-function claimOf({ name, tokens }: MeshCluster, joined: readonly JoinedKey[], fetched: KeySources["fetched"]): Claim {
+function claimOf(
+  { name, tokens }: MeshCluster,
+  registered: readonly ClusterKey[],
+  fetched: KeySources["fetched"],
+): Claim {
   switch (tokens.keys.kind) {
     case "static":
       return { cluster: name, strength: 3, keys: tokens.keys.keys };
     case "joined":
+    case "proposed":
       return {
         cluster: name,
         strength: 2,
-        keys: joined.filter((key) => key.cluster === name).map((key) => readJwk(JSON.parse(key.jwk))),
+        keys: registered.filter((key) => key.cluster === name).map(toStoredJwk),
       };
     case "url":
       return { cluster: name, strength: 1, keys: fetched(name) };
   }
+}
+
+/** A key of the database. */
+export function toStoredJwk({ jwk }: ClusterKey): Jwk {
+  return readJwk(JSON.parse(jwk));
+}
+
+export function toStored(cluster: string, key: Jwk): ClusterKey {
+  return { cluster, keyThumbprint: key.thumbprint, jwk: JSON.stringify(toJwk(key)) };
 }

@@ -70,7 +70,13 @@ export function toCluster(
       .sort((a, b) => b.inForceSince.getTime() - a.inForceSince.getTime())
       .map((a) => ({ agent: a.agent, version: a.version, inForceSince: a.inForceSince.toISOString() })),
     problem: clusterProblem(cluster, world),
+    notice: clusterNotice(cluster.name, world),
   };
+}
+
+function clusterNotice(name: string, world: World): string {
+  if ((world.findCluster(name)?.proposed().length ?? 0) === 0) return "";
+  return `its agent proposes other keys: \`espalier cluster keys list ${name}\` shows them`;
 }
 
 function clusterProblem({ name, tokens }: MeshCluster, world: World): string {
@@ -78,9 +84,9 @@ function clusterProblem({ name, tokens }: MeshCluster, world: World): string {
     return `it has no serving root: run \`espalier root create --serving ${name}\``;
   }
   if (keysOf(name, world).length > 0) return "";
-  return tokens.keys.kind === "joined"
-    ? `no key has been registered: run \`espalier cluster join-token ${name} --jwks FILE\``
-    : "its keys have not been fetched yet";
+  return tokens.keys.kind === "url"
+    ? "its keys have not been fetched yet"
+    : `no key has been registered: run \`espalier cluster join-token ${name} --jwks FILE\``;
 }
 
 function keysOf(name: string, world: World): string[] {

@@ -15,6 +15,7 @@ import type { JoinReply } from "../rpc/gen/espalier/v1/JoinReply.ts";
 import type { JoinRequest__Output } from "../rpc/gen/espalier/v1/JoinRequest.ts";
 import { readServiceAccount, type ServiceAccount } from "../token/account.ts";
 import { type Jwk, readJwks } from "../token/jwk.ts";
+import { toStored } from "./cluster-keys.ts";
 import type { LiveWorld } from "./live.ts";
 import { issueOwn, type OwnParts } from "./own.ts";
 import type { ClusterState, World } from "./world.ts";
@@ -89,9 +90,9 @@ function authenticateAgent(
 async function readStatedKey({ cluster, joinToken, jwks }: JoinRequest__Output, state: State): Promise<Jwk> {
   const record = await state.joinToken(createHash("sha256").update(joinToken).digest());
   if (record?.cluster !== cluster) throw new Refusal("proof-invalid", "the join token is unknown");
-  const [key, ...rest] = readJwks(jwks);
-  if (key === undefined || rest.length > 0)
-    throw new Refusal("proof-invalid", "a join token registers exactly one key, and the JWKS does not hold one");
+  // An API server in the middle of a rotation shows several; the operator has said which.
+  const key = readJwks(jwks).find(({ thumbprint }) => thumbprint === record.keyThumbprint);
+  if (key === undefined) throw new Refusal("proof-invalid", "the join token is not for a key of the JWKS");
   return key;
 }
 
@@ -102,7 +103,7 @@ async function register(
   cluster: ClusterState,
   parts: JoinParts,
 ): Promise<void> {
-  if (cluster.tokens.keys.kind !== "joined") {
+  if (cluster.tokens.keys.kind === "static" || cluster.tokens.keys.kind === "url") {
     throw new Refusal("proof-invalid", `cluster "${cluster.name}" has declared keys: join without a join token`);
   }
   const { thumbprint } = key;
@@ -111,11 +112,7 @@ async function register(
   }
   await parts.state.useJoinToken(
     createHash("sha256").update(request.joinToken).digest(),
-    {
-      cluster: cluster.name,
-      keyThumbprint: thumbprint,
-      jwk: JSON.stringify({ ...key.jwk, ...(key.kid === undefined ? {} : { kid: key.kid }) }),
-    },
+    toStored(cluster.name, key),
     parts.now(),
     {
       log: hubLog,

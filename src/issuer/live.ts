@@ -1,13 +1,13 @@
 /** Keeps the world current: what is declared, what is made, and the clusters' keys. Readers take whole worlds, never parts. */
 import type { Custody } from "../custody/signer.ts";
-import type { State } from "../ledger/state.ts";
+import type { FetchedKey, KeyProposal, State } from "../ledger/state.ts";
 import type { Log } from "../ops/log.ts";
 import type { Declared } from "../resources/declared.ts";
 import type { MeshCluster } from "../resources/mesh-cluster.ts";
 import type { Jwk } from "../token/jwk.ts";
 import { type KeySet, startKeySet } from "../token/jwks-source.ts";
 import { type Authorities, openAuthorities } from "./authorities.ts";
-import { toClusterKeys } from "./cluster-keys.ts";
+import { toClusterKeys, toStored, toStoredJwk } from "./cluster-keys.ts";
 import { toWorld, type World } from "./world.ts";
 
 export interface LiveWorld extends AsyncDisposable {
@@ -36,30 +36,54 @@ export async function openLive(parts: LiveParts): Promise<LiveWorld> {
   let declared = parts.declared;
   let authorities: Authorities | undefined;
   let current: World | undefined;
-  let held: ReadonlyMap<string, ReadonlySet<string>> = new Map();
   const fetched = new Map<string, { readonly url: string; readonly keys: KeySet }>();
   const listeners = new Set<() => void>();
 
   const build = async (): Promise<void> => {
-    const [records, suspensions, joined] = await Promise.all([
+    const [records, suspensions, registered, proposals, kept] = await Promise.all([
       state.authorities(),
       state.suspensions(),
-      state.joinedKeys(),
+      state.registeredKeys(),
+      state.keyProposals(),
+      state.fetchedKeys(),
     ]);
     authorities = await openAuthorities(records, custody, authorities);
+    const keptBy = Map.groupBy(kept, ({ cluster }) => cluster);
+    const keptOf = (cluster: string): readonly FetchedKey[] => {
+      const source = declared.clusters.get(cluster)?.tokens.keys;
+      return (keptBy.get(cluster) ?? []).filter(({ url }) => source?.kind === "url" && source.url === url);
+    };
     const { keys, disputed } = toClusterKeys({
       clusters: declared.clusters.values(),
-      joined,
-      fetched: (cluster) => fetched.get(cluster)?.keys.keys() ?? [],
-      held: (cluster) => held.get(cluster) ?? new Set(),
+      registered,
+      fetched: (cluster) => {
+        const now = fetched.get(cluster)?.keys.keys() ?? [];
+        return now.length > 0 ? now : keptOf(cluster).map(toStoredJwk);
+      },
+      held: (cluster) => new Set(keptOf(cluster).map(({ keyThumbprint }) => keyThumbprint)),
     });
     for (const { thumbprint, cluster, others } of disputed) {
       log.error("token key refused: it belongs to another cluster", { cluster, others, thumbprint });
     }
-    held = new Map([...keys].map(([cluster, own]) => [cluster, new Set(own.map(({ thumbprint }) => thumbprint))]));
+    await keep(keys, kept);
     const keysOf = (cluster: MeshCluster): readonly Jwk[] => keys.get(cluster.name) ?? [];
-    current = toWorld({ hub: parts.hub, declared, authorities, suspensions, keysOf });
+    const proposedOf = (cluster: MeshCluster): readonly Jwk[] => toPending(cluster, proposals);
+    current = toWorld({ hub: parts.hub, declared, authorities, suspensions, keysOf, proposedOf });
     for (const changed of listeners) changed();
+  };
+
+  /** Who had a fetched key first is known after a restart too, and which keys there were while an address is away. */
+  const keep = async (keys: ReadonlyMap<string, readonly Jwk[]>, kept: readonly FetchedKey[]): Promise<void> => {
+    const next = [...declared.clusters.values()].flatMap(({ name, tokens }) => {
+      const source = tokens.keys;
+      if (source.kind !== "url") return [];
+      const own = new Map((keys.get(name) ?? []).map((key) => [key.thumbprint, key]));
+      return [...own.values()].map((key) => ({ ...toStored(name, key), url: source.url }));
+    });
+    const textOf = (all: readonly FetchedKey[]): string =>
+      JSON.stringify(all.map(({ cluster, url, jwk }) => [cluster, url, jwk].join(" ")).sort());
+    if (textOf(next) === textOf(kept)) return;
+    await state.keepFetchedKeys(next).catch((error: unknown) => log.error("fetched keys not kept", {}, error));
   };
 
   // One at a time and in order: a slow rebuild must not put an older world over a newer one.
@@ -118,4 +142,10 @@ export async function openLive(parts: LiveParts): Promise<LiveWorld> {
       for (const { keys } of fetched.values()) await keys[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Of a cluster that takes proposals, what waits for an operator. */
+function toPending({ name, tokens }: MeshCluster, proposals: readonly KeyProposal[]): readonly Jwk[] {
+  const pending = proposals.find(({ cluster, state }) => cluster === name && state === "pending");
+  return tokens.keys.kind === "proposed" ? (pending?.keys ?? []).map(toStoredJwk) : [];
 }

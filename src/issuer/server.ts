@@ -19,6 +19,7 @@ import { startServerCertificate } from "./server-certificate.ts";
 import { adminService, issuerService } from "./services.ts";
 import { openStorage } from "./storage.ts";
 import { tellRefused } from "./tell-refused.ts";
+import type { World } from "./world.ts";
 
 export interface IssuerParts {
   readonly now: () => Date;
@@ -65,6 +66,11 @@ export async function startIssuer(config: IssuerConfig, options: IssuerParts): P
   stack.use(followResources(config, declared, { ...parts, live }));
   const dispatch = openDispatch({ ...parts, world: () => live.world(), queueBytes: config.queueBytes });
   addGauges(metrics, dispatch, counts);
+  metrics.gauge(
+    "key_proposals",
+    "Clusters whose agent proposes keys that an operator has not decided on.",
+    () => [...live.world().declared.clusters.keys()].filter((name) => hasProposal(name, live.world())).length,
+  );
 
   const names = [...new Set([issuerName(config.hub), ...config.serverNames])];
   const certificate = stack.use(
@@ -101,6 +107,10 @@ export async function startIssuer(config: IssuerConfig, options: IssuerParts): P
     unready: () => void waiting.add("shutdown"),
     [Symbol.asyncDispose]: async () => await opened.disposeAsync(),
   };
+}
+
+function hasProposal(cluster: string, world: World): boolean {
+  return (world.findCluster(cluster)?.proposed().length ?? 0) > 0;
 }
 
 function addGauges(metrics: Metrics, dispatch: Dispatch, counts: () => WriterCounts): void {

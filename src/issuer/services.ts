@@ -12,6 +12,7 @@ import type { Stream } from "../rpc/stream.ts";
 import { type AdminParts, createJoinToken, createRoot, setSuspended } from "./admin.ts";
 import { toCluster, toEntry, toRoot, toTenant } from "./describe.ts";
 import { type JoinParts, join } from "./join.ts";
+import { approveKeys, listKeys, rejectKeys, removeKeys } from "./key-verbs.ts";
 import { type AgentConnection, acceptSigning, type SignParts, signOnce } from "./sign-stream.ts";
 import { tellRefused } from "./tell-refused.ts";
 import { acceptWatch, type WatchParts } from "./watch.ts";
@@ -120,6 +121,10 @@ export function adminService(parts: AdminParts): AdminHandlers {
       return { clusters: [...world.declared.clusters.values()].map((c) => toCluster(c, world, acknowledgements)) };
     }),
     CreateJoinToken: unary(unaryDeadlineMs, async (request) => await createJoinToken(request, parts)),
+    ListClusterKeys: unary(unaryDeadlineMs, async ({ cluster }) => await listKeys(cluster, parts)),
+    ApproveClusterKeys: unary(unaryDeadlineMs, async (request) => await approveKeys(request, parts)),
+    RejectClusterKeys: unary(unaryDeadlineMs, async (request) => await rejectKeys(request, parts)),
+    RemoveClusterKeys: unary(unaryDeadlineMs, async (request) => await removeKeys(request, parts)),
     SetSuspended: unary(unaryDeadlineMs, async (request) => await setSuspended(request, parts)),
     ListEntries: serverStream(async function* ({ log, identity, cluster, limit, unrecordedOnly }) {
       const filter: EntryFilter = {

@@ -7,21 +7,23 @@ import type { Trust } from "../rpc/gen/espalier/v1/Trust.ts";
 import type { TrustAck__Output } from "../rpc/gen/espalier/v1/TrustAck.ts";
 import type { Stream } from "../rpc/stream.ts";
 import type { LiveWorld } from "./live.ts";
+import { type ProposeParts, propose } from "./propose.ts";
 import type { AgentConnection } from "./sign-stream.ts";
 import { tellRefused } from "./tell-refused.ts";
 import { toClusterTrust } from "./trust.ts";
 
-export interface WatchParts {
-  readonly live: Pick<LiveWorld, "world" | "onChange">;
-  readonly state: Pick<State, "acknowledge">;
+export interface WatchParts extends ProposeParts {
+  readonly live: Pick<LiveWorld, "world" | "refresh" | "onChange">;
+  readonly state: Pick<State, "acknowledge"> & ProposeParts["state"];
   readonly draining: AbortSignal;
-  readonly now: () => Date;
   readonly log: Log;
   readonly metrics: Metrics;
 }
 
 /** Versions of one stream that may still be acknowledged. */
 const sentMax = 16;
+/** A cluster's keys change a few times a year; each time is read, and may be a durable write. */
+const proposalsMax = 16;
 /** An agent's word about itself, within its own cluster. */
 const agentNameGrammar = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
 
@@ -46,12 +48,29 @@ export function acceptWatch(stream: Stream<TrustAck__Output, Trust>, agent: Agen
       version,
       tenants: tenants.map((t) => ({ ...t, roots: [...t.roots] })),
       servingRoots: [...servingRoots],
+      servingNames: [...servingNames],
       clusterSuspended: suspended,
     });
-      servingNames: [...servingNames],
   };
   const unsubscribe = parts.live.onChange(send);
+  let proposals = 0;
+  // One after the other, for the last word to stand.
+  let proposed: Promise<void> = Promise.resolve();
+  const hear = (jwks: string): void => {
+    proposals += 1;
+    if (proposals > proposalsMax) {
+      const tooMany = new Refusal("overloaded", `more than ${proposalsMax} times other keys on one stream`);
+      if (proposals === proposalsMax + 1)
+        stream.fail(tellRefused(tooMany, { method: "Watch", cluster: agent.cluster }, parts));
+      return;
+    }
+    proposed = proposed
+      .then(async () => await propose(jwks, agent, parts))
+      // The stream goes on: trust has nothing to do with it.
+      .catch((error: unknown) => void tellRefused(error, { method: "Watch", cluster: agent.cluster }, parts));
+  };
   stream.onMessage((ack) => {
+    if (ack.jwks !== "") hear(ack.jwks);
     if (ack.version === "" || acknowledged.has(ack.version)) return;
     if (sent.includes(ack.version)) acknowledged.add(ack.version);
     acknowledge(ack, sent, agent, parts).catch((error: unknown) => {

@@ -11,6 +11,8 @@ import type { Authorities } from "./authorities.ts";
 export interface ClusterState extends MeshCluster {
   /** What its tokens may be signed with. */
   keys(): readonly Jwk[];
+  /** What its agent proposes in their place and nobody has decided on; none of it counts. */
+  proposed(): readonly Jwk[];
 }
 
 export interface World {
@@ -31,13 +33,19 @@ export interface WorldParts {
   readonly authorities: Authorities;
   readonly suspensions: readonly SuspensionKey[];
   readonly keysOf: (cluster: MeshCluster) => readonly Jwk[];
+  readonly proposedOf: (cluster: MeshCluster) => readonly Jwk[];
 }
 
-export function toWorld({ hub, declared, authorities, suspensions, keysOf }: WorldParts): World {
+export function toWorld({ hub, declared, authorities, suspensions, keysOf, proposedOf }: WorldParts): World {
   const suspended = new Set(suspensions.map(({ kind, name }) => `${kind}/${name}`));
   for (const tenant of declared.tenants.values()) if (tenant.suspended) suspended.add(`tenant/${tenant.name}`);
   for (const cluster of declared.clusters.values()) if (cluster.suspended) suspended.add(`cluster/${cluster.name}`);
-  const clusters = new Map([...declared.clusters.values()].map((c) => [c.name, { ...c, keys: () => keysOf(c) }]));
+  const clusters = new Map(
+    [...declared.clusters.values()].map((c) => [
+      c.name,
+      { ...c, keys: () => keysOf(c), proposed: () => proposedOf(c) },
+    ]),
+  );
   const isSuspended: World["isSuspended"] = (kind, name) => suspended.has(`${kind}/${name}`);
   return {
     hub,

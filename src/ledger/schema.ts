@@ -112,6 +112,29 @@ CREATE TABLE acknowledgements (
 ) STRICT;
 `,
   },
+  {
+    name: "proposed and fetched keys",
+    sql: `
+ALTER TABLE joined_keys RENAME TO registered_keys;
+CREATE TABLE key_proposals (
+  cluster TEXT PRIMARY KEY,
+  state TEXT NOT NULL CHECK (state IN ('pending', 'approved', 'rejected')),
+  proposed_at INTEGER NOT NULL
+) STRICT;
+CREATE TABLE proposed_keys (
+  cluster TEXT NOT NULL REFERENCES key_proposals (cluster),
+  key_thumbprint TEXT NOT NULL,
+  jwk TEXT NOT NULL,
+  PRIMARY KEY (cluster, key_thumbprint)
+) STRICT;
+CREATE TABLE fetched_keys (
+  key_thumbprint TEXT PRIMARY KEY,
+  cluster TEXT NOT NULL,
+  url TEXT NOT NULL,
+  jwk TEXT NOT NULL
+) STRICT;
+`,
+  },
 ];
 
 /**

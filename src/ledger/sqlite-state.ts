@@ -1,17 +1,14 @@
 /** Made state in SQLite: each change and its act are one write. */
 import { isKeyAlgorithm } from "../custody/algorithm.ts";
-import { Refusal } from "../errors.ts";
-import { prepareInsertAct } from "./columns.ts";
-import { type Connection, isUniqueViolation } from "./connection.ts";
-import type { Act } from "./ledger.ts";
-import { blob, date, optionalInteger, optionalText, type Row, text } from "./rows.ts";
+import { type Change, prepareChange, unlessTaken } from "./change.ts";
+import type { Connection } from "./connection.ts";
+import { blob, date, optionalText, type Row, text } from "./rows.ts";
+import { fetchedState, joinState, proposalState } from "./sqlite-keys.ts";
 import type {
   AcknowledgementRecord,
   AuthorityKind,
   AuthorityRecord,
   AuthorityState,
-  JoinedKey,
-  JoinTokenRecord,
   State,
   SuspensionKey,
 } from "./state.ts";
@@ -28,24 +25,16 @@ const states: Readonly<Record<AuthorityState, true>> = {
 /** Agents of one cluster whose word is kept, newest first: each pod has a name of its own, and a stolen one as many as it likes. */
 const agentsMax = 64;
 
-/** Runs a change and writes its act down, or neither. A change that returns false had nothing to do. */
-type Change = (act: Act, work: () => boolean) => boolean;
-
 export function createState(connection: Connection, now: () => Date): State {
-  const insertAct = prepareInsertAct(connection);
-  const change: Change = (act, work) =>
-    // If we stop before this commits, neither the change nor its act is there, and the operator was told of neither.
-    connection.transact("state", () => {
-      const changed = work();
-      if (changed) insertAct(act, now());
-      return changed;
-    });
+  const change = prepareChange(connection, now);
   return {
     async act(act) {
       change(act, () => true);
     },
     ...authorityState(connection, change),
     ...joinState(connection, change),
+    ...proposalState(connection, change),
+    ...fetchedState(connection),
     ...suspensionState(connection, change),
     ...acknowledgementState(connection),
   };
@@ -71,64 +60,6 @@ function authorityState(connection: Connection, change: Change): Pick<State, "au
         );
         return true;
       });
-    },
-  };
-}
-
-function joinState(
-  connection: Connection,
-  change: Change,
-): Pick<State, "addJoinToken" | "joinToken" | "useJoinToken" | "joinedKeys"> {
-  const selectToken = connection.prepare("SELECT * FROM join_tokens WHERE token_sha256 = ?");
-  const insertToken = connection.prepare(
-    "INSERT INTO join_tokens (token_sha256, cluster, key_thumbprint, expires_at, used_at) VALUES (?, ?, ?, ?, ?)",
-  );
-  const useToken = connection.prepare("UPDATE join_tokens SET used_at = ? WHERE token_sha256 = ?");
-  const selectKey = connection.prepare("SELECT cluster FROM joined_keys WHERE key_thumbprint = ?");
-  const insertKey = connection.prepare(
-    `INSERT INTO joined_keys (key_thumbprint, cluster, jwk) VALUES (?, ?, ?)
-     ON CONFLICT (key_thumbprint) DO UPDATE SET jwk = excluded.jwk`,
-  );
-  const selectKeys = connection.prepare("SELECT * FROM joined_keys ORDER BY rowid");
-
-  function tokenOf(tokenSha256: Uint8Array): JoinTokenRecord | undefined {
-    const row = selectToken.get(tokenSha256);
-    return row === undefined ? undefined : toJoinToken(row);
-  }
-
-  return {
-    async addJoinToken(record, act) {
-      const { tokenSha256, cluster, keyThumbprint, expiresAt, usedAt } = record;
-      const used = usedAt === undefined ? null : +usedAt;
-      change(act, () => {
-        unlessTaken(
-          () => insertToken.run(tokenSha256, cluster, keyThumbprint, +expiresAt, used),
-          "the join token exists already",
-        );
-        return true;
-      });
-    },
-    async joinToken(tokenSha256) {
-      return tokenOf(tokenSha256);
-    },
-    async useJoinToken(tokenSha256, key, at, act) {
-      change(act, () => {
-        checkToken(tokenOf(tokenSha256), key, at);
-        const owner = selectKey.get(key.keyThumbprint);
-        if (owner !== undefined && text(owner, "cluster") !== key.cluster) {
-          throw new Refusal("not-this-caller", `the key ${key.keyThumbprint} belongs to another cluster`);
-        }
-        useToken.run(+at, tokenSha256);
-        insertKey.run(key.keyThumbprint, key.cluster, key.jwk);
-        return true;
-      });
-    },
-    async joinedKeys() {
-      return selectKeys.all().map((row) => ({
-        cluster: text(row, "cluster"),
-        keyThumbprint: text(row, "key_thumbprint"),
-        jwk: text(row, "jwk"),
-      }));
     },
   };
 }
@@ -173,23 +104,6 @@ function acknowledgementState(connection: Connection): Pick<State, "acknowledge"
   };
 }
 
-function checkToken(token: JoinTokenRecord | undefined, key: JoinedKey, at: Date): void {
-  const wrong = (rule: string) => new Refusal("proof-invalid", `the join token ${rule}`);
-  if (token === undefined) throw wrong("is unknown");
-  if (token.usedAt !== undefined) throw wrong("was used already");
-  if (at >= token.expiresAt) throw wrong(`expired at ${token.expiresAt.toISOString()}`);
-  if (token.cluster !== key.cluster) throw wrong("is another cluster's");
-  if (token.keyThumbprint !== key.keyThumbprint) throw wrong(`is not for the key ${key.keyThumbprint}`);
-}
-
-function unlessTaken(work: () => void, message: string): void {
-  try {
-    work();
-  } catch (cause) {
-    throw isUniqueViolation(cause) ? new Refusal("not-ready", message, { cause }) : cause;
-  }
-}
-
 function toAuthority(row: Row): AuthorityRecord {
   const parent = optionalText(row, "parent");
   return {
@@ -203,17 +117,6 @@ function toAuthority(row: Row): AuthorityRecord {
     ...(parent === undefined ? {} : { parent }),
     notBefore: date(row, "not_before"),
     notAfter: date(row, "not_after"),
-  };
-}
-
-function toJoinToken(row: Row): JoinTokenRecord {
-  const used = optionalInteger(row, "used_at");
-  return {
-    tokenSha256: blob(row, "token_sha256"),
-    cluster: text(row, "cluster"),
-    keyThumbprint: text(row, "key_thumbprint"),
-    expiresAt: date(row, "expires_at"),
-    ...(used === undefined ? {} : { usedAt: new Date(used) }),
   };
 }
 

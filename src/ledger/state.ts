@@ -34,12 +34,25 @@ export interface JoinTokenRecord {
   readonly usedAt?: Date;
 }
 
-/** A cluster's token-signing key that a join registered. */
-export interface JoinedKey {
+/** A cluster's token-signing key. */
+export interface ClusterKey {
   readonly cluster: string;
   readonly keyThumbprint: string;
   /** The public JWK, as JSON. */
   readonly jwk: string;
+}
+
+/** All the keys that a cluster's agent last said there are, and what became of that. */
+export interface KeyProposal {
+  readonly cluster: string;
+  readonly state: "pending" | "approved" | "rejected";
+  readonly keys: readonly ClusterKey[];
+  readonly proposedAt: Date;
+}
+
+/** A key that a cluster's address has shown, and that was in force. */
+export interface FetchedKey extends ClusterKey {
+  readonly url: string;
 }
 
 export interface SuspensionKey {
@@ -70,8 +83,31 @@ export interface State {
    * @throws Refusal `proof-invalid` when the token is unknown, used, expired or another cluster's, or the thumbprint is not
    * its own; Refusal `not-this-caller` when the key already belongs to another cluster.
    */
-  useJoinToken(tokenSha256: Uint8Array, key: JoinedKey, at: Date, act: Act): Promise<void>;
-  joinedKeys(): Promise<readonly JoinedKey[]>;
+  useJoinToken(tokenSha256: Uint8Array, key: ClusterKey, at: Date, act: Act): Promise<void>;
+  /** Keys that joins and approvals have registered; each belongs to one cluster. */
+  registeredKeys(): Promise<readonly ClusterKey[]>;
+  /**
+   * Takes keys away, all of the cluster's if none are named, and with them every unused join token that could bring one back;
+   * a proposal that has one of them counts as rejected. False when there was nothing of that; then nothing is written.
+   */
+  removeKeys(cluster: string, keyThumbprints: readonly string[] | undefined, act: Act): Promise<boolean>;
+
+  /** The last of each cluster. */
+  keyProposals(): Promise<readonly KeyProposal[]>;
+  /** Puts it in the place of the cluster's last one. False when that had the same keys, whatever became of it; then nothing is written. */
+  proposeKeys(proposal: KeyProposal, act: Act): Promise<boolean>;
+  /**
+   * Makes the keys of the cluster's last proposal its registered keys, and no others.
+   * @throws Refusal `not-ready` when it does not have exactly these thumbprints; Refusal `not-this-caller` when one of them
+   * belongs to another cluster.
+   */
+  approveKeys(cluster: string, keyThumbprints: readonly string[], act: Act): Promise<void>;
+  /** False when none is pending; then nothing is written. */
+  rejectKeys(cluster: string, act: Act): Promise<boolean>;
+
+  /** What clusters' addresses have shown last, as it was in force. */
+  fetchedKeys(): Promise<readonly FetchedKey[]>;
+  keepFetchedKeys(keys: readonly FetchedKey[]): Promise<void>;
 
   suspensions(): Promise<readonly SuspensionKey[]>;
   /** False when it was so already; then nothing is written. */

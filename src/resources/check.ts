@@ -124,7 +124,7 @@ function globalNames({ servingNames }: MeshCluster): Owned {
 function tokenKeys({ tokens: { keys } }: MeshCluster): Owned {
   const path = ["spec", "tokens", "keys"];
   if (keys.kind === "url") return [{ path: [...path, "url"], id: new URL(keys.url).href, what: "this URL" }];
-  // A joined key is held against the others when it joins, in the database.
-  if (keys.kind === "joined") return [];
+  // Those that joins and approvals register are held against one another in the database.
+  if (keys.kind !== "static") return [];
   return keys.keys.map(({ thumbprint: id }) => ({ path, id, what: `the key with thumbprint "${id}"` }));
 }

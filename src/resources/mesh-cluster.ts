@@ -6,10 +6,12 @@ import { type Jwk, readJwks } from "../token/jwk.ts";
 import { accountName, accountRef, dnsName, name, resource } from "./fields.ts";
 import type { Path, Report } from "./problem.ts";
 
-/** Where a cluster's token keys come from: the document, a join, or an address the hub asks. */
+/** Where a cluster's token keys come from: the document, a join, its agent after a join, or an address the hub asks. */
 export type ClusterKeys =
   | { readonly kind: "static"; readonly keys: readonly Jwk[] }
   | { readonly kind: "joined" }
+  /** `taken`: what the agent proposes counts at once. Otherwise an operator approves it. */
+  | { readonly kind: "proposed"; readonly taken: boolean }
   | { readonly kind: "url"; readonly url: string };
 
 export interface MeshCluster {
@@ -42,6 +44,12 @@ const keys = z
       .optional()
       .describe("A .json file with the JWKS, relative to this document's directory."),
     joined: z.literal(true).optional().describe("true: the key is registered by a join token, once."),
+    proposed: z
+      .enum(["approved", "taken"])
+      .optional()
+      .describe(
+        "The first key as with joined; then the agent proposes what its API server publishes. approved: nothing of it counts until an operator approves it. taken: it counts at once, so a stolen agent owns the cluster's identities.",
+      ),
     url: z
       .string()
       .max(2048)
@@ -50,7 +58,7 @@ const keys = z
       .describe("An https:// URL of the JWKS, which the hub fetches and keeps fresh."),
   })
   .describe(
-    "The keys that sign the cluster's tokens: exactly one of jwks, jwksFile, joined and url. No two clusters have a key in common.",
+    "The keys that sign the cluster's tokens: exactly one of jwks, jwksFile, joined, proposed and url. No two clusters have a key in common.",
   );
 
 const spec = z
@@ -131,14 +139,15 @@ export function toMeshCluster(
 }
 
 function toKeys(keys: z.infer<typeof spec>["tokens"]["keys"], path: Path, report: Report, beside: Beside): ClusterKeys {
-  const { jwks, jwksFile, url } = keys;
-  if (Object.keys(keys).length !== 1) report(path, "must have exactly one of jwks, jwksFile, joined and url");
+  const { jwks, jwksFile, proposed, url } = keys;
+  if (Object.keys(keys).length !== 1) report(path, "must have exactly one of jwks, jwksFile, joined, proposed and url");
   if (jwks !== undefined) return { kind: "static", keys: toStatic(jwks, [...path, "jwks"], report) };
   if (jwksFile !== undefined) {
     const text = beside(posix.normalize(jwksFile));
     if (text === undefined) report([...path, "jwksFile"], `there is no file "${jwksFile}"`);
     return { kind: "static", keys: text === undefined ? [] : toStatic(text, [...path, "jwksFile"], report) };
   }
+  if (proposed !== undefined) return { kind: "proposed", taken: proposed === "taken" };
   if (url === undefined) return { kind: "joined" };
   checkUrl(url, (rule) => report([...path, "url"], rule));
   return { kind: "url", url };

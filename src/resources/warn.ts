@@ -12,6 +12,7 @@ export function warn(declared: Resources): readonly Finding[] {
     ...sharedTrustDomains(tenants),
     ...nestedTrustDomains(tenants),
     ...unheardZtunnels(declared),
+    ...takenKeys(declared),
   ];
 }
 
@@ -77,5 +78,14 @@ function* unheardZtunnels({ tenants, clusters }: Resources): Generator<Finding> 
       const rule = `MeshCluster "${silent}" names no ztunnelAccounts, so nobody there can impersonate`;
       yield { kind: "MeshTenant", name, path: ["spec", "rules", at, "proofs", proof], rule };
     }
+  }
+}
+
+/** A stolen agent then makes whatever token it likes. */
+function* takenKeys({ clusters }: Resources): Generator<Finding> {
+  for (const { name, tokens } of clusters.values()) {
+    if (tokens.keys.kind !== "proposed" || !tokens.keys.taken) continue;
+    const rule = "taken: whoever has this cluster's agent has all of its identities";
+    yield { kind: "MeshCluster", name, path: ["spec", "tokens", "keys", "proposed"], rule };
   }
 }

@@ -52,6 +52,16 @@ export function readJwk(input: unknown): Jwk {
   return { thumbprint, ...(kid === undefined ? {} : { kid }), key, jwk };
 }
 
+/** The public members and the kid, as `readJwk` reads them again. */
+export function toJwk({ kid, jwk }: Jwk): Readonly<Record<string, string>> {
+  return { ...jwk, ...(kid === undefined ? {} : { kid }) };
+}
+
+/** The set that `readJwks` reads again; empty for no keys. */
+export function toJwks(keys: readonly Jwk[]): string {
+  return keys.length === 0 ? "" : JSON.stringify({ keys: keys.map(toJwk) });
+}
+
 function toKey(input: Readonly<Record<string, unknown>>): KeyObject {
   let key: KeyObject;
   try {

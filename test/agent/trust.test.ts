@@ -16,6 +16,7 @@ test("trust that some namespace does not take holds up no later trust", async ()
     addresses: [issuer.address],
     agent: "agent-1",
     tls: () => issuerTls(site, agent.identity),
+    jwks: () => "",
     onTrust: async (next) => void taken.push(next),
     // What one namespace's own ConfigMap with immutable: true, or its full quota, does to the agent that leads.
     everywhere: async (next) => {

@@ -15,7 +15,7 @@ const plan: MeshPlan = JSON.parse(process.argv.at(-1) ?? "");
 const tls = { rootsPem: plan.hubRootPem, serverName: `issuer.${hub}` };
 const identity = await join(
   { hub, cluster, issuers: [plan.issuerAddress], tokenFile: plan.agentTokenFile },
-  { tls, hubRoots: readPemAll(plan.hubRootPem), now: () => new Date() },
+  { tls, hubRoots: readPemAll(plan.hubRootPem), jwks: () => "", now: () => new Date() },
 );
 const stream = openSignStream(openIssuer(plan.issuerAddress, { ...tls, identity }));
 const tokens = openTokens(plan.tokenKeyPem);

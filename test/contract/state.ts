@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Database } from "../../src/ledger/database.ts";
 import { readEntry } from "../../src/ledger/entry.ts";
-import type { AuthorityRecord, JoinTokenRecord } from "../../src/ledger/state.ts";
+import type { AuthorityRecord, JoinTokenRecord, KeyProposal } from "../../src/ledger/state.ts";
 import { act, sha256 } from "./drafts.ts";
 import { type OpenDatabase, plain } from "./ledger.ts";
 
@@ -31,6 +31,15 @@ function token(overrides: Partial<JoinTokenRecord> = {}): JoinTokenRecord {
 }
 
 const key = { cluster: "east", keyThumbprint: "thumb", jwk: "{}" };
+
+function proposal(keys: readonly string[], cluster = "east"): KeyProposal {
+  const all = keys.map((keyThumbprint) => ({ cluster, keyThumbprint, jwk: "{}" }));
+  return { cluster, state: "pending", keys: all, proposedAt: time };
+}
+
+function thumbprints(keys: KeyProposal["keys"]): readonly string[] {
+  return keys.map(({ keyThumbprint }) => keyThumbprint).sort();
+}
 
 /** The verbs of the acts, oldest first. */
 async function verbs(database: Database): Promise<readonly string[]> {
@@ -82,7 +91,7 @@ export function stateContract(kind: string, open: OpenDatabase): void {
     await state.addJoinToken(token(), act({ verb: "token" }));
     assert.deepEqual(plain(await state.joinToken(sha256("t"))), plain(token()));
     await state.useJoinToken(sha256("t"), key, time, act({ verb: "join" }));
-    assert.deepEqual(await state.joinedKeys(), [key]);
+    assert.deepEqual(await state.registeredKeys(), [key]);
     assert.deepEqual(plain(await state.joinToken(sha256("t"))), plain(token({ usedAt: time })));
     await assert.rejects(state.useJoinToken(sha256("t"), key, time, act()), { code: "proof-invalid" });
     assert.deepEqual(await verbs(database), ["token", "join"]);
@@ -98,7 +107,7 @@ export function stateContract(kind: string, open: OpenDatabase): void {
     await assert.rejects(state.useJoinToken(sha256("t"), key, later, act()), refused);
     await assert.rejects(state.useJoinToken(sha256("t"), { ...key, cluster: "west" }, time, act()), refused);
     await assert.rejects(state.useJoinToken(sha256("t"), { ...key, keyThumbprint: "other" }, time, act()), refused);
-    assert.deepEqual(await state.joinedKeys(), []);
+    assert.deepEqual(await state.registeredKeys(), []);
     assert.equal(await state.joinToken(sha256("u")), undefined);
   });
 
@@ -111,7 +120,100 @@ export function stateContract(kind: string, open: OpenDatabase): void {
     const stolen = state.useJoinToken(sha256("w"), { ...key, cluster: "west" }, time, act());
     await assert.rejects(stolen, { code: "not-this-caller" });
     assert.equal((await state.joinToken(sha256("w")))?.usedAt, undefined);
-    assert.deepEqual(await state.joinedKeys(), [key]);
+    assert.deepEqual(await state.registeredKeys(), [key]);
+  });
+
+  test(`${kind}: a proposal changes no key until it is approved, and then it is all the keys there are`, async () => {
+    await using database = await open();
+    const { state } = database;
+    await state.addJoinToken(token(), act({ verb: "token" }));
+    await state.useJoinToken(sha256("t"), key, time, act({ verb: "join" }));
+    assert.equal(await state.proposeKeys(proposal(["next", "thumb"]), act({ verb: "propose" })), true);
+    assert.deepEqual(plain(await state.keyProposals()), plain([proposal(["next", "thumb"])]));
+    assert.deepEqual(await state.registeredKeys(), [key]);
+    await state.approveKeys("east", ["thumb", "next"], act({ verb: "approve" }));
+    assert.deepEqual(thumbprints(await state.registeredKeys()), ["next", "thumb"]);
+    await state.proposeKeys(proposal(["next"]), act({ verb: "propose" }));
+    assert.deepEqual(thumbprints(await state.registeredKeys()), ["next", "thumb"]);
+    await state.approveKeys("east", ["next"], act({ verb: "approve" }));
+    assert.deepEqual(thumbprints(await state.registeredKeys()), ["next"]);
+    assert.equal((await state.keyProposals())[0]?.state, "approved");
+    assert.deepEqual(await verbs(database), ["token", "join", "propose", "approve", "propose", "approve"]);
+  });
+
+  test(`${kind}: what is approved is exactly what is proposed, or nothing`, async () => {
+    await using database = await open();
+    const { state } = database;
+    const refused = { code: "not-ready" };
+    await assert.rejects(state.approveKeys("east", ["a"], act()), refused);
+    await assert.rejects(state.approveKeys("east", [], act()), refused);
+    await state.proposeKeys(proposal(["a", "b"]), act({ verb: "propose" }));
+    for (const wrong of [["a"], ["a", "b", "c"], ["a", "c"], ["a", "a"], []]) {
+      await assert.rejects(state.approveKeys("east", wrong, act()), refused);
+    }
+    await assert.rejects(state.approveKeys("west", ["a", "b"], act()), refused);
+    assert.deepEqual(await state.registeredKeys(), []);
+    assert.deepEqual(await verbs(database), ["propose"]);
+  });
+
+  test(`${kind}: an approval that meets another cluster's key changes nothing at all`, async () => {
+    await using database = await open();
+    const { state } = database;
+    await state.addJoinToken(token(), act({ verb: "token" }));
+    await state.useJoinToken(sha256("t"), key, time, act({ verb: "join" }));
+    await state.proposeKeys(proposal(["a"], "west"), act({ verb: "propose" }));
+    await state.approveKeys("west", ["a"], act({ verb: "approve" }));
+    await state.proposeKeys(proposal(["b", "thumb"], "west"), act({ verb: "propose" }));
+    await assert.rejects(state.approveKeys("west", ["b", "thumb"], act()), { code: "not-this-caller" });
+    assert.deepEqual(thumbprints(await state.registeredKeys()), ["a", "thumb"]);
+    assert.equal((await state.keyProposals())[0]?.state, "pending");
+  });
+
+  test(`${kind}: what was proposed already is not written again, whatever became of it`, async () => {
+    await using database = await open();
+    const { state } = database;
+    await state.proposeKeys(proposal(["a", "b"]), act({ verb: "propose" }));
+    assert.equal(await state.proposeKeys(proposal(["b", "a"]), act()), false);
+    assert.equal(await state.rejectKeys("east", act({ verb: "reject" })), true);
+    assert.equal(await state.rejectKeys("east", act()), false);
+    assert.equal(await state.rejectKeys("west", act()), false);
+    assert.equal(await state.proposeKeys(proposal(["a", "b"]), act()), false);
+    assert.equal((await state.keyProposals())[0]?.state, "rejected");
+    assert.equal(await state.proposeKeys(proposal(["a"]), act({ verb: "propose" })), true);
+    assert.deepEqual(plain(await state.keyProposals()), plain([proposal(["a"])]));
+    assert.deepEqual(await verbs(database), ["propose", "reject", "propose"]);
+  });
+
+  test(`${kind}: a key is taken away with the join tokens and the proposal that could bring it back`, async () => {
+    await using database = await open();
+    const { state } = database;
+    await state.addJoinToken(token(), act({ verb: "token" }));
+    await state.addJoinToken(token({ tokenSha256: sha256("again") }), act({ verb: "token" }));
+    await state.addJoinToken(token({ tokenSha256: sha256("other"), keyThumbprint: "other" }), act({ verb: "token" }));
+    await state.useJoinToken(sha256("t"), key, time, act({ verb: "join" }));
+    await state.proposeKeys(proposal(["next", "thumb"]), act({ verb: "propose" }));
+    assert.equal(await state.removeKeys("west", ["thumb"], act()), false);
+    assert.equal(await state.removeKeys("east", ["nothing"], act()), false);
+    assert.equal(await state.removeKeys("east", ["thumb"], act({ verb: "remove" })), true);
+    assert.deepEqual(await state.registeredKeys(), []);
+    assert.equal((await state.keyProposals())[0]?.state, "rejected");
+    assert.equal(await state.joinToken(sha256("again")), undefined);
+    assert.ok(await state.joinToken(sha256("other")));
+    assert.ok(await state.joinToken(sha256("t")), "a used one is history");
+    assert.equal(await state.removeKeys("east", undefined, act({ verb: "remove" })), true);
+    assert.equal(await state.joinToken(sha256("other")), undefined);
+    assert.equal(await state.removeKeys("east", undefined, act()), false);
+    assert.deepEqual(await verbs(database), ["token", "token", "token", "join", "propose", "remove", "remove"]);
+  });
+
+  test(`${kind}: fetched keys are kept as they were last`, async () => {
+    await using database = await open();
+    const { state } = database;
+    const fetched = { ...key, url: "https://east.example/jwks" };
+    await state.keepFetchedKeys([fetched, { ...fetched, cluster: "west", keyThumbprint: "other" }]);
+    await state.keepFetchedKeys([fetched]);
+    assert.deepEqual(await state.fetchedKeys(), [fetched]);
+    assert.deepEqual(await verbs(database), []);
   });
 
   test(`${kind}: a suspension that changes nothing writes nothing`, async () => {

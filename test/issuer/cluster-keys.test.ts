@@ -26,7 +26,7 @@ const [own, next] = [newJwk(), newJwk()];
 function toNames(published: Readonly<Record<string, readonly Jwk[]>>, held: Readonly<Record<string, Jwk>> = {}) {
   const sources: KeySources = {
     clusters: Object.keys(published).map(cluster),
-    joined: [],
+    registered: [],
     fetched: (name) => published[name] ?? [],
     held: (name) => new Set(held[name] === undefined ? [] : [held[name].thumbprint]),
   };

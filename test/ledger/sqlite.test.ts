@@ -59,7 +59,10 @@ test("a schema that is newer, or not the one we know, is refused and left as it 
   const connection = openConnection(path);
   migrate(connection, true, now(), newer);
   connection.close();
-  await assert.rejects(openSqlite({ path, now, create: false }), { code: "config", message: /schema 2 \(later\)/ });
+  await assert.rejects(openSqlite({ path, now, create: false }), {
+    code: "config",
+    message: new RegExp(`schema ${newer.length} \\(later\\)`),
+  });
 
   const changed = openConnection(freshPath());
   migrate(changed, true, now());
@@ -74,6 +77,6 @@ test("migrations go on where they stopped, each once", () => {
   const newer = [...migrations, { name: "later", sql: "CREATE TABLE later (a INTEGER) STRICT" }];
   migrate(connection, false, now(), newer);
   migrate(connection, false, now(), newer);
-  assert.equal(connection.prepare("SELECT count(*) AS n FROM migrations").get()?.["n"], 2);
+  assert.equal(connection.prepare("SELECT count(*) AS n FROM migrations").get()?.["n"], newer.length);
   connection.close();
 });

@@ -190,12 +190,12 @@ const refused: readonly (readonly [string, string, string])[] = [
   [
     "no keys",
     cluster("east", { keys: "{}" }),
-    "all.yaml:8:5 spec.tokens.keys: must have exactly one of jwks, jwksFile, joined and url",
+    "all.yaml:8:5 spec.tokens.keys: must have exactly one of jwks, jwksFile, joined, proposed and url",
   ],
   [
     "keys from two places",
     cluster("east", { keys: "{ joined: true, url: https://a.example }" }),
-    "all.yaml:8:5 spec.tokens.keys: must have exactly one of jwks, jwksFile, joined and url",
+    "all.yaml:8:5 spec.tokens.keys: must have exactly one of jwks, jwksFile, joined, proposed and url",
   ],
   [
     "keys not joined",

@@ -4,15 +4,22 @@ import type { MessageTypeDefinition } from '@grpc/proto-loader';
 import type { Acknowledgement as _espalier_v1_Acknowledgement, Acknowledgement__Output as _espalier_v1_Acknowledgement__Output } from './espalier/v1/Acknowledgement.ts';
 import type { Act as _espalier_v1_Act, Act__Output as _espalier_v1_Act__Output } from './espalier/v1/Act.ts';
 import type { AdminClient as _espalier_v1_AdminClient, AdminDefinition as _espalier_v1_AdminDefinition } from './espalier/v1/Admin.ts';
+import type { ApproveClusterKeysRequest as _espalier_v1_ApproveClusterKeysRequest, ApproveClusterKeysRequest__Output as _espalier_v1_ApproveClusterKeysRequest__Output } from './espalier/v1/ApproveClusterKeysRequest.ts';
 import type { Authority as _espalier_v1_Authority, Authority__Output as _espalier_v1_Authority__Output } from './espalier/v1/Authority.ts';
 import type { Cluster as _espalier_v1_Cluster, Cluster__Output as _espalier_v1_Cluster__Output } from './espalier/v1/Cluster.ts';
+import type { ClusterKey as _espalier_v1_ClusterKey, ClusterKey__Output as _espalier_v1_ClusterKey__Output } from './espalier/v1/ClusterKey.ts';
+import type { ClusterKeys as _espalier_v1_ClusterKeys, ClusterKeys__Output as _espalier_v1_ClusterKeys__Output } from './espalier/v1/ClusterKeys.ts';
+import type { ClusterKeysChange as _espalier_v1_ClusterKeysChange, ClusterKeysChange__Output as _espalier_v1_ClusterKeysChange__Output } from './espalier/v1/ClusterKeysChange.ts';
 import type { Clusters as _espalier_v1_Clusters, Clusters__Output as _espalier_v1_Clusters__Output } from './espalier/v1/Clusters.ts';
 import type { CreateJoinTokenRequest as _espalier_v1_CreateJoinTokenRequest, CreateJoinTokenRequest__Output as _espalier_v1_CreateJoinTokenRequest__Output } from './espalier/v1/CreateJoinTokenRequest.ts';
 import type { CreateRootRequest as _espalier_v1_CreateRootRequest, CreateRootRequest__Output as _espalier_v1_CreateRootRequest__Output } from './espalier/v1/CreateRootRequest.ts';
 import type { Entry as _espalier_v1_Entry, Entry__Output as _espalier_v1_Entry__Output } from './espalier/v1/Entry.ts';
 import type { JoinToken as _espalier_v1_JoinToken, JoinToken__Output as _espalier_v1_JoinToken__Output } from './espalier/v1/JoinToken.ts';
+import type { ListClusterKeysRequest as _espalier_v1_ListClusterKeysRequest, ListClusterKeysRequest__Output as _espalier_v1_ListClusterKeysRequest__Output } from './espalier/v1/ListClusterKeysRequest.ts';
 import type { ListEntriesRequest as _espalier_v1_ListEntriesRequest, ListEntriesRequest__Output as _espalier_v1_ListEntriesRequest__Output } from './espalier/v1/ListEntriesRequest.ts';
 import type { ListRequest as _espalier_v1_ListRequest, ListRequest__Output as _espalier_v1_ListRequest__Output } from './espalier/v1/ListRequest.ts';
+import type { RejectClusterKeysRequest as _espalier_v1_RejectClusterKeysRequest, RejectClusterKeysRequest__Output as _espalier_v1_RejectClusterKeysRequest__Output } from './espalier/v1/RejectClusterKeysRequest.ts';
+import type { RemoveClusterKeysRequest as _espalier_v1_RemoveClusterKeysRequest, RemoveClusterKeysRequest__Output as _espalier_v1_RemoveClusterKeysRequest__Output } from './espalier/v1/RemoveClusterKeysRequest.ts';
 import type { Root as _espalier_v1_Root, Root__Output as _espalier_v1_Root__Output } from './espalier/v1/Root.ts';
 import type { Roots as _espalier_v1_Roots, Roots__Output as _espalier_v1_Roots__Output } from './espalier/v1/Roots.ts';
 import type { SetSuspendedRequest as _espalier_v1_SetSuspendedRequest, SetSuspendedRequest__Output as _espalier_v1_SetSuspendedRequest__Output } from './espalier/v1/SetSuspendedRequest.ts';
@@ -33,15 +40,22 @@ export interface ProtoGrpcType {
       Acknowledgement: MessageTypeDefinition<_espalier_v1_Acknowledgement, _espalier_v1_Acknowledgement__Output>
       Act: MessageTypeDefinition<_espalier_v1_Act, _espalier_v1_Act__Output>
       Admin: SubtypeConstructor<typeof grpc.Client, _espalier_v1_AdminClient> & { service: _espalier_v1_AdminDefinition }
+      ApproveClusterKeysRequest: MessageTypeDefinition<_espalier_v1_ApproveClusterKeysRequest, _espalier_v1_ApproveClusterKeysRequest__Output>
       Authority: MessageTypeDefinition<_espalier_v1_Authority, _espalier_v1_Authority__Output>
       Cluster: MessageTypeDefinition<_espalier_v1_Cluster, _espalier_v1_Cluster__Output>
+      ClusterKey: MessageTypeDefinition<_espalier_v1_ClusterKey, _espalier_v1_ClusterKey__Output>
+      ClusterKeys: MessageTypeDefinition<_espalier_v1_ClusterKeys, _espalier_v1_ClusterKeys__Output>
+      ClusterKeysChange: MessageTypeDefinition<_espalier_v1_ClusterKeysChange, _espalier_v1_ClusterKeysChange__Output>
       Clusters: MessageTypeDefinition<_espalier_v1_Clusters, _espalier_v1_Clusters__Output>
       CreateJoinTokenRequest: MessageTypeDefinition<_espalier_v1_CreateJoinTokenRequest, _espalier_v1_CreateJoinTokenRequest__Output>
       CreateRootRequest: MessageTypeDefinition<_espalier_v1_CreateRootRequest, _espalier_v1_CreateRootRequest__Output>
       Entry: MessageTypeDefinition<_espalier_v1_Entry, _espalier_v1_Entry__Output>
       JoinToken: MessageTypeDefinition<_espalier_v1_JoinToken, _espalier_v1_JoinToken__Output>
+      ListClusterKeysRequest: MessageTypeDefinition<_espalier_v1_ListClusterKeysRequest, _espalier_v1_ListClusterKeysRequest__Output>
       ListEntriesRequest: MessageTypeDefinition<_espalier_v1_ListEntriesRequest, _espalier_v1_ListEntriesRequest__Output>
       ListRequest: MessageTypeDefinition<_espalier_v1_ListRequest, _espalier_v1_ListRequest__Output>
+      RejectClusterKeysRequest: MessageTypeDefinition<_espalier_v1_RejectClusterKeysRequest, _espalier_v1_RejectClusterKeysRequest__Output>
+      RemoveClusterKeysRequest: MessageTypeDefinition<_espalier_v1_RemoveClusterKeysRequest, _espalier_v1_RemoveClusterKeysRequest__Output>
       Root: MessageTypeDefinition<_espalier_v1_Root, _espalier_v1_Root__Output>
       Roots: MessageTypeDefinition<_espalier_v1_Roots, _espalier_v1_Roots__Output>
       SetSuspendedRequest: MessageTypeDefinition<_espalier_v1_SetSuspendedRequest, _espalier_v1_SetSuspendedRequest__Output>

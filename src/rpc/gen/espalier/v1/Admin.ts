@@ -2,13 +2,19 @@
 
 import type * as grpc from '@grpc/grpc-js'
 import type { MethodDefinition } from '@grpc/proto-loader'
+import type { ApproveClusterKeysRequest as _espalier_v1_ApproveClusterKeysRequest, ApproveClusterKeysRequest__Output as _espalier_v1_ApproveClusterKeysRequest__Output } from '../../espalier/v1/ApproveClusterKeysRequest.ts';
+import type { ClusterKeys as _espalier_v1_ClusterKeys, ClusterKeys__Output as _espalier_v1_ClusterKeys__Output } from '../../espalier/v1/ClusterKeys.ts';
+import type { ClusterKeysChange as _espalier_v1_ClusterKeysChange, ClusterKeysChange__Output as _espalier_v1_ClusterKeysChange__Output } from '../../espalier/v1/ClusterKeysChange.ts';
 import type { Clusters as _espalier_v1_Clusters, Clusters__Output as _espalier_v1_Clusters__Output } from '../../espalier/v1/Clusters.ts';
 import type { CreateJoinTokenRequest as _espalier_v1_CreateJoinTokenRequest, CreateJoinTokenRequest__Output as _espalier_v1_CreateJoinTokenRequest__Output } from '../../espalier/v1/CreateJoinTokenRequest.ts';
 import type { CreateRootRequest as _espalier_v1_CreateRootRequest, CreateRootRequest__Output as _espalier_v1_CreateRootRequest__Output } from '../../espalier/v1/CreateRootRequest.ts';
 import type { Entry as _espalier_v1_Entry, Entry__Output as _espalier_v1_Entry__Output } from '../../espalier/v1/Entry.ts';
 import type { JoinToken as _espalier_v1_JoinToken, JoinToken__Output as _espalier_v1_JoinToken__Output } from '../../espalier/v1/JoinToken.ts';
+import type { ListClusterKeysRequest as _espalier_v1_ListClusterKeysRequest, ListClusterKeysRequest__Output as _espalier_v1_ListClusterKeysRequest__Output } from '../../espalier/v1/ListClusterKeysRequest.ts';
 import type { ListEntriesRequest as _espalier_v1_ListEntriesRequest, ListEntriesRequest__Output as _espalier_v1_ListEntriesRequest__Output } from '../../espalier/v1/ListEntriesRequest.ts';
 import type { ListRequest as _espalier_v1_ListRequest, ListRequest__Output as _espalier_v1_ListRequest__Output } from '../../espalier/v1/ListRequest.ts';
+import type { RejectClusterKeysRequest as _espalier_v1_RejectClusterKeysRequest, RejectClusterKeysRequest__Output as _espalier_v1_RejectClusterKeysRequest__Output } from '../../espalier/v1/RejectClusterKeysRequest.ts';
+import type { RemoveClusterKeysRequest as _espalier_v1_RemoveClusterKeysRequest, RemoveClusterKeysRequest__Output as _espalier_v1_RemoveClusterKeysRequest__Output } from '../../espalier/v1/RemoveClusterKeysRequest.ts';
 import type { Root as _espalier_v1_Root, Root__Output as _espalier_v1_Root__Output } from '../../espalier/v1/Root.ts';
 import type { Roots as _espalier_v1_Roots, Roots__Output as _espalier_v1_Roots__Output } from '../../espalier/v1/Roots.ts';
 import type { SetSuspendedRequest as _espalier_v1_SetSuspendedRequest, SetSuspendedRequest__Output as _espalier_v1_SetSuspendedRequest__Output } from '../../espalier/v1/SetSuspendedRequest.ts';
@@ -19,6 +25,15 @@ import type { VerifyLedgerRequest as _espalier_v1_VerifyLedgerRequest, VerifyLed
 import type { VerifyProgress as _espalier_v1_VerifyProgress, VerifyProgress__Output as _espalier_v1_VerifyProgress__Output } from '../../espalier/v1/VerifyProgress.ts';
 
 export interface AdminClient extends grpc.Client {
+  ApproveClusterKeys(argument: _espalier_v1_ApproveClusterKeysRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ClusterKeysChange__Output>): grpc.ClientUnaryCall;
+  ApproveClusterKeys(argument: _espalier_v1_ApproveClusterKeysRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ClusterKeysChange__Output>): grpc.ClientUnaryCall;
+  ApproveClusterKeys(argument: _espalier_v1_ApproveClusterKeysRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ClusterKeysChange__Output>): grpc.ClientUnaryCall;
+  ApproveClusterKeys(argument: _espalier_v1_ApproveClusterKeysRequest, callback: grpc.requestCallback<_espalier_v1_ClusterKeysChange__Output>): grpc.ClientUnaryCall;
+  approveClusterKeys(argument: _espalier_v1_ApproveClusterKeysRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ClusterKeysChange__Output>): grpc.ClientUnaryCall;
+  approveClusterKeys(argument: _espalier_v1_ApproveClusterKeysRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ClusterKeysChange__Output>): grpc.ClientUnaryCall;
+  approveClusterKeys(argument: _espalier_v1_ApproveClusterKeysRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ClusterKeysChange__Output>): grpc.ClientUnaryCall;
+  approveClusterKeys(argument: _espalier_v1_ApproveClusterKeysRequest, callback: grpc.requestCallback<_espalier_v1_ClusterKeysChange__Output>): grpc.ClientUnaryCall;
+  
   CreateJoinToken(argument: _espalier_v1_CreateJoinTokenRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_JoinToken__Output>): grpc.ClientUnaryCall;
   CreateJoinToken(argument: _espalier_v1_CreateJoinTokenRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_JoinToken__Output>): grpc.ClientUnaryCall;
   CreateJoinToken(argument: _espalier_v1_CreateJoinTokenRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_JoinToken__Output>): grpc.ClientUnaryCall;
@@ -36,6 +51,15 @@ export interface AdminClient extends grpc.Client {
   createRoot(argument: _espalier_v1_CreateRootRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Root__Output>): grpc.ClientUnaryCall;
   createRoot(argument: _espalier_v1_CreateRootRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Root__Output>): grpc.ClientUnaryCall;
   createRoot(argument: _espalier_v1_CreateRootRequest, callback: grpc.requestCallback<_espalier_v1_Root__Output>): grpc.ClientUnaryCall;
+  
+  ListClusterKeys(argument: _espalier_v1_ListClusterKeysRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ClusterKeys__Output>): grpc.ClientUnaryCall;
+  ListClusterKeys(argument: _espalier_v1_ListClusterKeysRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ClusterKeys__Output>): grpc.ClientUnaryCall;
+  ListClusterKeys(argument: _espalier_v1_ListClusterKeysRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ClusterKeys__Output>): grpc.ClientUnaryCall;
+  ListClusterKeys(argument: _espalier_v1_ListClusterKeysRequest, callback: grpc.requestCallback<_espalier_v1_ClusterKeys__Output>): grpc.ClientUnaryCall;
+  listClusterKeys(argument: _espalier_v1_ListClusterKeysRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ClusterKeys__Output>): grpc.ClientUnaryCall;
+  listClusterKeys(argument: _espalier_v1_ListClusterKeysRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ClusterKeys__Output>): grpc.ClientUnaryCall;
+  listClusterKeys(argument: _espalier_v1_ListClusterKeysRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ClusterKeys__Output>): grpc.ClientUnaryCall;
+  listClusterKeys(argument: _espalier_v1_ListClusterKeysRequest, callback: grpc.requestCallback<_espalier_v1_ClusterKeys__Output>): grpc.ClientUnaryCall;
   
   ListClusters(argument: _espalier_v1_ListRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Clusters__Output>): grpc.ClientUnaryCall;
   ListClusters(argument: _espalier_v1_ListRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Clusters__Output>): grpc.ClientUnaryCall;
@@ -69,6 +93,24 @@ export interface AdminClient extends grpc.Client {
   listTenants(argument: _espalier_v1_ListRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Tenants__Output>): grpc.ClientUnaryCall;
   listTenants(argument: _espalier_v1_ListRequest, callback: grpc.requestCallback<_espalier_v1_Tenants__Output>): grpc.ClientUnaryCall;
   
+  RejectClusterKeys(argument: _espalier_v1_RejectClusterKeysRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ClusterKeysChange__Output>): grpc.ClientUnaryCall;
+  RejectClusterKeys(argument: _espalier_v1_RejectClusterKeysRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ClusterKeysChange__Output>): grpc.ClientUnaryCall;
+  RejectClusterKeys(argument: _espalier_v1_RejectClusterKeysRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ClusterKeysChange__Output>): grpc.ClientUnaryCall;
+  RejectClusterKeys(argument: _espalier_v1_RejectClusterKeysRequest, callback: grpc.requestCallback<_espalier_v1_ClusterKeysChange__Output>): grpc.ClientUnaryCall;
+  rejectClusterKeys(argument: _espalier_v1_RejectClusterKeysRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ClusterKeysChange__Output>): grpc.ClientUnaryCall;
+  rejectClusterKeys(argument: _espalier_v1_RejectClusterKeysRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ClusterKeysChange__Output>): grpc.ClientUnaryCall;
+  rejectClusterKeys(argument: _espalier_v1_RejectClusterKeysRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ClusterKeysChange__Output>): grpc.ClientUnaryCall;
+  rejectClusterKeys(argument: _espalier_v1_RejectClusterKeysRequest, callback: grpc.requestCallback<_espalier_v1_ClusterKeysChange__Output>): grpc.ClientUnaryCall;
+  
+  RemoveClusterKeys(argument: _espalier_v1_RemoveClusterKeysRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ClusterKeysChange__Output>): grpc.ClientUnaryCall;
+  RemoveClusterKeys(argument: _espalier_v1_RemoveClusterKeysRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ClusterKeysChange__Output>): grpc.ClientUnaryCall;
+  RemoveClusterKeys(argument: _espalier_v1_RemoveClusterKeysRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ClusterKeysChange__Output>): grpc.ClientUnaryCall;
+  RemoveClusterKeys(argument: _espalier_v1_RemoveClusterKeysRequest, callback: grpc.requestCallback<_espalier_v1_ClusterKeysChange__Output>): grpc.ClientUnaryCall;
+  removeClusterKeys(argument: _espalier_v1_RemoveClusterKeysRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ClusterKeysChange__Output>): grpc.ClientUnaryCall;
+  removeClusterKeys(argument: _espalier_v1_RemoveClusterKeysRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ClusterKeysChange__Output>): grpc.ClientUnaryCall;
+  removeClusterKeys(argument: _espalier_v1_RemoveClusterKeysRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ClusterKeysChange__Output>): grpc.ClientUnaryCall;
+  removeClusterKeys(argument: _espalier_v1_RemoveClusterKeysRequest, callback: grpc.requestCallback<_espalier_v1_ClusterKeysChange__Output>): grpc.ClientUnaryCall;
+  
   SetSuspended(argument: _espalier_v1_SetSuspendedRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Suspension__Output>): grpc.ClientUnaryCall;
   SetSuspended(argument: _espalier_v1_SetSuspendedRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Suspension__Output>): grpc.ClientUnaryCall;
   SetSuspended(argument: _espalier_v1_SetSuspendedRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Suspension__Output>): grpc.ClientUnaryCall;
@@ -95,9 +137,13 @@ export interface AdminClient extends grpc.Client {
 }
 
 export interface AdminHandlers extends grpc.UntypedServiceImplementation {
+  ApproveClusterKeys: grpc.handleUnaryCall<_espalier_v1_ApproveClusterKeysRequest__Output, _espalier_v1_ClusterKeysChange>;
+  
   CreateJoinToken: grpc.handleUnaryCall<_espalier_v1_CreateJoinTokenRequest__Output, _espalier_v1_JoinToken>;
   
   CreateRoot: grpc.handleUnaryCall<_espalier_v1_CreateRootRequest__Output, _espalier_v1_Root>;
+  
+  ListClusterKeys: grpc.handleUnaryCall<_espalier_v1_ListClusterKeysRequest__Output, _espalier_v1_ClusterKeys>;
   
   ListClusters: grpc.handleUnaryCall<_espalier_v1_ListRequest__Output, _espalier_v1_Clusters>;
   
@@ -106,6 +152,10 @@ export interface AdminHandlers extends grpc.UntypedServiceImplementation {
   ListRoots: grpc.handleUnaryCall<_espalier_v1_ListRequest__Output, _espalier_v1_Roots>;
   
   ListTenants: grpc.handleUnaryCall<_espalier_v1_ListRequest__Output, _espalier_v1_Tenants>;
+  
+  RejectClusterKeys: grpc.handleUnaryCall<_espalier_v1_RejectClusterKeysRequest__Output, _espalier_v1_ClusterKeysChange>;
+  
+  RemoveClusterKeys: grpc.handleUnaryCall<_espalier_v1_RemoveClusterKeysRequest__Output, _espalier_v1_ClusterKeysChange>;
   
   SetSuspended: grpc.handleUnaryCall<_espalier_v1_SetSuspendedRequest__Output, _espalier_v1_Suspension>;
   
@@ -116,12 +166,16 @@ export interface AdminHandlers extends grpc.UntypedServiceImplementation {
 }
 
 export interface AdminDefinition extends grpc.ServiceDefinition {
+  ApproveClusterKeys: MethodDefinition<_espalier_v1_ApproveClusterKeysRequest, _espalier_v1_ClusterKeysChange, _espalier_v1_ApproveClusterKeysRequest__Output, _espalier_v1_ClusterKeysChange__Output>
   CreateJoinToken: MethodDefinition<_espalier_v1_CreateJoinTokenRequest, _espalier_v1_JoinToken, _espalier_v1_CreateJoinTokenRequest__Output, _espalier_v1_JoinToken__Output>
   CreateRoot: MethodDefinition<_espalier_v1_CreateRootRequest, _espalier_v1_Root, _espalier_v1_CreateRootRequest__Output, _espalier_v1_Root__Output>
+  ListClusterKeys: MethodDefinition<_espalier_v1_ListClusterKeysRequest, _espalier_v1_ClusterKeys, _espalier_v1_ListClusterKeysRequest__Output, _espalier_v1_ClusterKeys__Output>
   ListClusters: MethodDefinition<_espalier_v1_ListRequest, _espalier_v1_Clusters, _espalier_v1_ListRequest__Output, _espalier_v1_Clusters__Output>
   ListEntries: MethodDefinition<_espalier_v1_ListEntriesRequest, _espalier_v1_Entry, _espalier_v1_ListEntriesRequest__Output, _espalier_v1_Entry__Output>
   ListRoots: MethodDefinition<_espalier_v1_ListRequest, _espalier_v1_Roots, _espalier_v1_ListRequest__Output, _espalier_v1_Roots__Output>
   ListTenants: MethodDefinition<_espalier_v1_ListRequest, _espalier_v1_Tenants, _espalier_v1_ListRequest__Output, _espalier_v1_Tenants__Output>
+  RejectClusterKeys: MethodDefinition<_espalier_v1_RejectClusterKeysRequest, _espalier_v1_ClusterKeysChange, _espalier_v1_RejectClusterKeysRequest__Output, _espalier_v1_ClusterKeysChange__Output>
+  RemoveClusterKeys: MethodDefinition<_espalier_v1_RemoveClusterKeysRequest, _espalier_v1_ClusterKeysChange, _espalier_v1_RemoveClusterKeysRequest__Output, _espalier_v1_ClusterKeysChange__Output>
   SetSuspended: MethodDefinition<_espalier_v1_SetSuspendedRequest, _espalier_v1_Suspension, _espalier_v1_SetSuspendedRequest__Output, _espalier_v1_Suspension__Output>
   ShowEntry: MethodDefinition<_espalier_v1_ShowEntryRequest, _espalier_v1_Entry, _espalier_v1_ShowEntryRequest__Output, _espalier_v1_Entry__Output>
   VerifyLedger: MethodDefinition<_espalier_v1_VerifyLedgerRequest, _espalier_v1_VerifyProgress, _espalier_v1_VerifyLedgerRequest__Output, _espalier_v1_VerifyProgress__Output>

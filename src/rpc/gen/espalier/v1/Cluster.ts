@@ -10,6 +10,7 @@ export interface Cluster {
   'servingNames'?: (string)[];
   'acknowledgements'?: (_espalier_v1_Acknowledgement)[];
   'problem'?: (string);
+  'notice'?: (string);
 }
 
 export interface Cluster__Output {
@@ -20,4 +21,5 @@ export interface Cluster__Output {
   'servingNames': (string)[];
   'acknowledgements': (_espalier_v1_Acknowledgement__Output)[];
   'problem': (string);
+  'notice': (string);
 }

@@ -5,10 +5,12 @@ export interface TrustAck {
   'version'?: (string);
   'inForceSince'?: (string);
   'agent'?: (string);
+  'jwks'?: (string);
 }
 
 export interface TrustAck__Output {
   'version': (string);
   'inForceSince': (string);
   'agent': (string);
+  'jwks': (string);
 }
