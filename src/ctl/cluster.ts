@@ -1,4 +1,4 @@
-/** `cluster list`, `show`, `join-token`, `suspend`, `resume`. */
+/** `cluster list`, `show`, `add`, `join-token`, `keys`, `suspend`, `resume`. */
 import type { Command } from "commander";
 import { Refusal } from "../errors.ts";
 import { call } from "../rpc/client.ts";
@@ -6,6 +6,8 @@ import type { Cluster__Output } from "../rpc/gen/espalier/v1/Cluster.ts";
 import type { Clusters__Output } from "../rpc/gen/espalier/v1/Clusters.ts";
 import type { JoinToken__Output } from "../rpc/gen/espalier/v1/JoinToken.ts";
 import { readJwks } from "../token/jwk.ts";
+import { addClusterAdd } from "./cluster-add.ts";
+import { addClusterKeys } from "./cluster-keys.ts";
 import { type Context, type Output, verbDeadlineMs, withAdmin, withOutput, withReason, withSocket } from "./context.ts";
 import { toFields, toJson, toTable } from "./output.ts";
 import { readText, readWhole } from "./read.ts";
@@ -36,7 +38,7 @@ export function addCluster(program: Command, context: Context): void {
         String(c.keyThumbprints.length),
         String(c.acknowledgements.length),
         stateOf(c),
-        c.problem,
+        c.problem === "" ? c.notice : c.problem,
       ]);
       context.stdout(
         output === "json"
@@ -56,6 +58,7 @@ export function addCluster(program: Command, context: Context): void {
         );
       context.stdout(output === "json" ? toJson(found) : describe(found));
     });
+  addClusterAdd(cluster, context);
   withOutput(withReason(withSocket(cluster.command("join-token <name>"), context)))
     .description("A one-time token that lets the cluster's agent register the one token-signing key it states.")
     .option("--jwks <file>", "the cluster's JWKS with that one key (kubectl get --raw /openid/v1/jwks)")
@@ -63,6 +66,7 @@ export function addCluster(program: Command, context: Context): void {
     .option("--ttl <seconds>", "how long it may be used, at most 7 days", "3600")
     .addHelpText("after", "\nExample:\n  espalier cluster join-token west --jwks west-jwks.json > join-token")
     .action(async (name: string, options: JoinTokenOptions) => await createJoinToken(name, options, context));
+  addClusterKeys(cluster, context);
   addSuspension(cluster, "cluster", context);
 }
 
@@ -110,6 +114,7 @@ function describe(c: Cluster__Output): string {
     ["name", c.name],
     ["state", stateOf(c)],
     ["problem", c.problem],
+    ["notice", c.notice],
     ["token issuer", c.tokenIssuer],
     ["keys", c.keyThumbprints.join(", ")],
     ["serving names", c.servingNames.join(", ")],

@@ -1,6 +1,6 @@
 /** `request`: asks an agent for a certificate exactly as a workload does, and writes what Istio's agent would. */
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
-import { mkdir, open, rename } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { Refusal } from "../errors.ts";
@@ -14,6 +14,7 @@ import { isClaims } from "../token/jwt.ts";
 import { type Context, isUnreachable, type Output, withOutput } from "./context.ts";
 import { toFields, toJson } from "./output.ts";
 import { readText, readWhole } from "./read.ts";
+import { write } from "./write.ts";
 
 interface RequestOptions {
   readonly agent: string;
@@ -160,14 +161,4 @@ async function readIdentity({
   if (cert === undefined && key === undefined) return {};
   if (cert === undefined || key === undefined) throw new Refusal("config", "--cert and --key go together");
   return { identity: { chainPem: await readText(cert), keyPem: await readText(key) } };
-}
-
-async function write(path: string, text: string, mode: number): Promise<void> {
-  const draft = `${path}.new`;
-  {
-    await using file = await open(draft, "w", mode);
-    await file.chmod(mode);
-    await file.writeFile(text);
-  }
-  await rename(draft, path);
 }

@@ -76,7 +76,7 @@ export const layers: Readonly<Record<string, Layer>> = {
     node: ["crypto", "os", ...disk],
   },
   ctl: {
-    imports: ["errors", "identity", "pki", "token", "ops", "rpc", "resources", "issuer", "agent"],
+    imports: ["errors", "identity", "pki", "token", "ops", "rpc", "kube", "resources", "issuer", "agent"],
     packages: ["commander", "yaml", "zod"],
     node: ["crypto", ...disk],
   },
