@@ -14,10 +14,10 @@ import { readConfigMap, readNamespace, readPod, readServiceAccount } from "../ku
 import { resources } from "../kube/resource.ts";
 import type { AgentConfig } from "../ops/config.ts";
 import type { Log } from "../ops/log.ts";
-import { type Distribution, startDistribution } from "./distribution.ts";
+import { type DistributeConfig, type Distribution, startDistribution } from "./distribution.ts";
 import type { KeptTrust } from "./kept-trust.ts";
 import { nodeAccountOf, openPresence, type Presence } from "./presence.ts";
-import { openSecretStore, openTlsSecret } from "./secret-store.ts";
+import { openSecretStore, openTlsSecret, type SecretName } from "./secret-store.ts";
 import type { Store } from "./store.ts";
 
 export type KubernetesConfig = NonNullable<AgentConfig["kubernetes"]>;
@@ -26,8 +26,8 @@ export interface ClusterApi extends AsyncDisposable {
   readonly presence: Presence;
   /** The agent's state, in a Secret of its own namespace. */
   readonly store: Store;
-  /** istiod's certificate, in the Secret that it mounts; undefined where there is to be none. */
-  readonly istiod: Store | undefined;
+  /** The certificate of each istiod, in the Secret that it mounts. */
+  readonly istiods: readonly { readonly name: string; readonly store: Store }[];
   /** The cluster's own JWKS. */
   readonly jwks: () => Promise<string>;
   /** Puts trust in force in every namespace; undefined, and at once, while another agent leads. */
@@ -71,8 +71,10 @@ export async function openClusterApi(config: KubernetesConfig, parts: ClusterApi
   return {
     presence,
     store: openSecretStore(client, { namespace, name: `${name}-state` }),
-    istiod:
-      config.istiodSecret === "" ? undefined : openTlsSecret(client, toIstiodSecret(config), parts.servingRootsPem),
+    istiods: toIstiodSecrets(config).map((secret) => ({
+      name: `${secret.namespace}/${secret.name}`,
+      store: openTlsSecret(client, secret, parts.servingRootsPem),
+    })),
     jwks: async () => JSON.stringify(await client.call({ verb: "GET", path: "/openid/v1/jwks" })),
     distribute: async (trust) => await leader.distribute(trust),
     isLeader: () => election?.isLeader() ?? false,
@@ -85,7 +87,7 @@ export async function openClusterApi(config: KubernetesConfig, parts: ClusterApi
     waitingFor: () => [
       ...(pods.freshness() === undefined ? ["the list of pods from the Kubernetes API"] : []),
       ...(accounts.freshness() === undefined ? ["the list of service accounts from the Kubernetes API"] : []),
-      ...(leader.conflict() ? [`istiod to stop signing: it still writes ${config.rootConfigMap}`] : []),
+      ...leader.conflicts().map((where) => `istiod to stop signing: it still writes ${where}`),
     ],
     [Symbol.asyncDispose]: async () => await opened.disposeAsync(),
   };
@@ -94,7 +96,8 @@ export async function openClusterApi(config: KubernetesConfig, parts: ClusterApi
 interface Leader {
   lead(signal: AbortSignal, duties: Duties): Promise<void>;
   distribute(trust: KeptTrust): Promise<Date | undefined>;
-  conflict(): boolean;
+  /** ConfigMaps that an istiod writes too, and in which namespace. */
+  conflicts(): readonly string[];
 }
 
 /** What only the leader watches and writes. */
@@ -102,8 +105,7 @@ function toLeader(
   config: KubernetesConfig,
   kube: { readonly client: Client; readonly now: () => Date; readonly log: Log },
 ): Leader {
-  const { rootConfigMap, namespaceSelector, istiodNamespace } = config;
-  let distribution: Distribution | undefined;
+  let distributions: readonly (Distribution & { readonly configMap: string })[] | undefined;
   return {
     lead: async (signal, duties) => {
       await using stack = new AsyncDisposableStack();
@@ -111,37 +113,54 @@ function toLeader(
         startInformer({ resource: resources.namespaces, read: readNamespace, indexes: {} }, kube),
       );
       // The field selector is what the RBAC rule can name: no other ConfigMap is readable.
-      const selection = { resource: resources.configMaps, fieldSelector: `metadata.name=${rootConfigMap}` };
-      const configMaps = stack.use(startInformer({ ...selection, read: readConfigMap, indexes: {} }, kube));
+      const targets = toTargets(config).map((target) => {
+        const selection = { resource: resources.configMaps, fieldSelector: `metadata.name=${target.configMap}` };
+        const configMaps = stack.use(startInformer({ ...selection, read: readConfigMap, indexes: {} }, kube));
+        return { target, configMaps };
+      });
       const events = stack.use(startEvents({ controller: "espalier.dev/agent", instance: hostname() }, kube));
-      await Promise.race([Promise.all([namespaces.synced, configMaps.synced]), aborted(signal)]);
+      const synced = [namespaces.synced, ...targets.map(({ configMaps }) => configMaps.synced)];
+      await Promise.race([Promise.all(synced), aborted(signal)]);
       if (signal.aborted) return;
-      distribution = stack.use(
-        startDistribution({ configMap: rootConfigMap, namespaceSelector }, { ...kube, namespaces, configMaps, events }),
-      );
+      distributions = targets.map(({ target, configMaps }) => {
+        const distribution = stack.use(startDistribution(target, { ...kube, namespaces, configMaps, events }));
+        return { ...distribution, configMap: target.configMap };
+      });
       stack.defer(() => {
-        distribution = undefined;
+        distributions = undefined;
       });
       stack.use(await duties());
       await aborted(signal);
     },
     distribute: async (trust) => {
-      if (distribution === undefined) return undefined;
+      if (distributions === undefined) return undefined;
       const { servingRootsPem, tenants } = trust;
       // One root under several tenants stands there once.
       const tenantRoots = [...new Set(tenants.map((tenant) => tenant.rootsPem))].join("");
-      const state = { rootsPem: servingRootsPem, istiodRootsPem: servingRootsPem + tenantRoots, istiodNamespace };
-      return await distribution.put(state, kube.now);
+      const roots = { rootsPem: servingRootsPem, istiodRootsPem: servingRootsPem + tenantRoots };
+      await Promise.all(distributions.map(async (one) => await one.put(roots, kube.now)));
+      return kube.now();
     },
-    conflict: () => distribution?.conflict() ?? false,
+    conflicts: () =>
+      (distributions ?? []).flatMap((one) => one.conflicts().map((namespace) => `${one.configMap} in ${namespace}`)),
   };
 }
 
-function toIstiodSecret({ istiodNamespace, istiodSecret }: KubernetesConfig): {
-  readonly namespace: string;
-  readonly name: string;
-} {
-  return { namespace: istiodNamespace, name: istiodSecret };
+/** Control planes whose roots have one name share the ConfigMap: one of them alone would undo what another one's istiod needs. */
+function toTargets(config: KubernetesConfig): readonly DistributeConfig[] {
+  const byName = Map.groupBy([config, ...config.revisions], ({ rootConfigMap }) => rootConfigMap);
+  return [...byName].map(([configMap, planes]) => ({
+    configMap,
+    namespaceSelectors: planes.map(({ namespaceSelector }) => namespaceSelector),
+    istiodNamespaces: new Set(planes.map(({ istiodNamespace }) => istiodNamespace)),
+  }));
+}
+
+/** Each once: control planes in one namespace mount the same Secret. */
+function toIstiodSecrets(config: KubernetesConfig): readonly SecretName[] {
+  const named = [config, ...config.revisions].filter(({ istiodSecret }) => istiodSecret !== "");
+  const secrets = named.map(({ istiodNamespace: namespace, istiodSecret: name }) => ({ namespace, name }));
+  return [...new Map(secrets.map((secret) => [`${secret.namespace}/${secret.name}`, secret])).values()];
 }
 
 async function toCredentials({ kubeconfig }: KubernetesConfig): Promise<Credentials> {

@@ -11,7 +11,7 @@ export interface TrustState {
   readonly rootsPem: string;
   /** PEM for istiod's own namespace: it verifies clients with that file, so the roots of its tenants are in it too. */
   readonly istiodRootsPem: string;
-  readonly istiodNamespace: string;
+  readonly istiodNamespaces: ReadonlySet<string>;
 }
 
 export type Step =
@@ -27,25 +27,35 @@ export type Step =
  * is not any more does a living istiod distribute its own root; what stands there before we came is only what it left behind.
  */
 export function decideTrust(namespace: string, now: Written, ours: Written, state: TrustState): Step {
-  const wanted = namespace === state.istiodNamespace ? state.istiodRootsPem : state.rootsPem;
+  const isIstiods = state.istiodNamespaces.has(namespace);
+  const wanted = isIstiods ? state.istiodRootsPem : state.rootsPem;
   if (now === wanted) return { kind: "none" };
   const rewritten = now !== undefined && ours !== undefined && now !== ours;
-  if (rewritten && namespace === state.istiodNamespace) return { kind: "conflict" };
+  if (rewritten && isIstiods) return { kind: "conflict" };
   return { kind: "write", rootsPem: wanted, overwrites: now !== undefined && now !== ours };
 }
 
 /** Namespaces that Istio itself leaves out (pilot namespacecontroller); kube-system is not among them. */
 const leftOut = new Set(["kube-public", "kube-node-lease", "local-path-storage"]);
 
-/** Whether this control plane's pods may run there. An empty selector takes all; otherwise every label must match. */
+/** Where one ConfigMap goes: to each istiod that reads it, and to wherever that istiod has pods. */
+export interface Selection {
+  /** Any of them. An empty one takes all; otherwise every label must match. */
+  readonly namespaceSelectors: readonly Readonly<Record<string, string>>[];
+  readonly istiodNamespaces: ReadonlySet<string>;
+}
+
+/** Whether pods of these control planes may run there. */
 export function isSelected(
   namespace: {
     readonly name: string;
     readonly labels: ReadonlyMap<string, string>;
     readonly deletedAt: Date | undefined;
   },
-  selector: Readonly<Record<string, string>>,
+  { namespaceSelectors, istiodNamespaces }: Selection,
 ): boolean {
   if (leftOut.has(namespace.name) || namespace.deletedAt !== undefined) return false;
-  return Object.entries(selector).every(([label, value]) => namespace.labels.get(label) === value);
+  const matches = (selector: Readonly<Record<string, string>>): boolean =>
+    Object.entries(selector).every(([label, value]) => namespace.labels.get(label) === value);
+  return istiodNamespaces.has(namespace.name) || namespaceSelectors.some(matches);
 }

@@ -9,12 +9,13 @@ import type { ConfigMap, Namespace } from "../kube/meta.ts";
 import { startQueue } from "../kube/queue.ts";
 import { resources } from "../kube/resource.ts";
 import type { Log } from "../ops/log.ts";
-import { decideTrust, isSelected, type TrustState } from "./decide-trust.ts";
+import { decideTrust, isSelected, type Selection, type TrustState } from "./decide-trust.ts";
 
-export interface DistributeConfig {
-  /** Istio calls it istio-ca-root-cert; another revision may call it otherwise. */
+export interface DistributeConfig extends Selection {
+  /** Istio calls it istio-ca-root-cert; another revision may call it otherwise. One distribution for each name: two would fight. */
   readonly configMap: string;
-  readonly namespaceSelector: Readonly<Record<string, string>>;
+  /** After this long a conflict is tried once more: the operator may have turned istiod's CA off. Default 10 min. */
+  readonly conflictPauseMs?: number;
 }
 
 export interface DistributeParts {
@@ -28,45 +29,50 @@ export interface DistributeParts {
 
 export interface Distribution extends AsyncDisposable {
   /** Puts this in force everywhere; resolves when every selected namespace has it, with when that was. */
-  put(state: TrustState, at: () => Date): Promise<Date>;
-  /** Whether istiod fights for its own namespace: its CA is still on. */
-  conflict(): boolean;
+  put(roots: Roots, at: () => Date): Promise<Date>;
+  /** Namespaces that their istiod fights for: its CA is still on. */
+  conflicts(): readonly string[];
 }
+
+/** As `TrustState` has them. */
+export type Roots = Pick<TrustState, "rootsPem" | "istiodRootsPem">;
 
 /** The one key that istiod manages too; others in the ConfigMap are left alone. */
 export const rootKey = "root-cert.pem";
-/** After this long a conflict is tried once more: the operator may have turned istiod's CA off. */
-const conflictPauseMs = 600_000;
+const conflictPauseMsDefault = 600_000;
 
 export function startDistribution(config: DistributeConfig, parts: DistributeParts): Distribution {
   const { client, namespaces, configMaps, events, log } = parts;
+  const { conflictPauseMs = conflictPauseMsDefault } = config;
   const ours = new Map<string, string>();
   let state: TrustState | undefined;
-  let conflict = false;
+  /** Until when each is left alone. */
+  const conflicts = new Map<string, number>();
+  const pauseLeftMs = (): number => Math.max(0, ...conflicts.values()) - performance.now();
   const waiting: PromiseWithResolvers<void>[] = [];
   const open = new Set<string>();
 
   const work = async (name: string, signal: AbortSignal): Promise<{ againAfterMs: number } | void> => {
     const namespace = namespaces.get(name);
-    if (state === undefined || namespace === undefined || !isSelected(namespace, config.namespaceSelector))
-      return settle(name);
+    if (state === undefined || namespace === undefined || !isSelected(namespace, config)) return settle(name);
     const found = configMaps.get(config.configMap, name);
     const now = found?.data.get(rootKey);
     const step = decideTrust(name, now, ours.get(name), state);
     switch (step.kind) {
       case "none":
         ours.set(name, now ?? "");
-        if (name === state.istiodNamespace) conflict = false;
+        conflicts.delete(name);
         return settle(name);
       case "conflict": {
-        if (!conflict) tellConflict(namespace);
-        conflict = true;
+        if (!conflicts.has(name)) tellConflict(namespace);
+        conflicts.set(name, performance.now() + conflictPauseMs);
         // Forgotten, so that the next look counts as the first.
         ours.delete(name);
         return { againAfterMs: conflictPauseMs };
       }
       case "write": {
-        if (conflict && step.overwrites) return { againAfterMs: conflictPauseMs };
+        // That istiod writes everywhere: nowhere is it fought.
+        if (step.overwrites && pauseLeftMs() > 0) return { againAfterMs: pauseLeftMs() };
         const content = { data: { [rootKey]: step.rootsPem } };
         // If we stop before this, the namespace has what it had; the next leader sees the same and does the same.
         await applyObject(client, resources.configMaps, { namespace: name, name: config.configMap }, content, {
@@ -126,10 +132,10 @@ export function startDistribution(config: DistributeConfig, parts: DistributePar
     }),
   );
   return {
-    conflict: () => conflict,
+    conflicts: () => [...conflicts.keys()],
     put: async (next, at) => {
-      state = next;
-      const selected = namespaces.list().filter((namespace) => isSelected(namespace, config.namespaceSelector));
+      state = { ...next, istiodNamespaces: config.istiodNamespaces };
+      const selected = namespaces.list().filter((namespace) => isSelected(namespace, config));
       for (const { name } of selected) open.add(name);
       const written = Promise.withResolvers<void>();
       waiting.push(written);

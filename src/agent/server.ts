@@ -93,7 +93,6 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   };
   const own = stack.use(await startOwn(agent, { rootsPem: hubRootsPem, serverName }, onNew));
   const serving = stack.use(await startServing("serving.pem", store, (pair) => door.serve(pair), agent, trust));
-  const { istiod } = api ?? {};
   api?.elect(async () => {
     const kept = trust?.current();
     // With the hub away too: namespaces go on appearing, and their pods wait for it.
@@ -103,9 +102,9 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
         .catch((error: unknown) => log.error("trust not put in force", { version: kept.version }, error));
     // Said again by the hub, it is acknowledged by this one: another agent may have put it in force and gone.
     trust?.reconnect();
-    return istiod === undefined
-      ? new AsyncDisposableStack()
-      : await startServing("istiod-tls", istiod, () => {}, agent, trust);
+    await using duties = new AsyncDisposableStack();
+    for (const { name, store } of api.istiods) duties.use(await startServing(name, store, () => {}, agent, trust));
+    return duties.move();
   });
 
   waitingFor = () => whatIsMissing(agent, own, trust, serving);

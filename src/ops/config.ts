@@ -33,6 +33,23 @@ export const issuerSchema = z.strictObject({
   log: level.describe("Least severe level that is logged."),
 });
 
+/** What one istiod, and the pods that are its own, are given. */
+const controlPlane = {
+  rootConfigMap: z
+    .string()
+    .default("istio-ca-root-cert")
+    .describe("ConfigMap with the roots, written in every selected namespace and in istiod's."),
+  namespaceSelector: z
+    .record(z.string(), z.string())
+    .default({})
+    .describe("Labels a namespace must have to get that ConfigMap; all namespaces if empty."),
+  istiodNamespace: z.string().default("istio-system").describe("istiod's namespace: it gets its tenants' roots too."),
+  istiodSecret: z
+    .string()
+    .default("istiod-tls")
+    .describe("Secret in that namespace for istiod's serving certificate; empty for none."),
+};
+
 export const agentSchema = z.strictObject({
   hub: z.string().describe("The hub's name, as the issuer has it."),
   cluster: z.string().describe("This cluster's name: the MeshCluster."),
@@ -73,22 +90,17 @@ export const agentSchema = z.strictObject({
         .array(z.string().regex(/^[a-z0-9-]+\/[a-z0-9.-]+$/, "expected namespace/account"))
         .default([])
         .describe("Accounts of ztunnel, namespace/account: they may ask for the workloads of their node."),
-      rootConfigMap: z
-        .string()
-        .default("istio-ca-root-cert")
-        .describe("ConfigMap with the roots, written in every selected namespace."),
-      namespaceSelector: z
-        .record(z.string(), z.string())
-        .default({})
-        .describe("Labels a namespace must have to get that ConfigMap; all namespaces if empty."),
-      istiodNamespace: z
-        .string()
-        .default("istio-system")
-        .describe("istiod's namespace: it gets its tenants' roots too."),
-      istiodSecret: z
-        .string()
-        .default("istiod-tls")
-        .describe("Secret in that namespace for istiod's serving certificate; empty for none."),
+      ...controlPlane,
+      revisions: z
+        .array(
+          z.strictObject({
+            name: z.string().min(1).describe("Its name, as Istio has it."),
+            ...controlPlane,
+          }),
+        )
+        .max(16)
+        .default([])
+        .describe("Istio's other control planes in this cluster, beside the one above."),
     })
     .optional()
     .describe("The cluster's API. Without it tokens are bound to nothing that lives, and nothing is distributed."),

@@ -122,6 +122,7 @@ async function startAgent(name: string): Promise<AgentStack> {
         namespaceSelector: { mesh: run },
         istiodNamespace: names.istio,
         istiodSecret: "istiod-tls",
+        revisions: [],
       },
     },
   });

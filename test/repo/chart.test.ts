@@ -44,7 +44,11 @@ const values = valuesOf(document.contents, "", document.contents.commentBefore ?
 const unescape = (text: string): string => text.replaceAll(/\\([<*|])/g, "$1");
 
 test("values.yaml says of every value what values.schema.json says, and has its default", () => {
-  assert.deepEqual([...values.keys()], [...rows.keys()]);
+  // What a list's items have is in no values.yaml.
+  assert.deepEqual(
+    [...values.keys()],
+    [...rows.keys()].filter((key) => !key.includes("[]")),
+  );
   for (const [key, { words, value }] of values) {
     const { byDefault = "", words: said = "" } = rows.get(key) ?? {};
     assert.notEqual(words, "", key);

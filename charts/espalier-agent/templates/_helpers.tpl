@@ -24,6 +24,17 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
+{{/* Every control plane as one list, with what the agent takes for those that do not say it. */}}
+{{- define "agent.planes" -}}
+{{- $planes := list (pick .Values.kubernetes "rootConfigMap" "istiodNamespace" "istiodSecret") -}}
+{{- range .Values.kubernetes.revisions }}
+{{- $secret := ternary .istiodSecret "istiod-tls" (hasKey . "istiodSecret") }}
+{{- $plane := dict "rootConfigMap" (.rootConfigMap | default "istio-ca-root-cert") "istiodNamespace" (.istiodNamespace | default "istio-system") }}
+{{- $planes = append $planes (set $plane "istiodSecret" $secret) }}
+{{- end -}}
+{{ toJson $planes }}
+{{- end }}
+
 {{/* agent.yaml, key by key: what is not named here is the agent's own default. The agent refuses what it does not know. */}}
 {{- define "agent.config" -}}
 {{- $config := dict
@@ -52,6 +63,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
   "namespaceSelector" .Values.kubernetes.namespaceSelector
   "istiodNamespace" .Values.kubernetes.istiodNamespace
   "istiodSecret" .Values.kubernetes.istiodSecret
+  "revisions" .Values.kubernetes.revisions
 -}}
 {{- $_ := set $config "kubernetes" $kubernetes -}}
 {{ toYaml $config }}
