@@ -145,7 +145,7 @@ function readValue(cursor: Cursor, id: number, critical: boolean, draft: Draft):
       readAuthorityKeyId(cursor, draft);
       return;
     case extensionId.subjectAltName:
-      Object.assign(draft, readAltNames(cursor));
+      ({ uris: draft.uris, dns: draft.dns, otherNames: draft.otherNames } = readAltNames(cursor));
       return;
     default:
       if (critical) throw malformed("a critical extension that we do not know (RFC 5280 4.2)");

@@ -1,5 +1,5 @@
 /** The frame around extensions (RFC 5280 4.2), the same in a certificate and in a CSR. */
-import { type Cursor, enter, enterWrapped, leave, malformed, peek, readContent, tag, take } from "./der.ts";
+import { type Cursor, enter, enterWrapped, leave, malformed, peek, skip, tag, take } from "./der.ts";
 import { fromHex } from "./encode.ts";
 
 /** The last arc of the extensions we know; all are id-ce, 2.5.29 (RFC 5280 4.2.1). */
@@ -27,9 +27,9 @@ export function readExtensions(cursor: Cursor, read: (id: number, critical: bool
   const seen = new Set<number | string>();
   while (cursor.at < cursor.end) {
     const extension = enter(cursor, tag.sequence, "an extension");
-    const oid = readContent(cursor, tag.oid, "an extension's type");
-    const id = idOf(oid);
-    checkNew(seen, id === 0 ? Buffer.from(oid).toString("hex") : id);
+    const type = cursor.at;
+    const id = readId(cursor);
+    checkNew(seen, id === 0 ? Buffer.from(cursor.bytes.subarray(type, cursor.at)).toString("hex") : id);
     const critical = readCritical(cursor);
     const enterValue = known.has(id) ? enterWrapped : enter;
     const value = enterValue(cursor, tag.octetString, "an extension's value");
@@ -53,6 +53,10 @@ function readCritical(cursor: Cursor): boolean {
   return false;
 }
 
-function idOf(oid: Uint8Array): number {
-  return oid.length === 3 && oid[0] === 0x55 && oid[1] === 0x1d ? (oid[2] ?? 0) : 0;
+/** The last arc of an OID of three octets under id-ce, 0 for any other. */
+function readId(cursor: Cursor): number {
+  if (peek(cursor) !== tag.oid) throw malformed("an extension's type is missing or of another type");
+  const at = skip(cursor);
+  const { bytes } = cursor;
+  return cursor.at - at === 3 && bytes[at] === 0x55 && bytes[at + 1] === 0x1d ? (bytes[at + 2] ?? 0) : 0;
 }

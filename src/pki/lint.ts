@@ -31,8 +31,8 @@ const lints = {
     signatureAlgorithm === signatureAlgorithmOf[readPublicKey(authority.spki)],
   // RFC 5280 4.1.2.4: the authority's subject, byte for byte.
   issuer: ({ issuer }, { authority }) => isSame(issuer, authority.subject),
-  "validity-order": ({ notBefore, notAfter }) => notBefore < notAfter,
-  "validity-authority": ({ notAfter }, { authority }) => notAfter <= authority.notAfter,
+  "validity-order": ({ notBefore, notAfter }) => notBefore.getTime() < notAfter.getTime(),
+  "validity-authority": ({ notAfter }, { authority }) => notAfter.getTime() <= authority.notAfter.getTime(),
   "validity-cap": ({ notBefore, notAfter }, { profile }) =>
     notAfter.getTime() - notBefore.getTime() <= (profiles[profile].validitySecondsCap + backdateSeconds) * 1000,
   "subject-empty": ({ subject }) => subject.length === 2,

@@ -10,6 +10,7 @@ export interface AltNames {
 
 const uriName = 0x86;
 const dnsName = 0x82;
+const printable = /^[!-~]*$/;
 
 /** A Name (RFC 5280 4.1.2.4) as encoded: names are compared as bytes, so only the shape is checked. */
 export function readName(cursor: Cursor, what: string): Uint8Array {
@@ -53,6 +54,7 @@ export function readAltNames(cursor: Cursor): AltNames {
 /** IA5String; a space or a control character in a name has only ever been an attack. */
 function readAscii(cursor: Cursor, type: number): string {
   const bytes = readContent(cursor, type, "a name");
-  for (const octet of bytes) if (octet < 0x21 || octet > 0x7e) throw malformed("a name that is not printable ASCII");
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
+  if (!printable.test(text)) throw malformed("a name that is not printable ASCII");
+  return text;
 }

@@ -1,26 +1,27 @@
 /** Certificates' times (RFC 5280 4.1.2.5): in Zulu, to the second, UTCTime through 2049 and GeneralizedTime from 2050. */
-import { type Cursor, malformed, peek, readContent, tag } from "./der.ts";
+import { type Cursor, malformed, peek, skip, tag } from "./der.ts";
 
 /** @throws Refusal `malformed` for any other form, and for days and hours that do not exist */
 export function readTime(cursor: Cursor): Date {
   const type = peek(cursor);
   if (type !== tag.utcTime && type !== tag.generalizedTime) throw malformed("a time is missing");
-  const text = readContent(cursor, type, "a time");
+  const at = skip(cursor);
   const yearDigits = type === tag.utcTime ? 2 : 4;
-  if (text.length !== yearDigits + 11 || text[yearDigits + 10] !== 0x5a) {
+  if (cursor.at - at !== yearDigits + 11 || cursor.bytes[cursor.at - 1] !== 0x5a) {
     throw malformed("a time not to the second and in Zulu (RFC 5280 4.1.2.5)");
   }
-  const year = type === tag.utcTime ? toYear(readPair(text, 0)) : readPair(text, 0) * 100 + readPair(text, 2);
+  const { bytes } = cursor;
+  const year = type === tag.utcTime ? toYear(readPair(bytes, at)) : readPair(bytes, at) * 100 + readPair(bytes, at + 2);
   if (type === tag.generalizedTime && year < 2050) throw malformed("GeneralizedTime before 2050 (RFC 5280 4.1.2.5)");
-  return toDate(year, text.subarray(yearDigits));
+  return toDate(year, bytes, at + yearDigits);
 }
 
-function toDate(year: number, rest: Uint8Array): Date {
-  const month = readPair(rest, 0);
-  const day = readPair(rest, 2);
-  const hour = readPair(rest, 4);
-  const minute = readPair(rest, 6);
-  const second = readPair(rest, 8);
+function toDate(year: number, bytes: Uint8Array, at: number): Date {
+  const month = readPair(bytes, at);
+  const day = readPair(bytes, at + 2);
+  const hour = readPair(bytes, at + 4);
+  const minute = readPair(bytes, at + 6);
+  const second = readPair(bytes, at + 8);
   const date = new Date(Date.UTC(year, month - 1, day, hour, minute, second));
   // Date.UTC carries over what is too large; the 31st of February comes back as another day.
   const exists = date.getUTCMonth() === month - 1 && date.getUTCDate() === day;
