@@ -8,6 +8,7 @@ const help = `usage: npm run bench -- [options]
   --only a|b|c      one part: (a) the issuer's stage beside the floor, (b) agent and issuer, (c) the ledger
   --batch N         (a) at this batch alone (default: 1, 8 and 32)
   --seconds N       about how long the load of each part lasts (default 6)
+  --warm-up N       seconds of load before anything counts, for each part (default 30)
   --json            results as JSON
   --node-flags="…"  given to the issuer's and the agent's node
   --help
@@ -23,17 +24,21 @@ const { values } = parseArgs({
     only: { type: "string" },
     batch: { type: "string" },
     seconds: { type: "string", default: "6" },
+    "warm-up": { type: "string", default: "30" },
     json: { type: "boolean", default: false },
     "node-flags": { type: "string", default: "" },
     help: { type: "boolean", default: false },
   },
 });
 const { only, help: asked } = values;
-const seconds = Number(values.seconds);
+const spans = { load: Number(values.seconds), warmUp: Number(values["warm-up"]) };
 const batches = values.batch === undefined ? [1, 8, 32] : [Number(values.batch)];
 
 if (asked) process.stdout.write(help);
-else if (!(seconds > 0 && batches.every(isBatch)) || (only !== undefined && !["a", "b", "c"].includes(only))) {
+else if (
+  !(spans.load > 0 && spans.warmUp > 0 && batches.every(isBatch)) ||
+  (only !== undefined && !["a", "b", "c"].includes(only))
+) {
   process.stderr.write(help);
   process.exitCode = 2;
 } else {
@@ -50,10 +55,10 @@ async function measure(nodeFlags: readonly string[]): Promise<readonly Row[]> {
   const rows: Row[] = [];
   if (wanted("a") || wanted("b")) {
     await using mesh = await startMesh(nodeFlags);
-    if (wanted("a")) rows.push(...(await measureStage(mesh, seconds, batches)));
-    if (wanted("b")) rows.push(...(await measurePath(mesh, seconds)));
+    if (wanted("a")) rows.push(...(await measureStage(mesh, spans, batches)));
+    if (wanted("b")) rows.push(...(await measurePath(mesh, spans)));
   }
-  if (wanted("c")) rows.push(...(await measureLedger(seconds)));
+  if (wanted("c")) rows.push(...(await measureLedger(spans)));
   return rows;
 }
 

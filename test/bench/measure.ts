@@ -23,10 +23,15 @@ export interface Row {
 }
 
 const rounds = 5;
-const warmUps = 4;
 const floorIterations = 320;
 /** Orders of magnitude only: how many certificates make about a second of load. */
 const perSecond = { stage: 2000, persistent: 1000, new: 500, ledger: 8000 };
+
+/** How long, in seconds: what load counts, and what comes before it, so that a process is measured as it runs all day. */
+export interface Spans {
+  readonly load: number;
+  readonly warmUp: number;
+}
 
 interface Part {
   readonly what: string;
@@ -41,13 +46,13 @@ interface Sample {
 }
 
 /** (a) The issuer alone, over the Sign stream. */
-export async function measureStage(mesh: Mesh, seconds: number, batches: readonly number[]): Promise<readonly Row[]> {
+export async function measureStage(mesh: Mesh, spans: Spans, batches: readonly number[]): Promise<readonly Row[]> {
   const parts = batches.map((batch) => ({
     what: `issuer, batch ${batch}`,
-    order: { kind: "stage", batch, count: roundUp((seconds * perSecond.stage) / rounds / batches.length, 32) },
+    order: { kind: "stage", batch, count: roundUp((spans.load * perSecond.stage) / rounds / batches.length, 32) },
   }));
   await using driver = startDriver("./drive-signing.ts", mesh.plan);
-  const samples = await alternate(driver, parts, [mesh.issuer]);
+  const samples = await alternate(driver, parts, [mesh.issuer], spans.warmUp);
   return parts.map(({ what, order }, n) => {
     const all = samples[n] ?? [];
     const micros = median(all.map((s) => s.micros[0] ?? 0));
@@ -59,13 +64,13 @@ export async function measureStage(mesh: Mesh, seconds: number, batches: readonl
 }
 
 /** (b) The whole path, agent and issuer. */
-export async function measurePath(mesh: Mesh, seconds: number): Promise<readonly Row[]> {
+export async function measurePath(mesh: Mesh, spans: Spans): Promise<readonly Row[]> {
   const parts = (["persistent", "new"] as const).map((kind) => ({
     what: `agent and issuer, ${kind} connections`,
-    order: { kind, batch: 1, count: roundUp((seconds * perSecond[kind]) / rounds / 2, 10) },
+    order: { kind, batch: 1, count: roundUp((spans.load * perSecond[kind]) / rounds / 2, 10) },
   }));
   await using driver = startDriver("./drive-workloads.ts", mesh.plan);
-  const samples = await alternate(driver, parts, [mesh.issuer, mesh.agent]);
+  const samples = await alternate(driver, parts, [mesh.issuer, mesh.agent], spans.warmUp);
   return parts.map(({ what, order }, n) => {
     const all = samples[n] ?? [];
     const [issuerMicros, agentMicros] = [0, 1].map((server) => median(all.map((s) => s.micros[server] ?? 0)));
@@ -84,7 +89,7 @@ export async function measurePath(mesh: Mesh, seconds: number): Promise<readonly
 }
 
 /** (c) The ledger alone, and the same bytes appended to a file. */
-export async function measureLedger(seconds: number): Promise<readonly Row[]> {
+export async function measureLedger(spans: Spans): Promise<readonly Row[]> {
   const parts = [1, 8, 32, 128].flatMap((batch) =>
     ["ledger", "append"].map((kind) => ({
       what: kind === "ledger" ? `intend and record, batch ${batch}` : `append and fdatasync, batch ${batch}`,
@@ -92,12 +97,12 @@ export async function measureLedger(seconds: number): Promise<readonly Row[]> {
       order: {
         kind,
         batch,
-        count: roundUp((seconds * perSecond.ledger * Math.min(1, batch / 32)) / rounds / 8, batch),
+        count: roundUp((spans.load * perSecond.ledger * Math.min(1, batch / 32)) / rounds / 8, batch),
       },
     })),
   );
   await using driver = startDriver("./drive-ledger.ts", {});
-  const samples = await alternate(driver, parts, []);
+  const samples = await alternate(driver, parts, [], spans.warmUp);
   return parts.map(({ what, order }, n) => {
     const all = samples[n] ?? [];
     const micros = median(all.map(({ ran }) => ran.cpuMicros / order.count));
@@ -105,15 +110,22 @@ export async function measureLedger(seconds: number): Promise<readonly Row[]> {
   });
 }
 
-/** Each part in turn, `rounds` times, after one round that does not count. Preparing and checking stand outside the measurement. */
-async function alternate(driver: Driver, parts: readonly Part[], servers: readonly Server[]): Promise<Sample[][]> {
+/** Each part in turn, `rounds` times, once all are warm. Preparing and checking stand outside the measurement. */
+async function alternate(
+  driver: Driver,
+  parts: readonly Part[],
+  servers: readonly Server[],
+  warmUpSeconds: number,
+): Promise<Sample[][]> {
   const measureFloor = openFloor();
   const samples: Sample[][] = parts.map(() => []);
-  // A process that has just started costs half as much again. What can be asked twice is, so that this is quickly over.
+  // A process that has just started costs half as much again, and after ten thousand certificates still a sixth. What can be
+  // asked twice is, so that this is sooner over.
   for (const { order } of parts) {
-    for (let n = 0; n < warmUps; n++) {
-      if (n === 0 || order.kind === "ledger") await driver.prepare(order);
-      await driver.run();
+    await driver.prepare(order);
+    for (let ranMs = 0; ranMs < (warmUpSeconds * 1000) / parts.length; ) {
+      ranMs += (await driver.run()).wallMicros / 1000;
+      if (order.kind === "ledger") await driver.prepare(order);
     }
   }
   for (let round = 0; round < rounds; round++) {
