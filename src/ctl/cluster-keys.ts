@@ -14,10 +14,17 @@ interface ChangeOptions {
   readonly socket: string;
   readonly reason: string;
   readonly output: Output;
-  readonly jwks?: string;
-  readonly all?: true;
   readonly dryRun?: true;
 }
+
+interface NamingOptions extends ChangeOptions {
+  readonly thumbprint: readonly string[];
+  readonly jwks?: string;
+  readonly all?: true;
+}
+
+/** A thumbprint may begin with "-": an option's value is taken as it is. */
+const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];
 
 export function addClusterKeys(cluster: Command, context: Context): void {
   const keys = cluster
@@ -34,18 +41,19 @@ export function addClusterKeys(cluster: Command, context: Context): void {
       const found = await listKeys(name, socket);
       context.stdout(output === "json" ? toJson(found) : describe(found));
     });
-  withOutput(withReason(withSocket(keys.command("approve <cluster> [thumbprint...]"), context)))
+  withOutput(withReason(withSocket(keys.command("approve <cluster>"), context)))
     .description(
       "Puts the proposed keys in force, in the place of all others. State all of them, as the cluster itself shows them.",
     )
-    .option("--jwks <file>", "the cluster's own JWKS (kubectl get --raw /openid/v1/jwks), instead of thumbprints")
+    .option("--jwks <file>", "the cluster's own JWKS (kubectl get --raw /openid/v1/jwks)")
+    .option("--thumbprint <value>", "or each of its keys' RFC 7638 thumbprints", collect, [])
     .option("--dry-run", "say what would change and change nothing")
     .addHelpText(
       "after",
       '\nExample:\n  espalier cluster keys approve west --jwks west-jwks.json --reason "key rotation"',
     )
-    .action(async (name: string, thumbprints: readonly string[], options: ChangeOptions) => {
-      const keyThumbprints = await readApproved(name, thumbprints, options);
+    .action(async (name: string, options: NamingOptions) => {
+      const keyThumbprints = await readApproved(name, options);
       const change = await withAdmin(
         options.socket,
         async (admin) =>
@@ -73,14 +81,16 @@ export function addClusterKeys(cluster: Command, context: Context): void {
       if (options.output === "json") return context.stdout(toJson(change));
       context.stdout(`cluster "${name}": ${change.changed ? "the proposal is rejected" : "no proposal waits"}\n`);
     });
-  withOutput(withReason(withSocket(keys.command("remove <cluster> [thumbprint...]"), context)))
+  withOutput(withReason(withSocket(keys.command("remove <cluster>"), context)))
     .description(
       "Takes away keys that a join or an approval has registered, and join tokens that could bring them back. Also of a cluster that is declared no more.",
     )
-    .option("--all", "all that the cluster has registered")
+    .option("--thumbprint <value>", "the key; once for each", collect, [])
+    .option("--all", "or all that the cluster has registered")
     .option("--dry-run", "say what would go and take nothing away")
     .addHelpText("after", '\nExample:\n  espalier cluster keys remove west --all --reason "decommissioned"')
-    .action(async (name: string, keyThumbprints: readonly string[], options: ChangeOptions) => {
+    .action(async (name: string, options: NamingOptions) => {
+      const { thumbprint: keyThumbprints } = options;
       if ((options.all === true) === keyThumbprints.length > 0)
         throw new Refusal(
           "config",
@@ -106,10 +116,10 @@ function toRequest(cluster: string, { reason, dryRun }: ChangeOptions, { user }:
 /** The operator has seen them elsewhere, or is shown what to compare. */
 async function readApproved(
   name: string,
-  thumbprints: readonly string[],
-  { jwks, socket }: ChangeOptions,
+  { thumbprint: thumbprints, jwks, socket }: NamingOptions,
 ): Promise<readonly string[]> {
-  if (jwks !== undefined && thumbprints.length > 0) throw new Refusal("config", "give thumbprints or --jwks, not both");
+  if (jwks !== undefined && thumbprints.length > 0)
+    throw new Refusal("config", "give --jwks or --thumbprint, not both");
   if (jwks !== undefined) return readJwks(await readText(jwks)).map(({ thumbprint }) => thumbprint);
   if (thumbprints.length > 0) return thumbprints;
   const { keys, proposal } = await listKeys(name, socket);
@@ -117,7 +127,7 @@ async function readApproved(
   if (proposed.length === 0) throw new Refusal("not-ready", `cluster "${name}" proposes no keys`);
   throw new Refusal(
     "config",
-    `state the keys as the cluster itself shows them: --jwks FILE (kubectl get --raw /openid/v1/jwks), or their thumbprints; its agent proposes ${proposed.map(({ thumbprint }) => thumbprint).join(" ")}`,
+    `state the keys as the cluster itself shows them: --jwks FILE (kubectl get --raw /openid/v1/jwks), or --thumbprint for each; its agent proposes ${proposed.map(({ thumbprint }) => thumbprint).join(" ")}`,
   );
 }
 
