@@ -2,14 +2,14 @@
 import { Refusal } from "../errors.ts";
 import { readCertificate } from "../pki/certificate.ts";
 import type { Caller } from "../rpc/server.ts";
-import { readServiceAccount, type ServiceAccount } from "../token/account.ts";
-import type { TokenKey } from "../token/jwt.ts";
+import type { ServiceAccount } from "../token/account.ts";
 import type { Presence } from "./presence.ts";
+import type { Proof } from "./proof.ts";
 
 export interface AuthenticateParts {
   readonly cluster: string;
   readonly aliases: readonly string[];
-  readonly tokens: { readonly issuer: string; readonly audiences: readonly string[]; keys(): readonly TokenKey[] };
+  readonly proof: Proof;
   readonly now: () => Date;
   /** Where there is a Kubernetes API to ask: whether what a token is bound to still lives. */
   readonly presence?: Pick<Presence, "check"> | undefined;
@@ -28,7 +28,7 @@ export type Authenticated =
 
 const bearer = "Bearer ";
 
-/** @throws Refusal `proof-missing` or `proof-invalid`, or `unavailable` when there are no keys to verify with. */
+/** @throws Refusal `proof-missing` or `proof-invalid`, or `unavailable` when nobody can say now. */
 export async function authenticate(caller: Caller, parts: AuthenticateParts): Promise<Authenticated> {
   checkCluster(caller, parts);
   const token = readToken(caller);
@@ -61,12 +61,8 @@ function readToken(caller: Caller): string | undefined {
   return token === "" ? undefined : token;
 }
 
-async function byToken(token: string, { tokens, now, presence }: AuthenticateParts): Promise<Authenticated> {
-  const keys = tokens.keys();
-  // Ours, not the caller's: UNAUTHENTICATED would not be retried.
-  if (keys.length === 0) throw new Refusal("unavailable", "the cluster's token keys have not been had yet");
-  const { issuer, audiences } = tokens;
-  const account = readServiceAccount(token, { issuer, audiences, keys, at: now() });
+async function byToken(token: string, { proof, presence }: AuthenticateParts): Promise<Authenticated> {
+  const account = await proof(token);
   await presence?.check(account);
   return { by: "token", token, account };
 }

@@ -17,6 +17,7 @@ import type { Log } from "../ops/log.ts";
 import { type DistributeConfig, type Distribution, startDistribution } from "./distribution.ts";
 import type { KeptTrust } from "./kept-trust.ts";
 import { nodeAccountOf, openPresence, type Presence } from "./presence.ts";
+import { openReview, type Review } from "./review.ts";
 import { openSecretStore, openTlsSecret, type SecretName } from "./secret-store.ts";
 import type { Store } from "./store.ts";
 
@@ -24,6 +25,8 @@ export type KubernetesConfig = NonNullable<AgentConfig["kubernetes"]>;
 
 export interface ClusterApi extends AsyncDisposable {
   readonly presence: Presence;
+  /** In the place of the cluster's keys, where the configuration says so. */
+  readonly review: Review | undefined;
   /** The agent's state, in a Secret of its own namespace. */
   readonly store: Store;
   /** The certificate of each istiod, in the Secret that it mounts. */
@@ -70,6 +73,7 @@ export async function openClusterApi(config: KubernetesConfig, parts: ClusterApi
   const opened = stack.move();
   return {
     presence,
+    review: config.tokens === "review" ? openReview(client) : undefined,
     store: openSecretStore(client, { namespace, name: `${name}-state` }),
     istiods: toIstiodSecrets(config).map((secret) => ({
       name: `${secret.namespace}/${secret.name}`,

@@ -17,6 +17,7 @@ import { readHubRoots } from "./hub-roots.ts";
 import { join } from "./join.ts";
 import type { KeptTrust } from "./kept-trust.ts";
 import type { KeyPair } from "./key-pair.ts";
+import { openProof } from "./proof.ts";
 import { type Renewal, startRenewal } from "./renewal.ts";
 import { istioService, tellRefused } from "./service.ts";
 import { getServing, isCurrent } from "./serving.ts";
@@ -137,7 +138,10 @@ async function startTokenKeys(
     if (api !== undefined) return { kind: "api", load: api.jwks };
     return { kind: "issuer", url: issuer, ...(caFile === undefined ? {} : { caPem: await readFile(caFile, "utf8") }) };
   };
-  const onFailure = (error: unknown): void => log.error("token keys not had", {}, error);
+  const onFailure = (error: unknown): void => {
+    // Nobody waits for them where the API server judges.
+    if (api?.review === undefined) log.error("token keys not had", {}, error);
+  };
   return await startKeySet(await toSource(), { refreshMs: keysRefreshMs, onFailure, onChange });
 }
 
@@ -147,9 +151,9 @@ function openWorkloadDoor(
 ): Door {
   const { now, log } = parts;
   const check = openCheck({ now, onFault: (error) => log.error("the issuer's answer did not verify", {}, error) });
-  const tokens = { ...config.tokens, keys: () => keys.keys() };
+  const proof = openProof(config.tokens, { keys: () => keys.keys(), review: api?.review, now });
   const impersonation = api && { presence: api.presence, ztunnelAccounts: config.kubernetes?.ztunnelAccounts ?? [] };
-  const service = { ...config, ...parts, tokens, hub, check, presence: api?.presence, impersonation };
+  const service = { ...config, ...parts, proof, hub, check, presence: api?.presence, impersonation };
   return openDoor(config.listen, {
     service: istioService(service),
     onUnreadable: (_, refusal) => void tellRefused(refusal, service),
@@ -213,7 +217,7 @@ function whatIsMissing(
 ): readonly string[] {
   return [
     ...(api?.waitingFor() ?? []),
-    ...(keys.keys().length === 0 ? ["the cluster's token keys"] : []),
+    ...(api?.review === undefined && keys.keys().length === 0 ? ["the cluster's token keys"] : []),
     ...(own.current() === undefined ? ["a certificate from the hub (join)"] : []),
     ...(trust?.current() === undefined ? ["the cluster's trust from the hub"] : []),
     ...(serving.current() === undefined ? ["a serving certificate (has its serving root been created?)"] : []),

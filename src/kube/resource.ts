@@ -27,6 +27,13 @@ export const resources = {
   configMaps: { ...core, plural: "configmaps", kind: "ConfigMap", namespaced: true },
   secrets: { ...core, plural: "secrets", kind: "Secret", namespaced: true },
   leases: { group: "coordination.k8s.io", version: "v1", plural: "leases", kind: "Lease", namespaced: true },
+  tokenReviews: {
+    group: "authentication.k8s.io",
+    version: "v1",
+    plural: "tokenreviews",
+    kind: "TokenReview",
+    namespaced: false,
+  },
   events: { group: "events.k8s.io", version: "v1", plural: "events", kind: "Event", namespaced: true },
 } as const satisfies Record<string, Resource>;
 

@@ -80,6 +80,12 @@ export const agentSchema = z.strictObject({
       kubeconfig: path.optional().describe("Kubeconfig file; the pod's own service account if absent."),
       namespace: z.string().describe("The agent's own namespace: its Lease and the Secret with its state are there."),
       name: z.string().default("espalier-agent").describe("Name of the Lease; the Secret is called <name>-state."),
+      tokens: z
+        .enum(["local", "review"])
+        .default("local")
+        .describe(
+          "Who judges workloads' tokens: the agent, with the cluster's keys, or the API server, by TokenReview.",
+        ),
       stalenessSeconds: z
         .int()
         .min(120)

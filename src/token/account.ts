@@ -1,7 +1,7 @@
 /** Kubernetes service-account tokens: who is speaking, by the claims that kube-apiserver writes and checks itself. */
 import { hash } from "node:crypto";
 import { Refusal } from "../errors.ts";
-import { type Claims, isClaims, readJwt, type TokenKey } from "./jwt.ts";
+import { type Claims, isClaims, readJwt, readUnverified, type TokenKey } from "./jwt.ts";
 
 /** Something a token is bound to: it is good for as long as this one exists. */
 export interface Bound {
@@ -21,13 +21,16 @@ export interface ServiceAccount {
   readonly tokenSha256: Uint8Array;
 }
 
-export interface TokenRules {
+export interface ClaimRules {
   /** The exact `iss`. */
   readonly issuer: string;
   /** One of these must be in `aud`. */
   readonly audiences: readonly string[];
-  readonly keys: readonly TokenKey[];
   readonly at: Date;
+}
+
+export interface TokenRules extends ClaimRules {
+  readonly keys: readonly TokenKey[];
 }
 
 /** Clocks of a cluster and of the hub may differ by this much. */
@@ -39,7 +42,16 @@ const kubernetesName = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
 /** @throws Refusal `proof-missing` for an empty token, `proof-invalid` for one that proves nothing here. */
 export function readServiceAccount(token: string, rules: TokenRules): ServiceAccount {
   if (token === "") throw new Refusal("proof-missing", "no service-account token was given");
-  const claims = readJwt(token, rules.keys);
+  return toServiceAccount(readJwt(token, rules.keys), token, rules);
+}
+
+/** By the same rules, without keys: proven only once the API server has authenticated this token. @throws as `readServiceAccount`. */
+export function readClaimedAccount(token: string, rules: ClaimRules): ServiceAccount {
+  if (token === "") throw new Refusal("proof-missing", "no service-account token was given");
+  return toServiceAccount(readUnverified(token), token, rules);
+}
+
+function toServiceAccount(claims: Claims, token: string, rules: ClaimRules): ServiceAccount {
   if (claims["iss"] !== rules.issuer) throw invalid(`its issuer is not ${rules.issuer}`);
   checkAudience(claims["aud"], rules.audiences);
   const expiresAt = checkTimes(claims, rules.at);

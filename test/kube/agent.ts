@@ -116,6 +116,7 @@ async function startAgent(name: string): Promise<AgentStack> {
         kubeconfig: writeKubeconfig(site.directory, relay.access),
         namespace: names.system,
         name: "espalier-agent",
+        tokens: "local",
         stalenessSeconds: 300,
         ztunnelAccounts: [`${names.istio}/ztunnel`],
         rootConfigMap,

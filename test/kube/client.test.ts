@@ -11,9 +11,9 @@ const busy = { kind: "Status", code: 429, reason: "TooManyRequests", message: "b
 /** The first `times` requests get this instead. */
 function first(times: number, answer: Intercept): Intercept {
   let left = times;
-  return (request, response) => {
+  return (request, response, body) => {
     left -= 1;
-    return left >= 0 && answer(request, response);
+    return left >= 0 && answer(request, response, body);
   };
 }
 

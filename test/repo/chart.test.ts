@@ -88,6 +88,25 @@ test("docs/kubernetes.md has every value", () => {
   assert.deepEqual(tableBelow(read("docs/kubernetes.md"), "Values"), table);
 });
 
+/** Rules that only a value brings, and what must be set for them. */
+const conditional: readonly (readonly [resources: string, condition: string])[] = [
+  ["tokenreviews", 'if eq .Values.kubernetes.tokens "review"'],
+];
+
+test("a right that only some need is given to them alone", () => {
+  const text = read(`${chart}/templates/rbac.yaml`);
+  for (const [resources, condition] of conditional) {
+    const [before = "", ...after] = text.split(`resources: [${resources}]`);
+    assert.equal(after.length, 1, resources);
+    // The innermost condition that is open there.
+    const open: string[] = [];
+    for (const [, word = ""] of before.matchAll(/\{\{-? ((?:if|with|range|end)[^}]*?) -?\}\}/g))
+      if (word.startsWith("end")) open.pop();
+      else open.push(word);
+    assert.equal(open.at(-1), condition, resources);
+  }
+});
+
 test("docs/kubernetes.md has every right, as the chart gives them", () => {
   const text = read(`${chart}/templates/rbac.yaml`);
   const given = [...text.matchAll(/resources: \[([^\]]+)\]\n(?: +resourceNames: [^\n]+\n)? +verbs: \[([^\]]+)\]/g)];

@@ -20,7 +20,7 @@ export interface SeenRequest {
 }
 
 /** Answers in the server's place and returns true, or leaves it to the server. */
-export type Intercept = (request: SeenRequest, response: ServerResponse) => boolean;
+export type Intercept = (request: SeenRequest, response: ServerResponse, body: JsonRecord) => boolean;
 
 export interface MemoryApi extends AsyncDisposable {
   readonly access: Access;
@@ -67,7 +67,7 @@ export async function startMemoryApi({
     requests.push(seen);
     readJson(request)
       .then((body) => {
-        if (intercepting?.(seen, response) === true) return;
+        if (intercepting?.(seen, response, body) === true) return;
         if (token !== undefined && authorization !== `Bearer ${token()}`)
           throw new Failure(401, "Unauthorized", "Unauthorized");
         const target = toTarget(seen.path);

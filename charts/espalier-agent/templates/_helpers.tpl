@@ -57,6 +57,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- $kubernetes := dict
   "namespace" .Release.Namespace
   "name" (include "agent.name" .)
+  "tokens" .Values.kubernetes.tokens
   "stalenessSeconds" (int .Values.kubernetes.stalenessSeconds)
   "ztunnelAccounts" .Values.kubernetes.ztunnelAccounts
   "rootConfigMap" .Values.kubernetes.rootConfigMap
