@@ -1,8 +1,7 @@
 /** What of an entry is also a column, to be found by. Writing and checking use this one table. */
 import type { Connection } from "./connection.ts";
-import { type Entry, encodeAct } from "./entry.ts";
-import type { Act, Draft } from "./ledger.ts";
-import { leafHash } from "./merkle.ts";
+import type { Entry } from "./entry.ts";
+import type { Draft } from "./ledger.ts";
 import type { Value } from "./rows.ts";
 
 export interface Columns {
@@ -45,15 +44,6 @@ export function prepareInsert(connection: Connection): InsertEntry {
        leaf_hash, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   return (columns, hash, body) => insert.run(...columnValues(columns), hash, body).id;
-}
-
-/** Writes an act down, inside the transaction of what it did. */
-export function prepareInsertAct(connection: Connection): (act: Act, time: Date) => void {
-  const insert = prepareInsert(connection);
-  return (act, time) => {
-    const body = encodeAct(act, time);
-    insert(actColumns(act.log), leafHash(body), body);
-  };
 }
 
 function actColumns(log: string): Columns {

@@ -15,4 +15,6 @@ export interface Database extends AsyncDisposable {
    */
   startSequencer(signer: Signer, options?: SequencerOptions): Promise<Sequencer>;
   counts(): WriterCounts;
+  /** Calls when somebody has written made state, this replica or another; never where no other can. */
+  follow(changed: () => void): AsyncDisposable;
 }

@@ -5,11 +5,12 @@ import { dirname } from "node:path";
 import { Refusal } from "../errors.ts";
 import { type Connection, openConnection, type Write } from "./connection.ts";
 import type { Database } from "./database.ts";
+import { openState } from "./made-state.ts";
 import { createReader } from "./reader.ts";
 import { migrate } from "./schema.ts";
 import { type Sequencer, startSequencer } from "./sequencer.ts";
 import { toSource } from "./source.ts";
-import { createState } from "./sqlite-state.ts";
+import { toStage } from "./sqlite-stage.ts";
 import { verifyLedger } from "./verify.ts";
 import { recordDelayMs, startWriter } from "./writer.ts";
 
@@ -52,13 +53,14 @@ function assemble(connection: Connection, config: SqliteConfig): Database {
       ...createReader(source),
       verify: (log, check) => verifyLedger(source, log, check),
     },
-    state: createState(connection, now),
+    state: openState(toStage(connection), now),
     async startSequencer(signer, options) {
       const sequencer = await startSequencer(connection, now, signer, options);
       sequencers.push(sequencer);
       return sequencer;
     },
     counts: () => writer.counts(),
+    follow: () => ({ [Symbol.asyncDispose]: () => Promise.resolve() }),
     async [Symbol.asyncDispose]() {
       if (closed) return;
       closed = true;

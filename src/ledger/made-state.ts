@@ -1,0 +1,179 @@
+/** Made state, the same in every database: each change and its act are one write. */
+import { isKeyAlgorithm } from "../custody/algorithm.ts";
+import { Refusal } from "../errors.ts";
+import { encodeAct } from "./entry.ts";
+import type { Act } from "./ledger.ts";
+import { fetchedState, joinState, proposalState } from "./made-keys.ts";
+import { leafHash } from "./merkle.ts";
+import { blob, date, optionalText, type Row, text } from "./rows.ts";
+import type {
+  AcknowledgementRecord,
+  AuthorityKind,
+  AuthorityRecord,
+  AuthorityState,
+  State,
+  SuspensionKey,
+} from "./state.ts";
+import { alter, type Stage, type Steps } from "./steps.ts";
+
+const kinds: Readonly<Record<AuthorityKind, true>> = { hub: true, root: true, serving: true, tenant: true };
+const states: Readonly<Record<AuthorityState, true>> = {
+  prepared: true,
+  active: true,
+  retiring: true,
+  retired: true,
+  revoked: true,
+};
+
+/** Agents of one cluster whose word is kept, newest first: each pod has a name of its own, and a stolen one as many as it likes. */
+const agentsMax = 64;
+
+/** Runs a change and writes its act down, or neither. A change that returns false had nothing to do. */
+export type Change = (act: Act, work: Steps<boolean>, holdsIntents?: boolean) => Promise<boolean>;
+
+export function openState(stage: Stage, now: () => Date): State {
+  const change: Change = (act, work, holdsIntents) =>
+    // If we stop before this commits, neither the change nor its act is there, and the operator was told of neither.
+    stage.write(withAct(act, work, now), holdsIntents);
+  return {
+    async act(act) {
+      await change(act, nothing());
+    },
+    ...authorityState(stage, change),
+    ...joinState(stage, change),
+    ...proposalState(stage, change),
+    ...fetchedState(stage),
+    ...suspensionState(stage, change),
+    ...acknowledgementState(stage),
+  };
+}
+
+function* withAct(act: Act, work: Steps<boolean>, now: () => Date): Steps<boolean> {
+  const changed = yield* work;
+  if (!changed) return false;
+  const body = encodeAct(act, now());
+  yield* alter(
+    "INSERT INTO entries (log, kind, leaf_hash, body) VALUES (?, 'act', ?, ?)",
+    act.log,
+    leafHash(body),
+    body,
+  );
+  return true;
+}
+
+// oxlint-disable-next-line require-yield -- an act that changes nothing else
+function* nothing(): Steps<boolean> {
+  return true;
+}
+
+function authorityState(stage: Stage, change: Change): Pick<State, "authorities" | "addAuthority"> {
+  function* add(record: AuthorityRecord): Steps<boolean> {
+    const { id, kind, owner, state, algorithm, keyName, certificate, parent, notBefore, notAfter } = record;
+    const values = [id, kind, owner, state, algorithm, keyName, certificate, parent ?? null, +notBefore, +notAfter];
+    const added = yield* alter(
+      `INSERT INTO authorities (id, kind, owner, state, algorithm, key_name, certificate, parent, not_before, not_after)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+      ...values,
+    );
+    if (added === 0)
+      throw new Refusal("not-ready", `the authority ${id} exists, or ${kind} ${owner} has an active one`);
+    return true;
+  }
+  return {
+    async authorities() {
+      return (await stage.query("SELECT * FROM authorities ORDER BY rowid")).map(toAuthority);
+    },
+    async addAuthority(record, act) {
+      await change(act, add(record));
+    },
+  };
+}
+
+function suspensionState(stage: Stage, change: Change): Pick<State, "suspensions" | "setSuspended"> {
+  function* set({ kind, name }: SuspensionKey, suspended: boolean): Steps<boolean> {
+    const changed = suspended
+      ? yield* alter("INSERT INTO suspensions (kind, name) VALUES (?, ?) ON CONFLICT DO NOTHING", kind, name)
+      : yield* alter("DELETE FROM suspensions WHERE kind = ? AND name = ?", kind, name);
+    return changed > 0;
+  }
+  return {
+    async suspensions() {
+      return (await stage.query("SELECT kind, name FROM suspensions ORDER BY kind, name")).map(toSuspension);
+    },
+    async setSuspended(key, suspended, act) {
+      return await change(act, set(key, suspended), true);
+    },
+  };
+}
+
+function acknowledgementState(stage: Stage): Pick<State, "acknowledge" | "acknowledgements"> {
+  function* keep({ cluster, agent, version, inForceSince }: AcknowledgementRecord): Steps<void> {
+    const changed = yield* alter(
+      `INSERT INTO acknowledgements (cluster, agent, version, in_force_since) VALUES (?, ?, ?, ?)
+       ON CONFLICT (cluster, agent) DO UPDATE SET version = excluded.version, in_force_since = excluded.in_force_since
+       WHERE acknowledgements.version <> excluded.version`,
+      cluster,
+      agent,
+      version,
+      +inForceSince,
+    );
+    if (changed === 0) return;
+    yield* alter(
+      `DELETE FROM acknowledgements WHERE cluster = ? AND agent NOT IN
+       (SELECT agent FROM acknowledgements WHERE cluster = ? ORDER BY in_force_since DESC, rowid DESC LIMIT ${agentsMax})`,
+      cluster,
+      cluster,
+    );
+  }
+  return {
+    async acknowledge(record) {
+      // If we stop before this commits, the agent counts as holding what it held before, which only holds gates longer.
+      await stage.write(keep(record));
+    },
+    async acknowledgements() {
+      return (await stage.query("SELECT * FROM acknowledgements ORDER BY cluster, agent")).map(toAcknowledgement);
+    },
+  };
+}
+function toAuthority(row: Row): AuthorityRecord {
+  const parent = optionalText(row, "parent");
+  return {
+    id: text(row, "id"),
+    kind: member(row, "kind", isKind),
+    owner: text(row, "owner"),
+    state: member(row, "state", isState),
+    algorithm: member(row, "algorithm", isKeyAlgorithm),
+    keyName: text(row, "key_name"),
+    certificate: blob(row, "certificate"),
+    ...(parent === undefined ? {} : { parent }),
+    notBefore: date(row, "not_before"),
+    notAfter: date(row, "not_after"),
+  };
+}
+
+function toSuspension(row: Row): SuspensionKey {
+  return { kind: text(row, "kind") === "tenant" ? "tenant" : "cluster", name: text(row, "name") };
+}
+
+function toAcknowledgement(row: Row): AcknowledgementRecord {
+  return {
+    cluster: text(row, "cluster"),
+    agent: text(row, "agent"),
+    version: text(row, "version"),
+    inForceSince: date(row, "in_force_since"),
+  };
+}
+
+function member<T extends string>(row: Row, column: string, isMember: (value: string) => value is T): T {
+  const value = text(row, column);
+  if (!isMember(value)) throw new Error(`column ${column} has ${value}, which this binary does not know`);
+  return value;
+}
+
+function isKind(value: string): value is AuthorityKind {
+  return Object.hasOwn(kinds, value);
+}
+
+function isState(value: string): value is AuthorityState {
+  return Object.hasOwn(states, value);
+}
