@@ -1,9 +1,8 @@
 /** The stage: a hub and two clusters on loopback, each as its own processes, set up by the verbs an operator would type. */
 import { mkdir, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import { createTokenIssuer, type TokenIssuer } from "../support/kubernetes.ts";
-import { type Daemon, espalier, type Finished, startDaemon } from "../support/processes.ts";
+import { type Daemon, espalier, type Finished, freePort, startDaemon } from "../support/processes.ts";
 
 export const hub = "hub.example";
 export const clusterNames = ["east", "west"] as const;
@@ -147,13 +146,4 @@ tokens: { issuer: "https://kubernetes.${name}.example", jwksFile: jwks.json }
     joinTokenFile: join(directory, "join-token"),
     config,
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  const bound = server.address();
-  await new Promise((done) => server.close(done));
-  if (typeof bound !== "object" || bound === null) throw new Error("no port was bound");
-  return bound.port;
 }

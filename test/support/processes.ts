@@ -1,6 +1,7 @@
 /** Real processes of the real command line, and what they log. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
@@ -82,6 +83,16 @@ export function startDaemon(args: readonly string[]): Daemon {
     stop,
     [Symbol.asyncDispose]: async () => await stop(),
   };
+}
+
+/** A port of loopback that nobody listens on at this moment. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  const bound = server.address();
+  await new Promise((done) => server.close(done));
+  if (typeof bound !== "object" || bound === null) throw new Error("no port was bound");
+  return bound.port;
 }
 
 function collect(stream: NodeJS.ReadableStream): () => string {
