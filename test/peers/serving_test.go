@@ -17,7 +17,9 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/types/known/structpb"
 	pb "istio.io/api/security/v1alpha1"
+	"istio.io/istio/pkg/security"
 	pkiutil "istio.io/istio/security/pkg/pki/util"
 )
 
@@ -78,25 +80,14 @@ func TestNoWorkloadVerifiesUnderAServingRoot(t *testing.T) {
 	}
 }
 
-// ztunnel speaks TLS 1.3 only, AES-GCM only and h2 only. Go restricts TLS 1.3 suites to AES-GCM in its FIPS mode alone, which is
-// chosen at the start of a process: so this test runs itself again in that mode, and there makes ztunnel's whole call.
+// ztunnel speaks TLS 1.3 only, AES-GCM only and h2 only.
 func TestAClientAsStrictAsZtunnel(t *testing.T) {
-	if !fips140.Enabled() {
-		again := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.count=1", "-test.v")
-		again.Env = append(os.Environ(), "GODEBUG=fips140=on")
-		if output, err := again.CombinedOutput(); err != nil {
-			t.Fatalf("in FIPS mode: %v\n%s", err, output)
-		}
+	if !inFIPSMode(t) {
 		return
 	}
 	for _, name := range clusterNames() {
 		w := pick(t, "a pod in "+name, isPod, in(name))
-		config := &tls.Config{
-			MinVersion: tls.VersionTLS13,
-			RootCAs:    rootsOf(t, w.RootFile),
-			ServerName: the.Clusters[name].ServingNames[0],
-			NextProtos: []string{"h2"},
-		}
+		config := strictAsZtunnel(t, the.Clusters[name])
 		state := handshake(t, w.Agent, config)
 		if state.Version != tls.VersionTLS13 || state.NegotiatedProtocol != "h2" {
 			t.Errorf("%s: TLS %x, protocol %q", name, state.Version, state.NegotiatedProtocol)
@@ -104,45 +95,113 @@ func TestAClientAsStrictAsZtunnel(t *testing.T) {
 		if suite := tls.CipherSuiteName(state.CipherSuite); !strings.Contains(suite, "AES") || !strings.Contains(suite, "GCM") {
 			t.Errorf("%s: %s", name, suite)
 		}
-		callAsZtunnel(t, w, config)
+		// In dedicated mode it sends no metadata at all.
+		s, err := askAsZtunnel(t, ztunnelCall{agent: w.Agent, config: config, cluster: name, tokenFile: w.TokenFile, id: w.SpiffeID})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.check(w.SpiffeID); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
-// ztunnel's CSR has no subject and a critical SAN; its token header is not trimmed; in dedicated mode it sends no metadata at all.
-func callAsZtunnel(t *testing.T, w workload, config *tls.Config) {
+// In shared mode it asks for all pods of its node.
+func TestZtunnelGetsThePodsOfItsNode(t *testing.T) {
+	if len(the.Ztunnels) == 0 {
+		t.Skip("no ztunnel here: the agents have no Kubernetes API server")
+	}
+	if !inFIPSMode(t) {
+		return
+	}
+	for _, z := range the.Ztunnels {
+		c := the.Clusters[z.Cluster]
+		call := ztunnelCall{agent: c.Agent, config: strictAsZtunnel(t, c), cluster: z.Cluster, tokenFile: z.TokenFile, impersonates: true}
+		for _, id := range z.OnNode {
+			call.id = id
+			s, err := askAsZtunnel(t, call)
+			if err != nil {
+				t.Errorf("%s, on the node of %s's ztunnel: %v", id, z.Cluster, err)
+				continue
+			}
+			if err := s.check(id); err != nil {
+				t.Errorf("%s: %v", id, err)
+			}
+		}
+		for _, id := range z.Elsewhere {
+			call.id = id
+			_, err := askAsZtunnel(t, call)
+			requireRefusal(t, err, "Unauthenticated")
+		}
+	}
+}
+
+// Go restricts TLS 1.3 suites to AES-GCM in its FIPS mode alone, which is chosen at the start of a process: so a test that wants this
+// runs itself again in that mode.
+func inFIPSMode(t *testing.T) bool {
 	t.Helper()
-	token, err := os.ReadFile(w.TokenFile)
+	if fips140.Enabled() {
+		return true
+	}
+	again := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.count=1", "-test.v")
+	again.Env = append(os.Environ(), "GODEBUG=fips140=on")
+	if output, err := again.CombinedOutput(); err != nil {
+		t.Fatalf("in FIPS mode: %v\n%s", err, output)
+	}
+	return false
+}
+
+func strictAsZtunnel(t *testing.T, c cluster) *tls.Config {
+	t.Helper()
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13,
+		RootCAs:    rootsOf(t, c.ServingRootFile),
+		ServerName: c.ServingNames[0],
+		NextProtos: []string{"h2"},
+	}
+}
+
+type ztunnelCall struct {
+	agent        string
+	config       *tls.Config
+	cluster      string
+	tokenFile    string
+	id           string
+	impersonates bool
+}
+
+// ztunnel's CSR has no subject and a critical SAN; its token header is not trimmed.
+func askAsZtunnel(t *testing.T, call ztunnelCall) (svid, error) {
+	t.Helper()
+	token, err := os.ReadFile(call.tokenFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	connection, err := grpc.NewClient(w.Agent, grpc.WithTransportCredentials(credentials.NewTLS(config)))
+	connection, err := grpc.NewClient(call.agent, grpc.WithTransportCredentials(credentials.NewTLS(call.config)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer connection.Close()
 	key := newP256(t)
-	san, err := pkiutil.BuildSubjectAltNameExtension(w.SpiffeID)
+	san, err := pkiutil.BuildSubjectAltNameExtension(call.id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.CertificateRequest{ExtraExtensions: []pkix.Extension{*san}}
+	csr := csrFrom(t, &x509.CertificateRequest{ExtraExtensions: []pkix.Extension{*san}}, key)
+	request := &pb.IstioCertificateRequest{Csr: string(csr), ValidityDuration: 86400}
+	if call.impersonates {
+		if request.Metadata, err = structpb.NewStruct(map[string]any{security.ImpersonatedIdentity: call.id}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
 	defer cancel()
-	ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+strings.TrimSpace(string(token)), "clusterid", w.Cluster)
-	reply, err := pb.NewIstioCertificateServiceClient(connection).CreateCertificate(ctx, &pb.IstioCertificateRequest{
-		Csr:              string(csrFrom(t, template, key)),
-		ValidityDuration: 86400,
-	})
+	ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+strings.TrimSpace(string(token)), "clusterid", call.cluster)
+	reply, err := pb.NewIstioCertificateServiceClient(connection).CreateCertificate(ctx, request)
 	if err != nil {
-		t.Fatal(err)
+		return svid{}, err
 	}
-	s, err := readSVID(reply.CertChain, pemOf(t, key))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.check(w.SpiffeID); err != nil {
-		t.Fatal(err)
-	}
+	return readSVID(reply.CertChain, pemOf(t, key))
 }
 
 // The strictest offer OpenSSL can make, suite by suite, with its own strict check of the serving chain.

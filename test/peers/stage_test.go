@@ -18,6 +18,8 @@ type stage struct {
 	} `json:"hub"`
 	Clusters  map[string]cluster `json:"clusters"`
 	Workloads []workload         `json:"workloads"`
+	// Where a Kubernetes API server stands beside the agents; test/mesh has some.
+	Ztunnels []ztunnel `json:"ztunnels"`
 }
 
 type cluster struct {
@@ -39,6 +41,15 @@ type workload struct {
 	TokenFile      string `json:"tokenFile"`
 	SpiffeID       string `json:"spiffeId"`
 	Directory      string `json:"directory"`
+}
+
+// A ztunnel asks with its own token for the pods of its node, and for nobody else.
+type ztunnel struct {
+	Cluster   string `json:"cluster"`
+	TokenFile string `json:"tokenFile"`
+	// SPIFFE IDs.
+	OnNode    []string `json:"onNode"`
+	Elsewhere []string `json:"elsewhere"`
 }
 
 func (w workload) String() string { return w.Cluster + "/" + w.Namespace + "/" + w.Name }
