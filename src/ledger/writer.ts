@@ -14,12 +14,12 @@ export const recordDelayMs = 20;
 export const draftsPerWriteMax = 256;
 /** Drafts that may wait; a disk that is slower than this many is overloaded. */
 const draftsQueuedMax = 8192;
-const recordsPerWriteMax = 1024;
+export const recordsPerWriteMax = 1024;
 /** Signatures that may wait while the disk is full; more are dropped, which leaves their intents unrecorded. */
-const recordsQueuedMax = 65_536;
-const retryMsMax = 5000;
+export const recordsQueuedMax = 65_536;
+export const retryMsMax = 5000;
 /** How often a close tries to write what still waits. */
-const closeAttempts = 3;
+export const closeAttempts = 3;
 
 export interface WriterCounts {
   readonly recordsQueued: number;
@@ -36,13 +36,14 @@ export interface Writer extends Pick<Ledger, "intend" | "record"> {
   close(): void;
 }
 
-interface Call {
+/** Drafts that wait to be written, and who waits for them. */
+export interface Call {
   readonly drafts: readonly Encoded[];
   readonly resolve: (answers: readonly Intended[]) => void;
   readonly reject: (error: unknown) => void;
 }
 
-type Answer = readonly Intended[] | Error;
+export type Answer = readonly Intended[] | Error;
 
 interface RecordedSignature {
   readonly entry: number;
@@ -179,12 +180,13 @@ function intendAll(statements: IntentStatements, drafts: readonly Encoded[], sus
   return failed ?? answers;
 }
 
-function settle(call: Call, answer: Answer | undefined): void {
+export function settle(call: Call, answer: Answer | undefined): void {
   if (answer === undefined || answer instanceof Error) call.reject(answer ?? new Error("a call without an answer"));
   else call.resolve(answer);
 }
 
-function checkRoom(drafts: readonly Draft[], queued: number): void {
+/** @throws Refusal `overloaded`. */
+export function checkRoom(drafts: readonly Draft[], queued: number): void {
   if (drafts.length > draftsPerWriteMax) {
     throw new Error(`${drafts.length} drafts are more than one durable write takes (${draftsPerWriteMax})`);
   }

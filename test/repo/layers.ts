@@ -47,6 +47,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   ledger: {
     imports: ["errors", "custody"],
     types: ["pki"],
+    packages: ["pg"],
     node: ["crypto", "sqlite", "timers/promises", ...disk],
   },
   controller: {
