@@ -9,9 +9,10 @@ import { readPemAll } from "../pki/pem.ts";
 import type { ClientTls } from "../rpc/client.ts";
 import { toJwks } from "../token/jwk.ts";
 import { type JwksSource, type KeySet, startKeySet } from "../token/jwks-source.ts";
-import { openCheck } from "./check.ts";
+import { type Check, openCheck } from "./check.ts";
 import { type ClusterApi, openClusterApi } from "./cluster-api.ts";
 import { type Door, openDoor } from "./door.ts";
+import { type ChainEnds, firstRootEnd, openChainEnds } from "./ends.ts";
 import { type Hub, openHub } from "./hub.ts";
 import { readHubRoots } from "./hub-roots.ts";
 import { join } from "./join.ts";
@@ -74,7 +75,8 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   const hub = stack.use(
     openHub({ ...toHub, channelsPerIssuer: config.channelsPerIssuer, deadlineMs: config.deadlineMs }),
   );
-  const door = stack.use(openWorkloadDoor(config, { ...parts, keys, hub, api }));
+  const ends = openChainEnds(now);
+  const door = stack.use(openWorkloadDoor(config, { ...parts, keys, hub, api, ends }));
   const agent: Agent = { ...parts, config, store, api, keys, hub, door, serving: new Set() };
 
   trust = stack.use(
@@ -109,6 +111,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   });
 
   waitingFor = () => whatIsMissing(agent, own, trust, serving);
+  metrics.istio?.ends({ root: () => firstRootEnd(trust?.current()), chain: ends.first, now });
   metrics.gauge("issuer_connections", "Connections to issuers that can take requests.", () => hub.connected());
   metrics.gauge("connections", "Connections of workloads.", () => door.connections());
   metrics.gauge("connections_limited", "Connections and requests closed for a limit since the start.", () =>
@@ -147,10 +150,15 @@ async function startTokenKeys(
 
 function openWorkloadDoor(
   config: AgentConfig,
-  { keys, hub, api, ...parts }: AgentParts & Pick<Agent, "keys" | "hub" | "api">,
+  { keys, hub, api, ends, ...parts }: AgentParts & Pick<Agent, "keys" | "hub" | "api"> & { readonly ends: ChainEnds },
 ): Door {
   const { now, log } = parts;
-  const check = openCheck({ now, onFault: (error) => log.error("the issuer's answer did not verify", {}, error) });
+  const verify = openCheck({ now, onFault: (error) => log.error("the issuer's answer did not verify", {}, error) });
+  const check: Check = (issued, expected) => {
+    const elements = verify(issued, expected);
+    ends.see(issued.chain);
+    return elements;
+  };
   const proof = openProof(config.tokens, { keys: () => keys.keys(), review: api?.review, now });
   const impersonation = api && { presence: api.presence, ztunnelAccounts: config.kubernetes?.ztunnelAccounts ?? [] };
   const service = { ...config, ...parts, proof, hub, check, presence: api?.presence, impersonation };

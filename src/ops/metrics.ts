@@ -1,6 +1,7 @@
 /** What Espalier counts. Labels are bounded: a tenant, a cluster, a code of the closed table; never an identity. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { RefusalCode } from "../errors.ts";
+import { type IstioMetrics, openIstioMetrics } from "./istio-metrics.ts";
 
 export interface Metrics {
   readonly registry: Registry;
@@ -11,12 +12,15 @@ export interface Metrics {
   /** A number read when the metrics are scraped. */
   gauge(name: string, help: string, read: () => number): void;
   counter(name: string, help: string): () => void;
+  /** Under the names of istiod's CA; an agent's only, and kept by `issued` and `refused`. */
+  readonly istio: Pick<IstioMetrics, "ends"> | undefined;
 }
 
 export function openMetrics(options: { readonly process: "issuer" | "agent"; readonly runtime?: boolean }): Metrics {
   const registry = new Registry();
   const registers = [registry];
   if (options.runtime === true) collectDefaultMetrics({ register: registry });
+  const istio = options.process === "agent" ? openIstioMetrics(registry) : undefined;
   const prefix = `espalier_${options.process}_`;
   const issued = new Counter({
     name: `${prefix}issued_total`,
@@ -39,14 +43,19 @@ export function openMetrics(options: { readonly process: "issuer" | "agent"; rea
   });
   return {
     registry,
+    istio,
     issued: ({ tenant, cluster, profile }) => {
       // Found by one key: the library would sort and join the labels of every certificate anew.
       const key = `${tenant}/${cluster}/${profile}`;
       const known = children.get(key) ?? issued.labels(tenant, cluster, profile);
       children.set(key, known);
       known.inc();
+      istio?.issued();
     },
-    refused: (labels) => refused.inc(labels),
+    refused: (labels) => {
+      refused.inc(labels);
+      istio?.refused(labels.code);
+    },
     answered: (value) => seconds.observe(value),
     gauge: (name, help, read) => {
       const gauge: Gauge = new Gauge({ name: prefix + name, help, registers: [], collect: () => gauge.set(read()) });
