@@ -1,0 +1,229 @@
+/** Several issuers on one database. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { openFileCustody } from "../../src/custody/file.ts";
+import type { Database } from "../../src/ledger/database.ts";
+import { openPostgres, type PostgresOptions } from "../../src/ledger/postgres.ts";
+import type { PostgresConfig } from "../../src/ledger/postgres-pool.ts";
+import { migrations } from "../../src/ledger/schema.ts";
+import { temporaryDirectory } from "../contract/directory.ts";
+import { act, draft, sha256 } from "../contract/drafts.ts";
+import { assertSound, intendOne, plain, verifyAll } from "../contract/ledger.ts";
+import { manual } from "../contract/sequencer.ts";
+import { type Server, startPostgres } from "../support/postgres.ts";
+
+const base = temporaryDirectory();
+const custody = await openFileCustody({ directory: join(base.path, "keys") });
+const signer = await custody.createKey("ledger", "P-256");
+let server: Server;
+before(async () => {
+  server = await startPostgres();
+});
+after(async () => {
+  await server[Symbol.asyncDispose]();
+  base[Symbol.dispose]();
+});
+
+const now = () => new Date();
+
+async function open(connection: PostgresConfig, options: Partial<PostgresOptions> = {}): Promise<Database> {
+  return await openPostgres({ connection, now, create: true, holder: "test", ...options });
+}
+
+test("one database is made by one of those who start at once", async () => {
+  const connection = await server.database();
+  const databases = await Promise.all(Array.from({ length: 4 }, async () => await open(connection)));
+  const { rows } = await server.sql("SELECT version FROM espalier.migrations", connection.database);
+  assert.equal(rows.length, migrations.length);
+  for (const database of databases) await database[Symbol.asyncDispose]();
+});
+
+test("a database without a ledger is refused, and a newer or another schema, and left as it is", async () => {
+  const connection = await server.database();
+  await assert.rejects(open(connection, { create: false }), { code: "config", message: /run "espalier init"/ });
+  const { rows } = await server.sql("SELECT to_regnamespace('espalier') AS found", connection.database);
+  assert.equal(rows[0]["found"], null);
+  await (await open(connection))[Symbol.asyncDispose]();
+  const { length } = migrations;
+  await server.sql(`INSERT INTO espalier.migrations VALUES (${length + 1}, 'later', '\\x00', '')`, connection.database);
+  await assert.rejects(open(connection), { code: "config", message: new RegExp(`schema ${length + 1} \\(later\\)`) });
+  await server.sql(
+    `DELETE FROM espalier.migrations WHERE version > ${length}; UPDATE espalier.migrations SET sha256 = '\\x00'`,
+    connection.database,
+  );
+  await assert.rejects(open(connection), { code: "config", message: /is not the one this binary knows/ });
+});
+
+test("what two replicas are asked with one idempotency key is intended once, and either can sign it", async () => {
+  const connection = await server.database();
+  await using first = await open(connection);
+  await using second = await open(connection);
+  const keyed = (name: string) => draft({ idempotency: { key: name, digest: sha256(name) } });
+  for (let round = 0; round < 10; round += 1) {
+    // Each in another order: neither may wait for the other for ever.
+    const names = Array.from({ length: 8 }, (_, index) => `${round}/${index}`);
+    const [left, right] = await Promise.all([
+      first.ledger.intend(names.map(keyed)),
+      second.ledger.intend(names.toReversed().map(keyed)),
+    ]);
+    for (const [index, answer] of left.entries()) {
+      const other = right.at(-1 - index);
+      assert.ok("intent" in answer && other !== undefined && "intent" in other);
+      assert.deepEqual(plain(answer.intent), plain(other.intent));
+      assert.deepEqual([answer.kind, other.kind].sort(), ["intent", "replay"]);
+    }
+  }
+  assert.equal((await verifyAll(second)).get("shop")?.entries, 80);
+  await assertSound(first);
+});
+
+test("what one replica has intended another finds, records and shows", async () => {
+  const connection = await server.database();
+  await using first = await open(connection);
+  await using second = await open(connection);
+  const { serial } = await intendOne(first);
+  const found = await second.ledger.findSerial(serial);
+  assert.ok(found !== undefined && found.signature === undefined);
+  second.ledger.record(found.intent, sha256("by another"));
+  for (let tries = 0; tries < 200 && (await first.ledger.findSerial(serial))?.signature === undefined; tries += 1)
+    await delay(10);
+  assert.deepEqual(plain((await first.ledger.findSerial(serial))?.signature), plain(sha256("by another")));
+});
+
+test("a suspension at one replica holds at every other from the moment it returns", async () => {
+  const connection = await server.database();
+  await using first = await open(connection);
+  await using second = await open(connection);
+  let granted = 0;
+  const asking = Array.from({ length: 4 }, async () => {
+    for (;;) {
+      const [answer] = await second.ledger.intend([draft()]);
+      if (answer?.kind === "suspended") return;
+      granted += 1;
+    }
+  });
+  await delay(50);
+  await first.state.setSuspended({ kind: "tenant", name: "shop" }, true, act());
+  const written = (await verifyAll(first, "shop")).get("shop")?.entries;
+  await Promise.all(asking);
+  assert.ok(granted > 0);
+  assert.equal(written, granted);
+});
+
+test("a replica is told when another has written made state", async () => {
+  const connection = await server.database();
+  await using first = await open(connection);
+  await using second = await open(connection, { followMs: 20 });
+  let changes = 0;
+  await using _ = second.follow(() => (changes += 1));
+  await delay(100);
+  assert.equal(changes, 0);
+  await first.state.setSuspended({ kind: "tenant", name: "shop" }, true, act());
+  for (let tries = 0; tries < 200 && changes === 0; tries += 1) await delay(10);
+  assert.equal(changes, 1);
+});
+
+test("one of them sequences, the entries of all; another takes over when it goes, at once or after a silence", async () => {
+  const connection = await server.database();
+  const silenceMs = 400;
+  const first = await open(connection, { silenceMs });
+  await using second = await open(connection, { silenceMs });
+  const leader = await first.startSequencer(signer, manual);
+  const follower = await second.startSequencer(signer, manual);
+  assert.deepEqual([leader.epoch, follower.epoch], [1, 0]);
+  await Promise.all([intendOne(first), intendOne(second), intendOne(second)]);
+  await assert.rejects(follower.sequence(), { code: "not-ready", message: /another issuer/ });
+  await leader.sequence();
+  assert.equal((await second.ledger.entry("shop/2"))?.position, 2);
+  await first[Symbol.asyncDispose]();
+  await follower.sequence();
+  assert.equal(follower.epoch, 2);
+
+  // Whoever is only slow is fenced, and can place nothing and sign nothing under its old epoch.
+  await using third = await open(connection, { silenceMs: 0 });
+  const hasty = await third.startSequencer(signer, manual);
+  assert.equal(hasty.epoch, 3);
+  await intendOne(second);
+  await delay(3100);
+  await assert.rejects(follower.sequence(), {
+    code: "not-ready",
+    message: /epoch 2 of the ledger has ended: it is 3 now/,
+  });
+  await hasty.sequence();
+  assert.equal((await verifyAll(third)).get("shop")?.entries, 4);
+  await assertSound(third);
+});
+
+test("a sequencer that is fenced between placing and signing signs nothing", async () => {
+  const connection = await server.database();
+  await using first = await open(connection);
+  await using second = await open(connection, { silenceMs: 0 });
+  const slow = {
+    ...signer,
+    async sign(bytes: Uint8Array) {
+      await second.startSequencer(signer, manual);
+      return await signer.sign(bytes);
+    },
+  };
+  const old = await first.startSequencer(slow, manual);
+  await intendOne(first);
+  await assert.rejects(old.sequence(), { code: "not-ready" });
+  assert.equal((await verifyAll(second)).get("@ledger")?.entries, 0);
+  await assertSound(second);
+});
+
+test("a replica whose clock is ahead does not take over: the database's counts", async () => {
+  const connection = await server.database();
+  const ahead = () => new Date(Date.now() + 3_600_000);
+  await using first = await open(connection, { now: ahead, silenceMs: 300 });
+  await using second = await open(connection, { silenceMs: 300 });
+  await first.startSequencer(signer, { intervalMs: 10 });
+  const waiting = await second.startSequencer(signer, { intervalMs: 10 });
+  await delay(200);
+  assert.equal(waiting.epoch, 0);
+});
+
+test("replicas that are killed leave a sound ledger that has every certificate they signed", async () => {
+  const connection = await server.database();
+  await using database = await open(connection, { silenceMs: 300 });
+  const script = join(import.meta.dirname, "issue-loop.ts");
+  const serials: string[] = [];
+  const start = (): { kill(): Promise<void> } => {
+    const child = spawn(process.execPath, [script, JSON.stringify(connection), join(base.path, "keys")], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    let output = "";
+    child.stdout.on("data", (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+    const begun = once(child.stdout, "data");
+    return {
+      async kill() {
+        await begun;
+        await delay(100 + Math.random() * 200);
+        child.kill("SIGKILL");
+        await once(child, "close");
+        serials.push(...output.split("\n").filter((line) => line.length === 32));
+      },
+    };
+  };
+  const replicas = [start(), start()];
+  for (let round = 0; round < 3; round += 1) {
+    await replicas.shift()?.kill();
+    replicas.push(start());
+  }
+  await Promise.all(replicas.map((replica) => replica.kill()));
+  assert.ok(serials.length > 20, `${serials.length} were signed`);
+  for (const serial of serials) assert.ok(await database.ledger.findSerial(Buffer.from(serial, "hex")), serial);
+  await assertSound(database);
+  await delay(400);
+  const sequencer = await database.startSequencer(signer, manual);
+  await sequencer.sequence();
+  const { rows } = await server.sql("SELECT count(*)::int AS n FROM espalier.unplaced", connection.database);
+  assert.equal(rows[0]["n"], 0);
+  await assertSound(database);
+});
