@@ -37,16 +37,17 @@ export interface WorldParts {
 }
 
 export function toWorld({ hub, declared, authorities, suspensions, keysOf, proposedOf }: WorldParts): World {
-  const suspended = new Set(suspensions.map(({ kind, name }) => `${kind}/${name}`));
-  for (const tenant of declared.tenants.values()) if (tenant.suspended) suspended.add(`tenant/${tenant.name}`);
-  for (const cluster of declared.clusters.values()) if (cluster.suspended) suspended.add(`cluster/${cluster.name}`);
+  const suspended = { tenant: new Set<string>(), cluster: new Set<string>() };
+  for (const { kind, name } of suspensions) suspended[kind].add(name);
+  for (const tenant of declared.tenants.values()) if (tenant.suspended) suspended.tenant.add(tenant.name);
+  for (const cluster of declared.clusters.values()) if (cluster.suspended) suspended.cluster.add(cluster.name);
   const clusters = new Map(
     [...declared.clusters.values()].map((c) => [
       c.name,
       { ...c, keys: () => keysOf(c), proposed: () => proposedOf(c) },
     ]),
   );
-  const isSuspended: World["isSuspended"] = (kind, name) => suspended.has(`${kind}/${name}`);
+  const isSuspended: World["isSuspended"] = (kind, name) => suspended[kind].has(name);
   return {
     hub,
     declared,

@@ -33,10 +33,24 @@ function options(level: LogLevel, process: string): LoggerOptions {
     level,
     base: { process },
     messageKey: "event",
-    timestamp: () => `,"time":"${new Date().toISOString()}"`,
+    timestamp: createTimestamps(),
     formatters: { level: (label) => ({ level: label }) },
     // Belt and braces: no field of these names is ever logged by us.
     redact: { paths: ["token", "csr", "key", "authorization"], censor: "[redacted]" },
+  };
+}
+
+/** One text for all lines of a millisecond: writing it costs half of what a line does. */
+function createTimestamps(): () => string {
+  let at = 0;
+  let text = "";
+  return () => {
+    const now = Date.now();
+    if (now !== at) {
+      at = now;
+      text = `,"time":"${new Date(now).toISOString()}"`;
+    }
+    return text;
   };
 }
 
