@@ -36,6 +36,7 @@ export async function openLive(parts: LiveParts): Promise<LiveWorld> {
   let declared = parts.declared;
   let authorities: Authorities | undefined;
   let current: World | undefined;
+  let keptText: string | undefined;
   const fetched = new Map<string, { readonly url: string; readonly keys: KeySet }>();
   const listeners = new Set<() => void>();
 
@@ -80,10 +81,14 @@ export async function openLive(parts: LiveParts): Promise<LiveWorld> {
       const own = new Map((keys.get(name) ?? []).map((key) => [key.thumbprint, key]));
       return [...own.values()].map((key) => ({ ...toStored(name, key), url: source.url }));
     });
-    const textOf = (all: readonly FetchedKey[]): string =>
-      JSON.stringify(all.map(({ cluster, url, jwk }) => [cluster, url, jwk].join(" ")).sort());
-    if (textOf(next) === textOf(kept)) return;
-    await state.keepFetchedKeys(next).catch((error: unknown) => log.error("fetched keys not kept", {}, error));
+    // What has not changed here is not written over what another replica has fetched meanwhile: the two would never end.
+    if (toText(next) === keptText || toText(next) === toText(kept)) return;
+    await state.keepFetchedKeys(next).then(
+      () => {
+        keptText = toText(next);
+      },
+      (error: unknown) => log.error("fetched keys not kept", {}, error),
+    );
   };
 
   // One at a time and in order: a slow rebuild must not put an older world over a newer one.
@@ -148,4 +153,11 @@ export async function openLive(parts: LiveParts): Promise<LiveWorld> {
 function toPending({ name, tokens }: MeshCluster, proposals: readonly KeyProposal[]): readonly Jwk[] {
   const pending = proposals.find(({ cluster, state }) => cluster === name && state === "pending");
   return tokens.keys.kind === "proposed" ? (pending?.keys ?? []).map(toStoredJwk) : [];
+}
+
+function toText(keys: readonly FetchedKey[]): string {
+  return keys
+    .map(({ cluster, url, jwk }) => [cluster, url, jwk].join(" "))
+    .sort()
+    .join("\n");
 }
