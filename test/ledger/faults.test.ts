@@ -1,19 +1,19 @@
-/** Every durable write fails both ways: lost, and kept though it was reported lost. Afterwards all that was promised is there. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { after, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
 import { openFileCustody } from "../../src/custody/file.ts";
-import { openConnection, type Write, type WriteName } from "../../src/ledger/connection.ts";
+import { openConnection, type Write } from "../../src/ledger/connection.ts";
 import type { Database } from "../../src/ledger/database.ts";
-import type { Draft, Intended, Intent } from "../../src/ledger/ledger.ts";
+import type { Intended, Intent } from "../../src/ledger/ledger.ts";
 import { migrate } from "../../src/ledger/schema.ts";
 import { openSqlite } from "../../src/ledger/sqlite.ts";
 import { draftsPerWriteMax, startWriter } from "../../src/ledger/writer.ts";
 import { temporaryDirectory } from "../contract/directory.ts";
-import { act, draft, sha256 } from "../contract/drafts.ts";
-import { assertSound, intendOne, verifyAll } from "../contract/ledger.ts";
+import { draft, sha256 } from "../contract/drafts.ts";
+import { createFault, type Fault, faultContract } from "../contract/faults.ts";
+import { intendOne, verifyAll } from "../contract/ledger.ts";
 
 const base = temporaryDirectory();
 after(() => base[Symbol.dispose]());
@@ -24,97 +24,28 @@ const custody = await openFileCustody({ directory: join(base.path, "keys") });
 const signer = await custody.createKey("ledger", "P-256");
 const signature = sha256("signature");
 
-type Outcome = "lost" | "kept";
-
-interface Fault {
-  readonly write: Write;
-  /** From now on, the named write fails this often. */
-  arm(name: WriteName, outcome: Outcome, times?: number): void;
-  /** How often it did. */
-  count(): number;
-}
-
-function createFault(): Fault {
-  let armed: { name: WriteName; outcome: Outcome; left: number } | undefined;
-  let count = 0;
-  return {
-    write(name, commit) {
-      if (armed?.name !== name || armed.left === 0) return commit();
-      armed.left -= 1;
-      count += 1;
-      if (armed.outcome === "kept") commit();
-      throw new Error("disk I/O error");
-    },
-    arm(name, outcome, times = 1) {
-      armed = { name, outcome, left: times };
-    },
-    count: () => count,
+/** A commit that fails as it was decided. */
+function failing(fault: Fault): Write {
+  return (name, commit) => {
+    const outcome = fault.decide(name);
+    if (outcome !== "lost") commit();
+    if (outcome !== "done") throw new Error("disk I/O error");
   };
 }
 
-/** Asks until it is granted, as a client that is told UNAVAILABLE does. Anything else is a failure. */
-async function retried<T>(ask: () => Promise<T>): Promise<T> {
-  try {
-    return await ask();
-  } catch (error) {
-    assert.ok(error instanceof Error && "code" in error && error.code === "unavailable", String(error));
-    return ask();
-  }
-}
-
-/** An issuer's day: everything that writes, once or more. Returns what was promised. */
-async function day(path: string, write: Write): Promise<readonly Intent[]> {
-  await using database = await retried(() => openSqlite({ path, now, create: true, write, recordDelayMs: 2 }));
-  const promised: Intent[] = [];
-  async function issue(made: Draft): Promise<void> {
-    const [answer] = await retried(() => database.ledger.intend([made]));
-    assert.ok(answer?.kind === "intent" || answer?.kind === "replay", String(answer?.kind));
-    database.ledger.record(answer.intent, signature);
-    promised.push(answer.intent);
-  }
-  const keyed = (key: string, log = "shop") => draft({ log, idempotency: { key, digest: sha256(key) } });
-  const sequencer = await retried(() => database.startSequencer(signer, { intervalMs: 1e6 }));
-  await issue(keyed("1"));
-  await setTimeout(10);
-  await issue(keyed("2", "bank"));
-  await retried(() => database.state.setSuspended({ kind: "tenant", name: "bank" }, true, act()));
-  await retried(() => sequencer.sequence());
-  await issue(keyed("3"));
-  await retried(() => database.state.setSuspended({ kind: "tenant", name: "bank" }, false, act()));
-  await setTimeout(10);
-  await retried(() => sequencer.sequence());
-  await issue(keyed("1"));
-  return promised;
-}
-
-const names: readonly WriteName[] = ["migrate", "epoch", "intend", "record", "place", "head", "state"];
-
-for (const name of names) {
-  for (const outcome of ["lost", "kept"] as const) {
-    test(`a write of kind "${name}" that fails and is ${outcome} breaks no promise`, async () => {
-      const fault = createFault();
-      fault.arm(name, outcome);
-      const path = freshPath();
-      const promised = await day(path, fault.write);
-      assert.equal(fault.count(), 1);
-      await using database = await openSqlite({ path, now, create: false });
-      await assertSound(database);
-      for (const intent of promised) {
-        const found = await database.ledger.findSerial(intent.serial);
-        assert.equal(found?.intent.id, intent.id);
-        assert.ok(found.signature, "a signature that was recorded is there");
-      }
-      const reports = await verifyAll(database);
-      assert.deepEqual([reports.get("shop")?.entries, reports.get("bank")?.entries], [2, 1]);
-      assert.equal(reports.get("@hub")?.entries, 2);
-      assert.deepEqual(await database.state.suspensions(), []);
-    });
-  }
-}
+faultContract(
+  "sqlite",
+  async () => {
+    const path = freshPath();
+    return async (fault) =>
+      await openSqlite({ path, now, create: true, recordDelayMs: 2, ...(fault ? { write: failing(fault) } : {}) });
+  },
+  signer,
+);
 
 test("nothing of a failed write counts: its drafts are refused and not there, and the next write works", async () => {
   const fault = createFault();
-  await using database = await openSqlite({ path: freshPath(), now, create: true, write: fault.write });
+  await using database = await openSqlite({ path: freshPath(), now, create: true, write: failing(fault) });
   fault.arm("intend", "lost", 2);
   const drafts = [draft(), draft(), draft()];
   const calls = drafts.map((made) => database.ledger.intend([made]));
@@ -127,7 +58,7 @@ test("nothing of a failed write counts: its drafts are refused and not there, an
 
 test("a draft that was kept though reported lost stays an unsigned intent; asking again replays it", async () => {
   const fault = createFault();
-  await using database = await openSqlite({ path: freshPath(), now, create: true, write: fault.write });
+  await using database = await openSqlite({ path: freshPath(), now, create: true, write: failing(fault) });
   const keyed = draft({ idempotency: { key: "k", digest: sha256("k") } });
   fault.arm("intend", "kept");
   await assert.rejects(database.ledger.intend([keyed]), { code: "unavailable" });
@@ -143,7 +74,7 @@ test("signatures outlive failed writes, and are counted", async () => {
     path: freshPath(),
     now,
     create: true,
-    write: fault.write,
+    write: failing(fault),
     recordDelayMs: 1,
   });
   const intent = await intendOne(database);
@@ -156,7 +87,13 @@ test("signatures outlive failed writes, and are counted", async () => {
 
 test("a close that cannot write gives up after a while and says how many signatures it lost", async () => {
   const fault = createFault();
-  const database = await openSqlite({ path: freshPath(), now, create: true, write: fault.write, recordDelayMs: 1e6 });
+  const database = await openSqlite({
+    path: freshPath(),
+    now,
+    create: true,
+    write: failing(fault),
+    recordDelayMs: 1e6,
+  });
   database.ledger.record(await intendOne(database), signature);
   fault.arm("record", "lost", 99);
   await database[Symbol.asyncDispose]();

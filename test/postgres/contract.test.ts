@@ -1,19 +1,19 @@
 import { join } from "node:path";
-import { after, before } from "node:test";
+import { after } from "node:test";
 import { openFileCustody } from "../../src/custody/file.ts";
 import { openPostgres } from "../../src/ledger/postgres.ts";
 import { temporaryDirectory } from "../contract/directory.ts";
+import { faultContract } from "../contract/faults.ts";
 import { ledgerContract, type OpenDatabase } from "../contract/ledger.ts";
 import { sequencerContract } from "../contract/sequencer.ts";
 import { stateContract } from "../contract/state.ts";
-import { type Server, startPostgres } from "../support/postgres.ts";
+import { startPostgres } from "../support/postgres.ts";
 
 using base = temporaryDirectory();
 const custody = await openFileCustody({ directory: join(base.path, "keys") });
-let server: Server;
-before(async () => {
-  server = await startPostgres();
-});
+const signer = await custody.createKey("ledger", "P-256");
+const other = await custody.createKey("other", "P-384");
+const server = await startPostgres();
 after(() => server[Symbol.asyncDispose]());
 
 const open: OpenDatabase = async (now = () => new Date("2026-11-21T11:00:00Z")) =>
@@ -21,9 +21,26 @@ const open: OpenDatabase = async (now = () => new Date("2026-11-21T11:00:00Z")) 
 
 ledgerContract("postgres", open);
 stateContract("postgres", open);
-sequencerContract(
+sequencerContract("postgres", open, signer, other);
+faultContract(
   "postgres",
-  open,
-  await custody.createKey("ledger", "P-256"),
-  await custody.createKey("other", "P-384"),
+  async () => {
+    const connection = await server.database();
+    const now = () => new Date("2026-11-21T11:00:00Z");
+    return async (fault) =>
+      await openPostgres({
+        connection,
+        now,
+        create: true,
+        holder: "test",
+        recordDelayMs: 2,
+        silenceMs: 0,
+        write: async (name, commit) => {
+          const outcome = fault?.decide(name) ?? "done";
+          if (outcome !== "lost") await commit();
+          if (outcome !== "done") throw new Error("connection reset");
+        },
+      });
+  },
+  signer,
 );

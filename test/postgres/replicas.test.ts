@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { after, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { openFileCustody } from "../../src/custody/file.ts";
 import type { Database } from "../../src/ledger/database.ts";
@@ -14,15 +14,12 @@ import { temporaryDirectory } from "../contract/directory.ts";
 import { act, draft, sha256 } from "../contract/drafts.ts";
 import { assertSound, intendOne, plain, verifyAll } from "../contract/ledger.ts";
 import { manual } from "../contract/sequencer.ts";
-import { type Server, startPostgres } from "../support/postgres.ts";
+import { startPostgres } from "../support/postgres.ts";
 
 const base = temporaryDirectory();
 const custody = await openFileCustody({ directory: join(base.path, "keys") });
 const signer = await custody.createKey("ledger", "P-256");
-let server: Server;
-before(async () => {
-  server = await startPostgres();
-});
+const server = await startPostgres();
 after(async () => {
   await server[Symbol.asyncDispose]();
   base[Symbol.dispose]();

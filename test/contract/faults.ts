@@ -1,0 +1,105 @@
+/** Every durable write fails both ways: lost, and kept though it was reported lost. Afterwards all that was promised is there. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setTimeout } from "node:timers/promises";
+import type { Signer } from "../../src/custody/signer.ts";
+import type { WriteName } from "../../src/ledger/connection.ts";
+import type { Database } from "../../src/ledger/database.ts";
+import type { Draft, Intent } from "../../src/ledger/ledger.ts";
+import { act, draft, sha256 } from "./drafts.ts";
+import { assertSound, verifyAll } from "./ledger.ts";
+
+export type Outcome = "lost" | "kept";
+
+export interface Fault {
+  /** What is to become of this write; each one is asked about once. */
+  decide(name: WriteName): Outcome | "done";
+  /** From now on, the named write fails this often. */
+  arm(name: WriteName, outcome: Outcome, times?: number): void;
+  /** How often it did. */
+  count(): number;
+}
+
+export function createFault(): Fault {
+  let armed: { name: WriteName; outcome: Outcome; left: number } | undefined;
+  let count = 0;
+  return {
+    decide(name) {
+      if (armed?.name !== name || armed.left === 0) return "done";
+      armed.left -= 1;
+      count += 1;
+      return armed.outcome;
+    },
+    arm(name, outcome, times = 1) {
+      armed = { name, outcome, left: times };
+    },
+    count: () => count,
+  };
+}
+
+/** Asks until it is granted, as a client that is told UNAVAILABLE does. Anything else is a failure. */
+async function retried<T>(ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch (error) {
+    assert.ok(error instanceof Error && "code" in error && error.code === "unavailable", String(error));
+    return ask();
+  }
+}
+
+/** An issuer's day: everything that writes, once or more. Returns what was promised. */
+async function day(open: () => Promise<Database>, signer: Signer): Promise<readonly Intent[]> {
+  await using database = await retried(open);
+  const promised: Intent[] = [];
+  async function issue(made: Draft): Promise<void> {
+    const [answer] = await retried(() => database.ledger.intend([made]));
+    assert.ok(answer?.kind === "intent" || answer?.kind === "replay", String(answer?.kind));
+    database.ledger.record(answer.intent, sha256("signature"));
+    promised.push(answer.intent);
+  }
+  const keyed = (key: string, log = "shop") => draft({ log, idempotency: { key, digest: sha256(key) } });
+  const sequencer = await retried(() => database.startSequencer(signer, { intervalMs: 1e6 }));
+  await issue(keyed("1"));
+  await setTimeout(10);
+  await issue(keyed("2", "bank"));
+  await retried(() => database.state.setSuspended({ kind: "tenant", name: "bank" }, true, act()));
+  await retried(() => sequencer.sequence());
+  await issue(keyed("3"));
+  await retried(() => database.state.setSuspended({ kind: "tenant", name: "bank" }, false, act()));
+  await setTimeout(10);
+  await retried(() => sequencer.sequence());
+  await issue(keyed("1"));
+  return promised;
+}
+
+const names: readonly WriteName[] = ["migrate", "epoch", "intend", "record", "place", "head", "state"];
+
+/** `prepare` makes a place for a new database and returns what opens it, again and again. */
+export function faultContract(
+  kind: string,
+  prepare: () => Promise<(fault?: Fault) => Promise<Database>>,
+  signer: Signer,
+): void {
+  for (const name of names) {
+    for (const outcome of ["lost", "kept"] as const) {
+      test(`${kind}: a write of kind "${name}" that fails and is ${outcome} breaks no promise`, async () => {
+        const fault = createFault();
+        fault.arm(name, outcome);
+        const open = await prepare();
+        const promised = await day(() => open(fault), signer);
+        assert.equal(fault.count(), 1);
+        await using database = await open();
+        await assertSound(database);
+        for (const intent of promised) {
+          const found = await database.ledger.findSerial(intent.serial);
+          assert.equal(found?.intent.id, intent.id);
+          assert.ok(found.signature, "a signature that was recorded is there");
+        }
+        const reports = await verifyAll(database);
+        assert.deepEqual([reports.get("shop")?.entries, reports.get("bank")?.entries], [2, 1]);
+        assert.equal(reports.get("@hub")?.entries, 2);
+        assert.deepEqual(await database.state.suspensions(), []);
+      });
+    }
+  }
+}
