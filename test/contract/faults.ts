@@ -102,4 +102,32 @@ export function faultContract(
       });
     }
   }
+
+  for (const outcome of ["lost", "kept"] as const) {
+    test(`${kind}: a change of a cluster's keys that fails and is ${outcome} is there whole or not at all`, async () => {
+      const fault = createFault();
+      const open = await prepare();
+      await using database = await open(fault);
+      const { state } = database;
+      const keys = ["a", "b"].map((keyThumbprint) => ({ cluster: "east", keyThumbprint, jwk: "{}" }));
+      const proposal = { cluster: "east", state: "pending", keys, proposedAt: new Date(0) } as const;
+      const seen = async (): Promise<string> => {
+        const [last] = await state.keyProposals();
+        const registered = (await state.registeredKeys()).map(({ keyThumbprint }) => keyThumbprint);
+        return `${last?.state ?? "none"}: ${registered.sort().join(" ")}`;
+      };
+      for (const [change, before, after] of [
+        [async () => await state.proposeKeys(proposal, act()), "none: ", "pending: "],
+        [async () => await state.approveKeys("east", ["a", "b"], act()), "pending: ", "approved: a b"],
+        [async () => await state.removeKeys("east", ["a"], act()), "approved: a b", "rejected: b"],
+      ] as const) {
+        fault.arm("state", outcome);
+        await assert.rejects(change(), { code: "unavailable" });
+        assert.equal(await seen(), outcome === "lost" ? before : after);
+        await change();
+        assert.equal(await seen(), after);
+      }
+      await assertSound(database);
+    });
+  }
 }
