@@ -14,11 +14,12 @@ import { readConfigMap, readNamespace, readPod, readServiceAccount } from "../ku
 import { resources } from "../kube/resource.ts";
 import type { AgentConfig } from "../ops/config.ts";
 import type { Log } from "../ops/log.ts";
-import { type DistributeConfig, type Distribution, startDistribution } from "./distribution.ts";
+import { type Distribution, startDistribution } from "./distribution.ts";
 import type { KeptTrust } from "./kept-trust.ts";
+import { toIstiodSecrets, toRoots, toTargets } from "./planes.ts";
 import { nodeAccountOf, openPresence, type Presence } from "./presence.ts";
 import { openReview, type Review } from "./review.ts";
-import { openSecretStore, openTlsSecret, type SecretName } from "./secret-store.ts";
+import { openSecretStore, openTlsSecret } from "./secret-store.ts";
 import type { Store } from "./store.ts";
 
 export type KubernetesConfig = NonNullable<AgentConfig["kubernetes"]>;
@@ -138,33 +139,12 @@ function toLeader(
     },
     distribute: async (trust) => {
       if (distributions === undefined) return undefined;
-      const { servingRootsPem, tenants } = trust;
-      // One root under several tenants stands there once.
-      const tenantRoots = [...new Set(tenants.map((tenant) => tenant.rootsPem))].join("");
-      const roots = { rootsPem: servingRootsPem, istiodRootsPem: servingRootsPem + tenantRoots };
-      await Promise.all(distributions.map(async (one) => await one.put(roots, kube.now)));
+      await Promise.all(distributions.map(async (one) => await one.put(toRoots(trust), kube.now)));
       return kube.now();
     },
     conflicts: () =>
       (distributions ?? []).flatMap((one) => one.conflicts().map((namespace) => `${one.configMap} in ${namespace}`)),
   };
-}
-
-/** Control planes whose roots have one name share the ConfigMap: one of them alone would undo what another one's istiod needs. */
-function toTargets(config: KubernetesConfig): readonly DistributeConfig[] {
-  const byName = Map.groupBy([config, ...config.revisions], ({ rootConfigMap }) => rootConfigMap);
-  return [...byName].map(([configMap, planes]) => ({
-    configMap,
-    namespaceSelectors: planes.map(({ namespaceSelector }) => namespaceSelector),
-    istiodNamespaces: new Set(planes.map(({ istiodNamespace }) => istiodNamespace)),
-  }));
-}
-
-/** Each once: control planes in one namespace mount the same Secret. */
-function toIstiodSecrets(config: KubernetesConfig): readonly SecretName[] {
-  const named = [config, ...config.revisions].filter(({ istiodSecret }) => istiodSecret !== "");
-  const secrets = named.map(({ istiodNamespace: namespace, istiodSecret: name }) => ({ namespace, name }));
-  return [...new Map(secrets.map((secret) => [`${secret.namespace}/${secret.name}`, secret])).values()];
 }
 
 async function toCredentials({ kubeconfig }: KubernetesConfig): Promise<Credentials> {

@@ -27,12 +27,16 @@ export type Step =
  * is not any more does a living istiod distribute its own root; what stands there before we came is only what it left behind.
  */
 export function decideTrust(namespace: string, now: Written, ours: Written, state: TrustState): Step {
-  const isIstiods = state.istiodNamespaces.has(namespace);
-  const wanted = isIstiods ? state.istiodRootsPem : state.rootsPem;
+  const wanted = wantedIn(namespace, state);
   if (now === wanted) return { kind: "none" };
   const rewritten = now !== undefined && ours !== undefined && now !== ours;
-  if (rewritten && isIstiods) return { kind: "conflict" };
+  if (rewritten && state.istiodNamespaces.has(namespace)) return { kind: "conflict" };
   return { kind: "write", rootsPem: wanted, overwrites: now !== undefined && now !== ours };
+}
+
+/** What a selected namespace's ConfigMap is to say. */
+export function wantedIn(namespace: string, { rootsPem, istiodRootsPem, istiodNamespaces }: TrustState): string {
+  return istiodNamespaces.has(namespace) ? istiodRootsPem : rootsPem;
 }
 
 /** Namespaces that Istio itself leaves out (pilot namespacecontroller); kube-system is not among them. */

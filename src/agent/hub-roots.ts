@@ -10,9 +10,14 @@ export async function readHubRoots({ hubRoots, hubRootSha256 }: AgentConfig): Pr
   const pem = await readFile(hubRoots, "utf8").catch((cause: unknown) => {
     throw new Refusal("config", `hubRoots: cannot read ${hubRoots}`, { cause });
   });
+  assertHubRoots(pem, hubRootSha256);
+  return pem;
+}
+
+/** @throws Refusal `config` if it is another root than the one that was told. */
+export function assertHubRoots(pem: string, hubRootSha256: string | undefined): void {
   const hashes = readPemAll(pem).map((root) => createHash("sha256").update(root).digest("hex"));
   if (hubRootSha256 !== undefined && (hashes.length !== 1 || hashes[0] !== hubRootSha256)) {
     throw new Refusal("config", "hubRootSha256: the hub root in hubRoots is another one");
   }
-  return pem;
 }

@@ -7,9 +7,11 @@ import { openLog } from "../ops/log.ts";
 import { openMetrics } from "../ops/metrics.ts";
 import { openRandom } from "../ops/random.ts";
 import { runUntilSignal } from "../ops/run.ts";
+import { addAgentCheck } from "./agent-check.ts";
 import type { Context } from "./context.ts";
 
-export function addProcesses(program: Command, { now, signals }: Context): void {
+export function addProcesses(program: Command, context: Context): void {
+  const { now, signals } = context;
   program
     .command("issuer")
     .description("The central service that decides and signs.")
@@ -25,10 +27,11 @@ export function addProcesses(program: Command, { now, signals }: Context): void 
       const random = openRandom();
       await runUntilSignal(async () => await startIssuer(config, { now, random, log, metrics }), signals);
     });
-  program
+  const agent = program
     .command("agent")
     .description("The service in each cluster that speaks Istio's CA protocol.")
-    .addHelpText("after", "\nExample:\n  espalier agent run --config agent.yaml")
+    .addHelpText("after", "\nExample:\n  espalier agent run --config agent.yaml");
+  agent
     .command("run")
     .description("Runs an agent until SIGTERM or SIGINT.")
     .requiredOption("--config <file>", "agent.yaml")
@@ -39,4 +42,5 @@ export function addProcesses(program: Command, { now, signals }: Context): void 
       const metrics = openMetrics({ process: "agent", runtime: true });
       await runUntilSignal(async () => await startAgent(config, { now, log, metrics }), signals);
     });
+  addAgentCheck(agent, context);
 }

@@ -4,6 +4,7 @@ import { dirname, resolve } from "node:path";
 import { parseDocument } from "yaml";
 import { z } from "zod";
 import { Refusal } from "../errors.ts";
+import { databaseSchema, isPostgres, postgresSchema } from "./database-config.ts";
 
 const address = z.string().regex(/^(\[[0-9a-fA-F:.]+\]|[^:\s]+):\d{1,5}$/, "expected host:port");
 const path = z.string().min(1);
@@ -20,7 +21,8 @@ export const issuerSchema = z.strictObject({
   http: address.default("127.0.0.1:15014").describe("Plain HTTP for /metrics, /healthz and /readyz, host:port."),
   adminSocket: path.default("admin.sock").describe("Unix socket for operators' verbs; its directory must be private."),
   resources: path.default("resources").describe("Directory of YAML documents: TrustRoot, MeshTenant, MeshCluster."),
-  database: path.default("espalier.db").describe("SQLite database of the ledger and of made state."),
+  database: databaseSchema,
+  postgres: postgresSchema,
   keys: path.default("keys").describe("Directory of private keys, 0700."),
   passphraseFile: path
     .optional()
@@ -124,22 +126,30 @@ export type IssuerConfig = z.infer<typeof issuerSchema>;
 export type AgentConfig = z.infer<typeof agentSchema>;
 
 /** Paths that a configuration names, made absolute. */
-const issuerPaths = ["adminSocket", "resources", "database", "keys", "passphraseFile"] as const;
+const issuerPaths = ["adminSocket", "resources", "keys", "passphraseFile"] as const;
+const postgresPaths = ["passwordFile", "caFile", "certificateFile", "keyFile"] as const;
 const agentPaths = ["hubRoots", "data", "tokenFile", "joinTokenFile"] as const;
 
 export async function readIssuerConfig(file: string): Promise<IssuerConfig> {
   const config = parse(issuerSchema, file, await load(file));
-  return { ...config, ...absolute(config, issuerPaths, file) };
+  const database = isPostgres(config.database) ? {} : absolute(config, ["database"], file);
+  const postgres = { ...config.postgres, ...absolute(config.postgres, postgresPaths, file) };
+  return { ...config, ...absolute(config, issuerPaths, file), ...database, postgres };
 }
 
 export async function readAgentConfig(file: string): Promise<AgentConfig> {
-  const config = parse(agentSchema, file, await load(file));
+  const config = readAgentText(await load(file), file);
   const tokens = { ...config.tokens, ...absolute(config.tokens, ["jwksFile", "caFile"], file) };
   const kubernetes = config.kubernetes && {
     ...config.kubernetes,
     ...absolute(config.kubernetes, ["kubeconfig"], file),
   };
   return { ...config, ...absolute(config, agentPaths, file), tokens, kubernetes };
+}
+
+/** As it stands in a ConfigMap: its paths are where it is mounted. `file` is what a mistake is said to be in. */
+export function readAgentText(text: string, file: string): AgentConfig {
+  return parse(agentSchema, file, text);
 }
 
 async function load(file: string): Promise<string> {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isMap, isScalar, parseDocument, type YAMLMap } from "yaml";
 import { z } from "zod";
+import { rightsOf } from "../../src/agent/rights.ts";
 import { agentSchema } from "../../src/ops/config.ts";
 import { type Node, rowsOf } from "./schema-rows.ts";
 import { read, tableBelow } from "./sources.ts";
@@ -118,4 +119,20 @@ test("docs/kubernetes.md has every right, as the chart gives them", () => {
     verbs,
   ]);
   assert.deepEqual(told, rights);
+});
+
+test("the chart gives what the agent asks for, and `agent check` looks for the same", () => {
+  const text = read(`${chart}/templates/rbac.yaml`);
+  const given = [
+    ...text.matchAll(
+      /(?:resources|nonResourceURLs): \[([^\]]+)\]\n(?: +resourceNames: [^\n]+\n)? +verbs: \[([^\]]+)\]/g,
+    ),
+  ];
+  const pairs = given.flatMap(([, things = "", verbs = ""]) =>
+    things.split(", ").flatMap((thing) => verbs.split(", ").map((verb) => `${verb} ${thing}`)),
+  );
+  const kubernetes = agentSchema.shape.kubernetes.parse({ namespace: "espalier-system", tokens: "review" });
+  assert.ok(kubernetes);
+  const asked = rightsOf(kubernetes).map(({ verb, resource, url }) => `${verb} ${url ?? resource}`);
+  assert.deepEqual([...new Set(asked)].sort(), [...new Set(pairs)].sort());
 });

@@ -76,8 +76,14 @@ export const layers: Readonly<Record<string, Layer>> = {
     packages: ["zod"],
     node: ["crypto", "os", ...disk],
   },
+  // What a person asks who runs agents: reads a cluster and changes nothing.
+  checkup: {
+    imports: ["errors", "pki", "ops", "kube", "agent"],
+    packages: ["yaml"],
+    node: ["crypto", "http2"],
+  },
   ctl: {
-    imports: ["errors", "identity", "pki", "token", "ops", "rpc", "kube", "resources", "issuer", "agent"],
+    imports: ["errors", "identity", "pki", "token", "ops", "rpc", "kube", "resources", "issuer", "agent", "checkup"],
     packages: ["commander", "yaml", "zod"],
     node: ["crypto", ...disk],
   },

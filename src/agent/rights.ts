@@ -1,0 +1,45 @@
+/** All that the agent asks of its cluster's API: what charts/espalier-agent gives it, and `agent check` looks for. */
+import type { AgentConfig } from "../ops/config.ts";
+import { toIstiodSecrets, toTargets } from "./planes.ts";
+
+export interface Right {
+  readonly verb: string;
+  /** Empty for the core group. */
+  readonly group: string;
+  readonly resource: string;
+  /** All of them if absent. */
+  readonly namespace?: string;
+  readonly name?: string;
+  /** Instead of a resource. */
+  readonly url?: string;
+}
+
+export function rightsOf(config: NonNullable<AgentConfig["kubernetes"]>): readonly Right[] {
+  const { namespace, name } = config;
+  const core = { group: "" };
+  const lease = { group: "coordination.k8s.io", resource: "leases", namespace };
+  return [
+    ...verbs(["get", "list", "watch"], { ...core, resource: "pods" }),
+    ...verbs(["get", "list", "watch"], { ...core, resource: "serviceaccounts" }),
+    ...verbs(["get"], { ...core, resource: "nodes" }),
+    ...verbs(["list", "watch"], { ...core, resource: "namespaces" }),
+    ...toTargets(config).flatMap(({ configMap }) =>
+      verbs(["create", "list", "patch", "watch"], { ...core, resource: "configmaps", name: configMap }),
+    ),
+    ...verbs(["get"], { ...core, resource: "", url: "/openid/v1/jwks" }),
+    ...(config.tokens === "review"
+      ? verbs(["create"], { group: "authentication.k8s.io", resource: "tokenreviews" })
+      : []),
+    ...verbs(["create", "get", "patch"], { ...core, resource: "secrets", namespace, name: `${name}-state` }),
+    ...verbs(["create"], lease),
+    ...verbs(["get", "update"], { ...lease, name }),
+    ...verbs(["create", "patch"], { group: "events.k8s.io", resource: "events", namespace: "default" }),
+    ...toIstiodSecrets(config).flatMap((secret) =>
+      verbs(["create", "get", "patch"], { ...core, resource: "secrets", ...secret }),
+    ),
+  ];
+}
+
+function verbs(all: readonly string[], right: Omit<Right, "verb">): readonly Right[] {
+  return all.map((verb) => ({ verb, ...right }));
+}

@@ -1,0 +1,56 @@
+/** `agent check`: what is wrong with the agents of a cluster and with what Istio was told, the first thing to mend first. */
+import type { Command } from "commander";
+import { type Finding, runChecks } from "../checkup/checks.ts";
+import { openView } from "../checkup/view.ts";
+import { Refusal } from "../errors.ts";
+import { type Context, type Output, withOutput } from "./context.ts";
+import { toJson } from "./output.ts";
+
+interface CheckOptions {
+  readonly kubeconfig?: string;
+  readonly context?: string;
+  readonly config?: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly output: Output;
+}
+
+export function addAgentCheck(agent: Command, context: Context): void {
+  withOutput(agent.command("check"))
+    .description(
+      "Says what is wrong in a cluster, in the order in which to mend it. Exits with 1 when anything is. Changes nothing.",
+    )
+    .option("--kubeconfig <file>", "the cluster; without it the one this runs in")
+    .option("--context <name>", "of the kubeconfig, if not its current one")
+    .option("--config <file>", "agent.yaml; without it that of the release's ConfigMap")
+    .option("--namespace <name>", "the release's namespace", "espalier-system")
+    .option("--name <name>", "the release", "espalier-agent")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  espalier agent check --kubeconfig ~/.kube/config --context east\n  espalier agent check --config /etc/espalier/agent.yaml",
+    )
+    .action(async (options: CheckOptions) => await check(options, context));
+}
+
+async function check({ config: configFile, output, ...options }: CheckOptions, context: Context): Promise<void> {
+  using view = await openView({ ...options, configFile, now: context.now });
+  const found = await runChecks(view);
+  context.stdout(output === "json" ? toJson(found) : toText(found));
+  const failed = found.filter(({ state }) => state === "fail");
+  const [first] = failed;
+  if (first !== undefined) throw new Refusal("not-ready", `${failed.length} checks failed, ${first.id} first`);
+}
+
+const marks: Readonly<Record<Finding["state"], string>> = { ok: "ok", warn: "WARN", fail: "FAIL", skipped: "-" };
+
+/** Two lines for what is wrong: what it is, and what mends it. */
+function toText(found: readonly Finding[]): string {
+  const width = Math.max(...found.map(({ id }) => id.length));
+  const first = found.find(({ state }) => state === "fail");
+  const lines = found.flatMap((one) => {
+    const line = `${marks[one.state].padEnd(5)} ${one.id.padEnd(width)}  ${one.says}`;
+    if (one.state !== "fail" && one.state !== "warn") return [line];
+    return [line, `${" ".repeat(width + 8)}${one === first ? "fix this first" : "then"}: ${one.fix}`];
+  });
+  return `${lines.join("\n")}\n`;
+}
