@@ -19,6 +19,9 @@ export interface ProposeParts {
   readonly log: Log;
 }
 
+/** A cluster has one key, or two or three while it changes; each may be tried for any token that anybody sends. */
+const proposedKeysMax = 8;
+
 /** @throws Refusal. A cluster that is not declared to take proposals is not listened to: every agent says what it sees. */
 export async function propose(jwks: string, agent: AgentConnection, parts: ProposeParts): Promise<void> {
   const { live, now } = parts;
@@ -28,6 +31,7 @@ export async function propose(jwks: string, agent: AgentConnection, parts: Propo
   if (now() > agent.notAfter)
     throw new Refusal("proof-invalid", "the agent's certificate has expired during the connection");
   const keys = new Map(readJwks(jwks).map((key) => [key.thumbprint, key]));
+  if (keys.size > proposedKeysMax) throw new Refusal("malformed", `more than ${proposedKeysMax} keys are proposed`);
   const foreign = [...keys.keys()].find((thumbprint) => isAnothers(thumbprint, cluster.name, live.world()));
   if (foreign !== undefined)
     throw new Refusal("not-this-caller", `the proposed key ${foreign} belongs to another cluster`);
@@ -45,7 +49,8 @@ async function write(
   { live, state, now, log }: ProposeParts,
 ): Promise<void> {
   const thumbprints = toText(keys.keys());
-  const all = [...keys.values()].map((key) => toStored(cluster, key));
+  // Without the kid: an operator compares the key and not what an agent calls it, and tokens would be refused for that name.
+  const all = [...keys.values()].map(({ kid: _, ...key }) => toStored(cluster, key));
   // If we stop before this, the agent says it again on its next stream; after it, an operator finds it, and no key counts for it.
   const written = await state.proposeKeys(
     { cluster, keys: all, state: became, proposedAt: now() },

@@ -157,7 +157,7 @@ test("what an agent proposes counts once an operator has stated it key by key, a
       assert.equal(await codeOf(agent, newIssuer()), "proof-invalid");
       assert.equal(issuer.log.of("keys proposed").length, 1);
       assert.match(await issuer.metrics.registry.metrics(), /^espalier_issuer_key_proposals 1$/m);
-      assert.match(await done("east"), new RegExp(`^${new_} .* proposed `, "m"));
+      assert.match(await done("east"), new RegExp(`^${new_} .* proposed$`, "m"));
       const clusters = (await espalier(["cluster", "list"], site.config.adminSocket)).stdout;
       assert.match(clusters, /^east .* ready +its agent proposes other keys: `espalier cluster keys list east`/m);
     });
@@ -277,6 +277,9 @@ test("a stolen agent swaps no keys", async (t) => {
     for (const wrong of ["garbage", "{}", '{"keys":[]}', JSON.stringify(secret), JSON.stringify(many)])
       await quiet(wrong, "malformed");
   });
+  await t.test("more keys than a cluster has are refused", async () => {
+    await quiet(toSet(...Array.from({ length: 9 }, newIssuer)), "malformed");
+  });
   await t.test("another cluster's key is refused, alone or among its own", async () => {
     await quiet(toSet(clusterTokens("west")), "not-this-caller");
     await quiet(toSet(first, clusterTokens("west")), "not-this-caller");
@@ -317,7 +320,7 @@ test("a stolen agent swaps no keys", async (t) => {
       saying.say(toSet(first));
       saying.say(toSet(mallory, first));
       saying.say("{}");
-      await eventually(async () => assert.equal((await refusedCounts(issuer.metrics))["malformed"], 6 + i));
+      await eventually(async () => assert.equal((await refusedCounts(issuer.metrics))["malformed"], 7 + i));
     }
     assert.deepEqual(await pending(), []);
     assert.equal(site.entries(), entries);
@@ -335,6 +338,18 @@ test("a stolen agent swaps no keys", async (t) => {
     assert.match(stderr, /proposes other keys/);
     assert.deepEqual(await inForce(), [own]);
     await done("reject", "east");
+  });
+  await t.test("the right keys under wrong names are still the right keys once they are approved", async () => {
+    const next = newIssuer();
+    using saying = openSaying(agent);
+    const misnamed = [...first.jwks.keys, ...next.jwks.keys].map((key) => ({ ...key, kid: "wrong" }));
+    saying.say(JSON.stringify({ keys: misnamed }));
+    await eventually(async () => assert.equal((await pending()).length, 2));
+    await done("approve", "east", ...named(thumbprintsOf(first, next)));
+    for (const by of [first, next]) assert.equal(await codeOf(agent, by), "issued");
+    await done("remove", "east", ...named(thumbprintsOf(next)));
+    assert.equal(await codeOf(agent, next), "proof-invalid");
+    assert.equal(await codeOf(agent, first), "issued");
   });
   await t.test("who says other keys again and again is cut off", async () => {
     using saying = openSaying(agent);
