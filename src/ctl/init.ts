@@ -8,8 +8,9 @@ import { openFileCustody } from "../custody/file.ts";
 import type { Custody } from "../custody/signer.ts";
 import { Refusal } from "../errors.ts";
 import { isTrustDomain } from "../identity.ts";
+import { openDatabase } from "../issuer/database.ts";
 import { ledgerKey } from "../issuer/storage.ts";
-import { openSqlite } from "../ledger/sqlite.ts";
+import { type IssuerConfig, issuerSchema, readIssuerConfig } from "../ops/config.ts";
 import { toPem } from "../pki/pem.ts";
 import type { Context } from "./context.ts";
 
@@ -30,7 +31,10 @@ export function addInit(program: Command, context: Context): void {
     .option("--dir <path>", "where it goes", "./espalier-data")
     .option("--passphrase-file <path>", "encrypts the keys with what this file holds")
     .option("--dry-run", "say what would be made and make nothing")
-    .addHelpText("after", "\nExample:\n  espalier init --hub hub.example --dir ./espalier-data")
+    .addHelpText(
+      "after",
+      "\nExample:\n  espalier init --hub hub.example --dir ./espalier-data\n\nAn issuer.yaml that is there already says where keys and database go, as for PostgreSQL.",
+    )
     .action(async (options: InitOptions) => await init(options, context));
 }
 
@@ -41,19 +45,21 @@ async function init({ hub, dir, passphraseFile, dryRun }: InitOptions, { stdout,
   const made: string[] = [];
   if (dryRun) {
     stdout(
-      `would make in ${directory}: keys/, resources/, espalier.db with the root of hub ${hub}, hub-root.pem, issuer.yaml\n`,
+      `would make in ${directory}: keys/, resources/, the ledger with the root of hub ${hub}, hub-root.pem, issuer.yaml\n`,
     );
     return;
   }
   await mkdir(join(directory, "resources"), { recursive: true, mode: 0o700 });
   const passphrase = passphraseFile === undefined ? undefined : resolve(passphraseFile);
+  const file = join(directory, "issuer.yaml");
+  const config = await readOrDefault(file, { hub, directory, passphrase });
   const custody = await openFileCustody({
-    directory: join(directory, "keys"),
-    ...(passphrase === undefined ? {} : { passphraseFile: passphrase }),
+    directory: config.keys,
+    ...(config.passphraseFile === undefined ? {} : { passphraseFile: config.passphraseFile }),
   });
   if (await makeLedgerKey(custody)) made.push("the ledger's key");
 
-  await using database = await openSqlite({ path: join(directory, "espalier.db"), now, create: true });
+  await using database = await openDatabase(config, { now, create: true });
   const existing = (await database.state.authorities()).find((r) => r.kind === "hub");
   if (existing !== undefined && existing.owner !== hub) {
     throw new Refusal("config", `${directory} belongs to hub "${existing.owner}" already: choose another --dir`);
@@ -64,10 +70,9 @@ async function init({ hub, dir, passphraseFile, dryRun }: InitOptions, { stdout,
   if (existing === undefined) made.push("the hub root");
 
   await writeFile(join(directory, "hub-root.pem"), toPem("CERTIFICATE", root.certificate), { mode: 0o644 });
-  const config = join(directory, "issuer.yaml");
-  if (!(await exists(config))) {
+  if (!(await exists(file))) {
     // Last: its being there says that everything else is.
-    await writeFile(config, toIssuerYaml(hub, passphrase), { flag: "wx" });
+    await writeFile(file, toIssuerYaml(hub, passphrase), { flag: "wx" });
     made.push("issuer.yaml");
   }
   stdout(
@@ -75,9 +80,26 @@ async function init({ hub, dir, passphraseFile, dryRun }: InitOptions, { stdout,
       ? `${directory} is hub ${hub} already; nothing to do\n`
       : `made ${made.join(", ")} in ${directory}\n`,
   );
-  stdout(
-    `next: write resources into ${join(directory, "resources")}, then\n  espalier issuer run --config ${config}\n`,
-  );
+  stdout(`next: write resources into ${join(directory, "resources")}, then\n  espalier issuer run --config ${file}\n`);
+}
+
+/** An issuer.yaml that somebody has written first says where keys and database go: a server's address is nothing to guess. */
+async function readOrDefault(
+  file: string,
+  {
+    hub,
+    directory,
+    passphrase,
+  }: { readonly hub: string; readonly directory: string; readonly passphrase: string | undefined },
+): Promise<IssuerConfig> {
+  const chosen = passphrase === undefined ? {} : { passphraseFile: passphrase };
+  if (!(await exists(file))) {
+    const [database, keys] = [join(directory, "espalier.db"), join(directory, "keys")];
+    return issuerSchema.parse({ hub, database, keys, ...chosen });
+  }
+  const written = await readIssuerConfig(file);
+  if (written.hub !== hub) throw new Refusal("config", `${file} is of hub "${written.hub}": choose another --dir`);
+  return { ...written, ...chosen };
 }
 
 async function makeLedgerKey(custody: Custody): Promise<boolean> {

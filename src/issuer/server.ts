@@ -56,7 +56,7 @@ export async function startIssuer(config: IssuerConfig, options: IssuerParts): P
   await using stack = new AsyncDisposableStack();
   const waiting = new Set(["start"]);
   const http = stack.use(await startHttp(config.http, { metrics, waitingFor: () => [...waiting] }));
-  const { custody, ledger, state, counts } = stack.use(await openStorage(config, options));
+  const { custody, ledger, state, counts, epoch, follow } = stack.use(await openStorage(config, options));
   const parts = { state, custody, ledger, now, random, log, metrics };
 
   const declared = await loadDirectory(config.resources, { hub: config.hub });
@@ -64,8 +64,15 @@ export async function startIssuer(config: IssuerConfig, options: IssuerParts): P
   await makeAuthorities(declared, parts).catch((error: unknown) => log.error("authorities not made", {}, error));
   const live = stack.use(await openLive({ ...parts, hub: config.hub, declared }));
   stack.use(followResources(config, declared, { ...parts, live }));
+  const lost = (error: unknown): void => log.error("another issuer's changes not taken", {}, error);
+  stack.use(follow(() => void live.refresh().catch(lost)));
   const dispatch = openDispatch({ ...parts, world: () => live.world(), queueBytes: config.queueBytes });
   addGauges(metrics, dispatch, counts);
+  metrics.gauge(
+    "ledger_epoch",
+    "Epoch under which this issuer puts the ledger's entries in order; 0 while another one does.",
+    epoch,
+  );
   metrics.gauge(
     "key_proposals",
     "Clusters whose agent proposes keys that an operator has not decided on.",

@@ -3,12 +3,13 @@ import { type FileCustodyConfig, openFileCustody } from "../custody/file.ts";
 import type { Custody } from "../custody/signer.ts";
 import { Refusal } from "../errors.ts";
 import type { Write } from "../ledger/connection.ts";
+import type { Database } from "../ledger/database.ts";
 import type { Ledger } from "../ledger/ledger.ts";
-import { openSqlite } from "../ledger/sqlite.ts";
 import type { State } from "../ledger/state.ts";
 import type { WriterCounts } from "../ledger/writer.ts";
 import type { IssuerConfig } from "../ops/config.ts";
 import type { Log } from "../ops/log.ts";
+import { awaitDatabase } from "./database.ts";
 
 /** The key that signs the ledger's heads, in custody. */
 export const ledgerKey = "ledger";
@@ -18,6 +19,9 @@ export interface Storage extends AsyncDisposable {
   readonly ledger: Ledger;
   readonly state: State;
   readonly counts: () => WriterCounts;
+  /** The epoch under which this issuer puts entries in order; 0 while another does. */
+  readonly epoch: () => number;
+  readonly follow: Database["follow"];
 }
 
 export interface StorageParts {
@@ -33,7 +37,7 @@ export async function openStorage(config: IssuerConfig, { now, log, write }: Sto
   const custody = await openFileCustody(toCustodyConfig(config));
   const signer = await custody.openKey(ledgerKey);
   const seam = write === undefined ? {} : { write };
-  const database = stack.use(await openSqlite({ path: config.database, now, create: false, ...seam }));
+  const database = stack.use(await awaitDatabase(config, { now, create: false, ...seam }, log));
   const hub = (await database.state.authorities()).find((record) => record.kind === "hub");
   if (hub?.owner !== config.hub) {
     throw new Refusal(
@@ -42,13 +46,15 @@ export async function openStorage(config: IssuerConfig, { now, log, write }: Sto
     );
   }
   const onFault = (error: unknown): void => log.error("entries not sequenced", {}, error);
-  stack.use(await database.startSequencer(signer, { onFault }));
+  const sequencer = stack.use(await database.startSequencer(signer, { onFault }));
   const opened = stack.move();
   return {
     custody,
     ledger: database.ledger,
     state: database.state,
     counts: () => database.counts(),
+    epoch: () => sequencer.epoch,
+    follow: (changed) => database.follow(changed),
     [Symbol.asyncDispose]: async () => await opened.disposeAsync(),
   };
 }

