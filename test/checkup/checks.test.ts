@@ -3,6 +3,7 @@ import { after, before, test } from "node:test";
 import { checks, runChecks } from "../../src/checkup/checks.ts";
 import { openView } from "../../src/checkup/view.ts";
 import { recordAt } from "../../src/kube/json.ts";
+import { read, tableBelow } from "../repo/sources.ts";
 import { writeKubeconfig } from "../support/kube-cluster.ts";
 import { makeSite } from "../support/stack.ts";
 import { check, container, names, openStage, put, type Stage, template, type World, withData } from "./stage.ts";
@@ -446,4 +447,12 @@ test("before Istio is there its checks are skipped, and nothing fails", async ()
   assert.equal(checked.first, undefined);
   for (const id of ["istiod-signing", "ca-address", "istiod-port", "trust-domain", "ztunnel-account"])
     assert.equal(checked.of(id).state, "skipped", id);
+});
+
+test("docs/operating.md has every check, in this order", () => {
+  const rows = tableBelow(read("docs/operating.md"), "What is wrong in a cluster").map(([id]) => id);
+  assert.deepEqual(
+    rows,
+    checks.map(({ id }) => `\`${id}\``),
+  );
 });
