@@ -11,6 +11,7 @@ import type { MeshCluster } from "../resources/mesh-cluster.ts";
 import { toLine } from "../resources/problem.ts";
 import { readDocuments } from "../resources/read.ts";
 import { type Jwk, readJwks, toJwk } from "../token/jwk.ts";
+import { startKeySet } from "../token/jwks-source.ts";
 import { readOpenid } from "./cluster-openid.ts";
 import { type Context, type Output, withOutput } from "./context.ts";
 import { toJson } from "./output.ts";
@@ -86,7 +87,8 @@ async function add(name: string, options: AddOptions, { stdout, stderr, isTermin
   const text = stringify(document, { lineWidth: 0 });
   // Every rule that it can break alone, also where nobody holds it against others.
   const cluster = readOne(name, text);
-  const made = await place(name, { document, text }, cluster, options);
+  const placed = await place(name, { document, text }, cluster, options);
+  const made = { ...placed, warnings: [...placed.warnings, ...(await tryAddress(cluster, seen))] };
   for (const warning of made.warnings) stderr(`warning: ${warning}\n`);
   const thumbprints = seen.keys.map(({ thumbprint }) => thumbprint);
   if (options.output === "json")
@@ -155,6 +157,25 @@ function readOne(name: string, text: string): MeshCluster {
   const cluster = readDocuments([{ path: `${name}.yaml`, text }]).clusters.get(name);
   if (cluster === undefined) throw new Error("a document that was read has no cluster");
   return cluster;
+}
+
+/** What the hub will meet at the address, as far as this machine can tell. */
+async function tryAddress({ tokens }: MeshCluster, { keys }: Seen): Promise<readonly string[]> {
+  if (tokens.keys.kind !== "url") return [];
+  const { url } = tokens.keys;
+  let why = "";
+  const onFailure = (error: unknown): void => {
+    why = error instanceof Error ? error.message : String(error);
+  };
+  await using fetched = await startKeySet({ kind: "url", url }, { onFailure, refreshMs: 3_600_000 });
+  const shown = fetched.keys().map(({ thumbprint }) => thumbprint);
+  if (shown.length === 0)
+    return [
+      `${why}: the hub must be able to, without credentials, under a certificate that its machine's roots verify`,
+    ];
+  return keys.every(({ thumbprint }) => shown.includes(thumbprint))
+    ? []
+    : [`${url} does not show all the keys that the API server does`];
 }
 
 /** Where it goes, if anywhere; what is there already is never changed. */

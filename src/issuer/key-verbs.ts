@@ -105,13 +105,14 @@ export async function removeKeys(
   const { live, state, log } = parts;
   const { cluster, thumbprints } = readNamed(request);
   const { keys } = live.world().findCluster(cluster)?.tokens ?? {};
-  if (keys?.kind === "static" || keys?.kind === "url") {
+  const before = await registeredOf(cluster, state);
+  // What a join once registered can go from these too.
+  if (before.size === 0 && (keys?.kind === "static" || keys?.kind === "url")) {
     throw new Refusal(
       "not-ready",
       `cluster "${cluster}" declares its keys: change them in its document, or \`espalier cluster suspend ${cluster}\``,
     );
   }
-  const before = await registeredOf(cluster, state);
   const removed = [...before.keys()].filter((one) => thumbprints.length === 0 || thumbprints.includes(one));
   if (request.dryRun) return { cluster, changed: removed.length > 0, removed };
   // From this write on no restart brings them back; they count until the next line.

@@ -3,6 +3,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { after, before, beforeEach, test } from "node:test";
+import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { stringify } from "yaml";
 import { readDocuments } from "../../src/resources/read.ts";
 import { writeKubeconfig } from "../support/kube-cluster.ts";
@@ -16,6 +17,7 @@ let api: MemoryApi;
 let folder: Folder;
 let kubeconfig = "";
 let status = 200;
+let jwksUri = "";
 let keys: readonly object[] = tokens.jwks.keys;
 
 before(async () => {
@@ -24,8 +26,9 @@ before(async () => {
   kubeconfig = writeKubeconfig(folder.path, { ...api.access, token: "admin" });
   api.intercept(({ path }, response) => {
     const said: Readonly<Record<string, object>> = {
-      "/.well-known/openid-configuration": { issuer: tokens.issuer, jwks_uri: "https://keys.east.example/jwks" },
+      "/.well-known/openid-configuration": { issuer: tokens.issuer, jwks_uri: jwksUri },
       "/openid/v1/jwks": { keys },
+      "/other": { keys: other.jwks.keys },
     };
     if (status !== 200) response.writeHead(status).end(JSON.stringify({ kind: "Status", message: "no", code: status }));
     else response.writeHead(200).end(JSON.stringify(said[path] ?? {}));
@@ -38,6 +41,7 @@ after(async () => {
 });
 beforeEach(() => {
   status = 200;
+  jwksUri = "https://127.0.0.1:1/jwks";
   keys = tokens.jwks.keys;
 });
 
@@ -81,7 +85,7 @@ test("the same from two files, where this machine cannot ask the API server", as
 });
 
 for (const [source, keysOf] of [
-  ["url", { kind: "url", url: "https://keys.east.example/jwks" }],
+  ["url", { kind: "url", url: "https://127.0.0.1:1/jwks" }],
   ["joined", { kind: "joined" }],
   ["proposed", { kind: "proposed", taken: false }],
 ] as const) {
@@ -91,6 +95,22 @@ for (const [source, keysOf] of [
     assert.deepEqual(east?.tokens.keys, keysOf);
   });
 }
+
+test("an address that does not show the keys, or cannot be had, is a warning", async () => {
+  const addressed = async (path: string): Promise<string> => {
+    jwksUri = new URL(path, api.access.server).href;
+    const { code, stderr } = await add("--keys", "url");
+    assert.equal(code, 0);
+    return stderr;
+  };
+  assert.match(await addressed("/openid/v1/jwks"), /^warning: cannot fetch https.*: the hub must be able to, without/);
+  setDefaultCACertificates([...getCACertificates("default"), api.access.tls.ca ?? ""]);
+  assert.equal(await addressed("/openid/v1/jwks"), "");
+  assert.match(
+    await addressed("/other"),
+    /^warning: https.*\/other does not show all the keys that the API server does\n$/,
+  );
+});
 
 test("it is written among the documents, once; the same again does nothing", async () => {
   const path = await directory();
