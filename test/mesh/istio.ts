@@ -1,17 +1,20 @@
 /** Istio's own programs on the stage: pilot-discovery with its CA off, and pilot-agent with the Envoy it starts. */
-import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isRecord, listAt, recordAt, someTextAt } from "../../src/kube/json.ts";
+import { createObject } from "../../src/kube/objects.ts";
+import { resources } from "../../src/kube/resource.ts";
 import { freePort } from "../support/processes.ts";
+import { type Rendered, renderIstiod } from "./chart.ts";
+import { mount, mountWorkload } from "./kubelet.ts";
 import { type Program, startProgram } from "./program.ts";
-import { type Cluster, folderIn, mount, rootsIn, type Stage, secretOf, type Workload } from "./stage.ts";
+import { type ControlPlane, istiodName, type Stage, type Workload } from "./stage.ts";
 
 /** What test/mesh/run has built or fetched. */
 export const programs = {
   discovery: fromEnvironment("ESPALIER_PILOT_DISCOVERY"),
   agent: fromEnvironment("ESPALIER_PILOT_AGENT"),
   envoy: fromEnvironment("ESPALIER_ENVOY"),
-  /** Istio's module as it is on disk: its CRDs and its Envoy's bootstrap. */
+  /** Istio's module as it is on disk: its CRDs, its chart, its Envoy's bootstrap. */
   source: fromEnvironment("ESPALIER_ISTIO_SOURCE"),
 };
 
@@ -24,32 +27,48 @@ function fromEnvironment(name: string): string {
 export interface Istiod extends Program {
   /** The address of its port for workloads (15012 in a cluster), host:port. */
   readonly xds: string;
+  /** Its port for webhooks, of loopback. */
+  readonly webhooks: number;
+  /** The name it has in its cluster. */
+  readonly servingName: string;
 }
 
-/** As istiod's chart has it: what is mounted is in the folders where istiod looks, below its working directory. */
+export interface IstiodOptions {
+  readonly name?: string;
+  /** Whether what its chart mounts is there when it starts. Default true. */
+  readonly mounted?: boolean;
+  /** Beside what its chart sets. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** What istiod needs of the API: its chart's ConfigMaps. */
+export async function installIstiod(stage: Stage, plane: ControlPlane): Promise<Rendered> {
+  const rendered = await renderIstiod(stage, plane, programs.source);
+  const { client } = stage.clusters[plane.cluster].kube;
+  const { namespace } = plane;
+  for (const one of rendered.configMaps) await createObject(client, resources.configMaps, { namespace }, one);
+  return rendered;
+}
+
+/** As its chart has it, but for the addresses. What a pod has mounted it looks for below its working directory. */
 export async function startIstiod(
   stage: Stage,
-  cluster: Cluster,
-  { name = "istiod", mounted = true }: { readonly name?: string; readonly mounted?: boolean } = {},
+  plane: ControlPlane,
+  rendered: Rendered,
+  { name = "istiod", mounted = true, env = {} }: IstiodOptions = {},
 ): Promise<Istiod> {
-  const directory = stage.folder(name, cluster.name);
-  if (mounted) {
-    const secret = await secretOf(cluster, { namespace: "istio-system", name: "istiod-tls" });
-    const tls = folderIn(directory, "istiod/tls");
-    for (const [file, text] of Object.entries(secret)) writeFileSync(join(tls, file), text, { mode: 0o600 });
-    writeFileSync(join(folderIn(directory, "istiod/ca"), "root-cert.pem"), await rootsIn(cluster, "istio-system"));
-  }
-  mkdirSync(join(directory, "etc/istio/config"), { recursive: true });
-  writeFileSync(join(directory, "etc/istio/config/mesh"), "trustDomain: shop.example\n");
-  const [http, webhooks, xds, metrics, introspection] = await freePorts(5);
+  const cluster = stage.clusters[plane.cluster];
+  const directory = stage.folder(plane.namespace, plane.cluster, name);
+  if (mounted) await mount(cluster, plane.namespace, rendered.mounts, directory);
+  const webhooks = await freePort();
+  const [http, xds, metrics, introspection] = await freePorts(4);
   const program = startProgram({
     name,
     file: programs.discovery,
     directory,
     args: [
-      "discovery",
+      ...rendered.args,
       `--kubeconfig=${cluster.kubeconfig}`,
-      "--domain=cluster.local",
       `--httpAddr=127.0.0.1:${http}`,
       `--httpsAddr=127.0.0.1:${webhooks}`,
       "--grpcAddr=",
@@ -57,28 +76,13 @@ export async function startIstiod(
       `--monitoringAddr=127.0.0.1:${metrics}`,
       `--ctrlz_port=${introspection}`,
     ],
-    env: {
-      // istiod's chart with pilot.env.ENABLE_CA_SERVER "false" and global.multiCluster.clusterName.
-      REVISION: "default",
-      PILOT_CERT_PROVIDER: "istiod",
-      POD_NAME: "istiod-1",
-      POD_NAMESPACE: "istio-system",
-      SERVICE_ACCOUNT: "istiod",
-      ENABLE_CA_SERVER: "false",
-      CLUSTER_ID: cluster.name,
-      // Filters that only Istio's own build of Envoy has.
-      PILOT_ENABLE_METADATA_EXCHANGE: "false",
-      PILOT_ENABLE_ALPN_FILTER: "false",
-      // Nothing is injected here, and its webhooks would be asked at a Service that is not there.
-      INJECTION_WEBHOOK_CONFIG_NAME: "",
-      VALIDATION_WEBHOOK_CONFIG_NAME: "",
-    },
+    env: { ...rendered.env, POD_NAME: "istiod-1", POD_NAMESPACE: plane.namespace, SERVICE_ACCOUNT: "istiod", ...env },
   });
   await program.await(async () => {
     const answer = await fetch(`http://127.0.0.1:${http}/ready`);
     if (answer.status !== 200) throw new Error(`not ready: ${answer.status}`);
   });
-  return { ...program, xds: `localhost:${xds}` };
+  return { ...program, xds: `localhost:${xds}`, webhooks, servingName: istiodName(plane) };
 }
 
 export interface Sidecar extends Program {
@@ -122,7 +126,7 @@ export async function startSidecar(
   { name, token = true, certs = stage.folder("certs", name), log = "default:info", env = {} }: SidecarOptions,
 ): Promise<Sidecar> {
   const directory = stage.folder("workloads", name);
-  await mount(stage, workload, directory, token);
+  await mountWorkload(stage.clusters[workload.cluster], workload, directory, token);
   const [admin, statusPort, ready, prometheus] = await freePorts(4);
   const config = {
     binaryPath: programs.envoy,
@@ -145,6 +149,7 @@ export async function startSidecar(
       POD_NAME: workload.pod ?? workload.account,
       SERVICE_ACCOUNT: workload.account,
       INSTANCE_IP: "127.0.0.1",
+      ISTIOD_SAN: istiod.servingName,
       ISTIO_META_CLUSTER_ID: workload.cluster,
       ISTIO_META_INTERCEPTION_MODE: "NONE",
       ISTIO_BOOTSTRAP: join(programs.source, "tools/packaging/common/envoy_bootstrap.json"),

@@ -9,29 +9,34 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import { recordAt } from "../../src/kube/json.ts";
 import { freePort } from "../support/processes.ts";
 import { csrFor, openWorkload } from "../support/stack.ts";
+import type { Rendered } from "./chart.ts";
 import { type Certificate, call, callWith, certificateAt, type Reply, startApplication, startServer } from "./ends.ts";
-import { type Istiod, rotateEverySeconds, type Sidecar, startIstiod, startSidecar } from "./istio.ts";
+import { inject } from "./inject.ts";
+import { type Istiod, installIstiod, rotateEverySeconds, type Sidecar, startIstiod, startSidecar } from "./istio.ts";
+import { rootsIn, secretOf, tokenOf } from "./kubelet.ts";
 import { declareCalling, declareServing, installDefinitions } from "./objects.ts";
-import { openStage, ready, rootsIn, type Stage, secretOf, servingName, spiffeId, tokenOf, workloads } from "./stage.ts";
+import { type ControlPlane, openStage, planes, ready, type Stage, spiffeId, workloads } from "./stage.ts";
 import { judgeZtunnels } from "./ztunnel.ts";
 
 const { cart, till, vault, press } = workloads;
 const stack = new AsyncDisposableStack();
 const use = <T extends AsyncDisposable>(one: T): T => stack.use(one);
 let stage: Stage;
-let istiods: { readonly east: Istiod; readonly west: Istiod };
+let rendered: Readonly<Record<keyof typeof planes, Rendered>>;
+let istiods: Readonly<Record<keyof typeof planes, Istiod>>;
 let cartSidecar: Sidecar;
 let tillSidecar: Sidecar;
-let pressAgent: Sidecar;
+let pressSidecar: Sidecar;
 
 /** Where till's Envoy takes calls, and a server that serves with what a test gives it. */
 let at: Readonly<Record<"till" | "server", number>>;
 /** Where cart's Envoy takes its application's calls to till, to till where wages is expected, and to that server as if it were till. */
 let cartCalls: Readonly<Record<"till" | "wages" | "server", number>>;
-/** Where vault's Envoy takes calls to till. */
-let vaultCalls: number;
+/** Where the Envoys of vault and press take calls to till. */
+let callsToTill: Readonly<Record<"vault" | "press", number>>;
 
 before(async () => {
   stage = use(await openStage({ east: need("KUBECONFIG_EAST"), west: need("KUBECONFIG_WEST") }));
@@ -40,7 +45,7 @@ before(async () => {
   const application = use(await startApplication());
   at = { till: await freePort(), server: await freePort() };
   cartCalls = { till: await freePort(), wages: await freePort(), server: await freePort() };
-  vaultCalls = await freePort();
+  callsToTill = { vault: await freePort(), press: await freePort() };
   const expected = spiffeId(till);
   await declareServing(west, till.namespace, { port: at.till, application: application.port }, cart);
   await declareCalling(east, cart.namespace, [
@@ -48,42 +53,54 @@ before(async () => {
     { name: "wages.example", from: cartCalls.wages, to: at.till, expected: spiffeId({ ...till, account: "wages" }) },
     { name: "server.example", from: cartCalls.server, to: at.server, expected },
   ]);
-  await declareCalling(east, vault.namespace, [{ name: "till.example", from: vaultCalls, to: at.till, expected }]);
-  const [eastIstiod, westIstiod] = await Promise.all([startIstiod(stage, east), startIstiod(stage, west)]);
-  istiods = { east: use(eastIstiod), west: use(westIstiod) };
+  for (const name of ["vault", "press"] as const) {
+    const { namespace } = workloads[name];
+    await declareCalling(east, namespace, [{ name: "till.example", from: callsToTill[name], to: at.till, expected }]);
+  }
+  rendered = await forEachPlane(async (plane) => await installIstiod(stage, plane));
+  istiods = await forEachPlane(async (plane, name) => use(await startIstiod(stage, plane, rendered[name])));
   cartSidecar = use(await startSidecar(stage, cart, istiods.east, { name: "cart", env: rotateEverySeconds }));
   tillSidecar = use(await startSidecar(stage, till, istiods.west, { name: "till", env: rotateEverySeconds }));
-  // Of another tenant, whose istiod is none of these: its agent only writes down what it gets.
-  const alone = { DISABLE_ENVOY: "true", GRPC_XDS_BOOTSTRAP: "" };
-  pressAgent = use(await startSidecar(stage, press, istiods.east, { name: "press", env: alone }));
+  pressSidecar = use(await startSidecar(stage, press, istiods.media, { name: "press" }));
   await tillSidecar.listens(at.till);
   await cartSidecar.listens(cartCalls.till);
-  await pressAgent.await(() => certificateOf(pressAgent));
+  await pressSidecar.listens(callsToTill.press);
 });
 
 after(async () => await stack.disposeAsync());
 
 test("istiod with its CA off serves with the certificate that the agent keeps, and signs nothing", async () => {
-  for (const cluster of Object.values(stage.clusters)) {
-    const { xds } = istiods[cluster.name];
-    const secret = await secretOf(cluster, { namespace: "istio-system", name: "istiod-tls" });
-    const rootsPem = await rootsIn(cluster, "shop");
-    const served = await certificateAt(portOf(xds), rootsPem, servingName);
+  const someone = { east: cart, west: till, media: press };
+  for (const name of planeNames) {
+    const [istiod, plane, who] = [istiods[name], planes[name], someone[name]];
+    const cluster = stage.clusters[plane.cluster];
+    const secret = await secretOf(cluster, { namespace: plane.namespace, name: "istiod-tls" });
+    const rootsPem = await rootsIn(cluster, who.namespace);
+    const served = await certificateAt(portOf(istiod.xds), rootsPem, istiod.servingName);
     assert.deepEqual(served, new X509Certificate(secret["tls.crt"] ?? "").raw);
-    const who = cluster.name === "east" ? cart : till;
     const token = await tokenOf(cluster, who);
-    const tls = { rootsPem, serverName: servingName };
-    using istiod = openWorkload(xds, tls, cluster.name);
-    using agent = openWorkload(cluster.agent, tls, cluster.name);
-    assert.equal((await istiod.ask({ token, csr: csrFor(spiffeId(who)) })).status, "UNIMPLEMENTED");
-    assert.equal((await agent.ask({ token, csr: csrFor(spiffeId(who)) })).status, "OK");
+    const tls = { rootsPem, serverName: istiod.servingName };
+    using atIstiod = openWorkload(istiod.xds, tls, cluster.name);
+    using atAgent = openWorkload(cluster.agent, tls, cluster.name);
+    assert.equal((await atIstiod.ask({ token, csr: csrFor(spiffeId(who)) })).status, "UNIMPLEMENTED");
+    assert.equal((await atAgent.ask({ token, csr: csrFor(spiffeId(who)) })).status, "OK");
   }
 });
 
 test("istiod that starts before the agent has given it a certificate does not serve workloads", async () => {
-  await using early = await startIstiod(stage, stage.clusters.east, { name: "early", mounted: false });
-  const rootsPem = await rootsIn(stage.clusters.east, "shop");
-  await assert.rejects(certificateAt(portOf(early.xds), rootsPem, servingName), { code: "ECONNREFUSED" });
+  const { east } = stage.clusters;
+  await using early = await startIstiod(stage, planes.east, rendered.east, { name: "early", mounted: false });
+  const served = certificateAt(portOf(early.xds), await rootsIn(east, "shop"), early.servingName);
+  await assert.rejects(served, { code: "ECONNREFUSED" });
+});
+
+test("a pod that istiod injects asks the agent, and trusts what the agent distributed", async () => {
+  const { env, volumes } = await inject(istiods.east, await rootsIn(stage.clusters.east, "shop"), cart);
+  const { CA_ADDR, TRUST_DOMAIN, ISTIO_META_CLUSTER_ID, PILOT_CERT_PROVIDER } = env;
+  assert.equal(CA_ADDR, "espalier-agent.espalier-system.svc:15012");
+  assert.deepEqual([TRUST_DOMAIN, ISTIO_META_CLUSTER_ID, PILOT_CERT_PROVIDER], ["shop.example", "east", "istiod"]);
+  assert.deepEqual(recordAt(volumes, "istiod-ca-cert")["configMap"], { name: "istio-ca-root-cert" });
+  assert.match(JSON.stringify(volumes["istio-token"]), /"audience":"istio-ca"/);
 });
 
 test("the agents and istiod do not write over each other's roots", async () => {
@@ -125,11 +142,16 @@ test("till's Envoy takes callers of its own trust domain only", async (t) => {
     assert.deepEqual(reply, { status: 200, body: spiffeId(cart) });
   });
   await t.test("press's is not, for its name alone: it verifies under the same root", async () => {
-    const shown = certificateOf(pressAgent);
+    const shown = certificateOf(pressSidecar);
     assert.equal(shown.rootsPem, rootsPem);
     const before = await tillSidecar.count(refused);
     await assert.rejects(callWith(at.till, rootsPem, shown));
     assert.equal(await tillSidecar.count(refused), before + 1);
+  });
+  await t.test("nor is press's Envoy, which would call", async () => {
+    const before = await tillSidecar.count(refused);
+    assert.equal((await call(callsToTill.press, "till.example")).status, 503);
+    assert.ok((await tillSidecar.count(refused)) > before);
   });
   await t.test("till's own is, and its policy stops it: who calls is in the certificate", async () => {
     const before = await tillSidecar.count(refused);
@@ -165,7 +187,7 @@ test("cart's Envoy calls whom it expects, and nobody else", async (t) => {
     assert.equal(await cartSidecar.count(refused("server.example")), 0);
   });
   await t.test("who serves with one of another trust domain is not", async () => {
-    assert.equal((await serve(certificateOf(pressAgent))).status, 503);
+    assert.equal((await serve(certificateOf(pressSidecar))).status, 503);
     assert.ok((await cartSidecar.count(refused("server.example"))) > 0);
   });
 });
@@ -194,11 +216,11 @@ test("a VM shows istiod the certificate it got for its token, and needs no token
   await t.test("with it", async () => {
     const shown = { ...told, PROV_CERT: first.certs };
     await using again = await startSidecar(stage, vault, istiods.east, { name: "vault-again", ...without, env: shown });
-    await again.listens(vaultCalls);
+    await again.listens(callsToTill.vault);
     const before = await again.serial();
     await again.await(async () => assert.notEqual(await again.serial(), before));
     // till's Envoy takes it, and its policy stops it.
-    assert.equal((await call(vaultCalls, "till.example")).status, 403);
+    assert.equal((await call(callsToTill.vault, "till.example")).status, 403);
   });
   await t.test("without it", async () => {
     await using bare = await startSidecar(stage, vault, istiods.east, { name: "vault-bare", token: false, env: told });
@@ -210,6 +232,25 @@ test("a client as strict as ztunnel gets the pods of its node", async () => {
   await judgeZtunnels(stage);
 });
 
+test("an istiod whose CA is still on is noticed, and not fought", async () => {
+  const { west } = stage.clusters;
+  const env = { ENABLE_CA_SERVER: "true" };
+  await using upgraded = await startIstiod(stage, planes.west, rendered.west, {
+    name: "istiod-with-ca",
+    mounted: false,
+    env,
+  });
+  await upgraded.await(async () => {
+    const answer = await fetch(`${west.http}/readyz`);
+    assert.equal(answer.status, 503);
+    assert.match(await answer.text(), /istio-ca-root-cert/);
+  });
+  const theirs = await rootsIn(west, "istio-system");
+  assert.ok(!theirs.includes(stage.site.servingRootsPem["west"] ?? ""));
+  await delay(1_000);
+  for (const namespace of ["istio-system", "shop"]) assert.equal(await rootsIn(west, namespace), theirs);
+});
+
 test("all that was signed for it stands in the ledger", async () => {
   const reports = await stage.site.verify();
   assert.ok(reports.length > 0);
@@ -219,6 +260,20 @@ function need(name: string): string {
   const value = process.env[name];
   if (value === undefined || value === "") throw new Error(`${name} is not set: test/mesh/run sets it`);
   return value;
+}
+
+const planeNames = ["east", "west", "media"] as const;
+
+/** All at once. */
+async function forEachPlane<T>(
+  work: (plane: ControlPlane, name: keyof typeof planes) => Promise<T>,
+): Promise<Readonly<Record<keyof typeof planes, T>>> {
+  const [east, west, media] = await Promise.all([
+    work(planes.east, "east"),
+    work(planes.west, "west"),
+    work(planes.media, "media"),
+  ]);
+  return { east, west, media };
 }
 
 function portOf(address: string): number {

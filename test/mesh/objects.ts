@@ -34,7 +34,7 @@ export async function installDefinitions({ kube }: Cluster): Promise<void> {
     const definition: unknown = one.toJS();
     if (!isRecord(definition)) continue;
     const kind = someTextAt(recordAt(recordAt(definition, "spec"), "names"), "kind");
-    if (kind in kinds) await createObject(kube.client, definitions, {}, definition);
+    if (kind in kinds) await createObject(kube.client, definitions, {}, definition, { deadlineMs: 60_000 });
   }
 }
 

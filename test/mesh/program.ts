@@ -22,7 +22,7 @@ export interface ProgramOptions {
   readonly env: Readonly<Record<string, string>>;
 }
 
-const lastLines = 25;
+const lastLines = 40;
 
 const running = new Set<ChildProcess>();
 process.on("exit", () => running.forEach(kill));
@@ -45,7 +45,7 @@ export function startProgram({ name, file, args, directory, env }: ProgramOption
   end.catch(() => {});
   return {
     log,
-    await: async (look, withinMs = 30_000) => {
+    await: async (look, withinMs = 90_000) => {
       const looking = eventually(look, withinMs).catch((cause: unknown) => {
         throw failed(cause instanceof Error ? cause.message : String(cause), cause);
       });

@@ -1,12 +1,10 @@
 /**
  * The stage: a hub with one root and two tenants on loopback, two real control planes, and an agent beside each, all as processes of
- * their own. Tokens are the clusters' own; what a kubelet would do, `mount` does.
+ * their own. Tokens are the clusters' own.
  */
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { recordAt, textAt } from "../../src/kube/json.ts";
-import { readConfigMap } from "../../src/kube/meta.ts";
-import { createObject, getObject, type One } from "../../src/kube/objects.ts";
+import { createObject } from "../../src/kube/objects.ts";
 import { resources } from "../../src/kube/resource.ts";
 import { openRealCluster, type RealCluster } from "../support/kube-cluster.ts";
 import { freePort, startDaemon } from "../support/processes.ts";
@@ -14,8 +12,27 @@ import { clusterDocument, document, eventually, hubName, makeSite, type Site } f
 
 export type ClusterName = "east" | "west";
 export const clusterNames: readonly ClusterName[] = ["east", "west"];
-/** What Istio's agents expect of whoever serves on "localhost". */
-export const servingName = "istiod.istio-system.svc";
+
+/** An istiod and the workloads of one tenant that it configures. */
+export interface ControlPlane {
+  readonly cluster: ClusterName;
+  readonly tenant: string;
+  readonly namespace: string;
+  readonly revision?: string;
+}
+
+export const planes = {
+  east: { cluster: "east", tenant: "shop", namespace: "istio-system" },
+  west: { cluster: "west", tenant: "shop", namespace: "istio-system" },
+  /** A tenant with a trust domain of its own has an istiod of its own. */
+  media: { cluster: "east", tenant: "media", namespace: "istio-media", revision: "media" },
+} as const satisfies Record<string, ControlPlane>;
+
+export function istiodName({ revision, namespace }: ControlPlane): string {
+  return `istiod${revision === undefined ? "" : `-${revision}`}.${namespace}.svc`;
+}
+
+const agentName = "espalier-agent.espalier-system.svc";
 
 /** Somebody with an identity, and where it stands. Without a pod it is a VM. */
 export interface Workload {
@@ -114,11 +131,15 @@ function documents(kubes: Readonly<Record<ClusterName, RealCluster>>): readonly 
       clusterDocument(name, {
         tokens: { issuer: kubes[name].issuer, keys: { jwks: JSON.parse(kubes[name].jwks) } },
         agent: { namespace: "espalier-system", serviceAccount: "espalier-agent" },
-        servingNames: ["espalier-agent.espalier-system.svc", servingName],
+        servingNames: [agentName, ...planesIn(name).map(istiodName)],
         ztunnelAccounts: ["istio-system/ztunnel"],
       }),
     ),
   ];
+}
+
+function planesIn(name: ClusterName): readonly ControlPlane[] {
+  return Object.values<ControlPlane>(planes).filter(({ cluster }) => cluster === name);
 }
 
 /** Namespaces, accounts and pods, as they are before anything of Istio or Espalier runs. */
@@ -126,7 +147,7 @@ async function furnish(name: ClusterName, kube: RealCluster): Promise<void> {
   for (const node of ["node1", "node2"]) {
     await createObject(kube.client, resources.nodes, {}, { apiVersion: "v1", kind: "Node", metadata: { name: node } });
   }
-  for (const namespace of ["espalier-system", "istio-system", "shop", "shop-vms", "media"])
+  for (const namespace of ["espalier-system", "istio-system", "istio-media", "shop", "shop-vms", "media"])
     await kube.namespace(namespace);
   await kube.account("espalier-system", "espalier-agent");
   await kube.pod("espalier-system", "espalier-agent-0", "espalier-agent", "node1");
@@ -160,7 +181,14 @@ async function writeAgentConfig(
     data: "data",
     tokenFile: "token",
     tokens: { issuer: kube.issuer, jwksFile: "jwks.json" },
-    kubernetes: { kubeconfig, namespace: "espalier-system", ztunnelAccounts: ["istio-system/ztunnel"] },
+    kubernetes: {
+      kubeconfig,
+      namespace: "espalier-system",
+      ztunnelAccounts: ["istio-system/ztunnel"],
+      revisions: planesIn(name).flatMap(({ revision, namespace }) =>
+        revision === undefined ? [] : [{ name: revision, istiodNamespace: namespace }],
+      ),
+    },
     ...more,
   };
   const file = join(directory, "agent.json");
@@ -173,43 +201,5 @@ export async function ready({ http }: Cluster): Promise<void> {
   await eventually(async () => {
     const answer = await fetch(`${http}/readyz`);
     if (answer.status !== 200) throw new Error(await answer.text());
-  }, 30_000);
-}
-
-/** What stands in istio-ca-root-cert of a namespace. */
-export async function rootsIn({ kube }: Cluster, namespace: string): Promise<string> {
-  const found = await getObject(kube.client, resources.configMaps, { namespace, name: "istio-ca-root-cert" });
-  return readConfigMap(found).data.get("root-cert.pem") ?? "";
-}
-
-/** The files of a Secret, decoded. */
-export async function secretOf({ kube }: Cluster, one: One): Promise<Readonly<Record<string, string>>> {
-  const data = recordAt(await getObject(kube.client, resources.secrets, one), "data");
-  const decoded = (key: string): string => Buffer.from(textAt(data, key) ?? "", "base64").toString("utf8");
-  return Object.fromEntries(Object.keys(data).map((key) => [key, decoded(key)]));
-}
-
-/** What the kubelet mounts into a pod of the mesh, or a VM is given: the cluster's roots, and its token. */
-export async function mount(stage: Stage, workload: Workload, directory: string, withToken: boolean): Promise<void> {
-  const cluster = stage.clusters[workload.cluster];
-  writeFileSync(join(folderIn(directory, "istio"), "root-cert.pem"), await rootsIn(cluster, workload.namespace));
-  if (withToken) {
-    writeFileSync(join(folderIn(directory, "tokens"), "istio-token"), await tokenOf(cluster, workload), {
-      mode: 0o600,
-    });
-  }
-}
-
-export async function tokenOf(
-  { kube }: Cluster,
-  { namespace, account, pod }: Omit<Workload, "cluster" | "trustDomain">,
-): Promise<string> {
-  return await kube.token(namespace, account, pod === undefined ? {} : { pod });
-}
-
-/** Where Istio's programs look for what is mounted, from their working directory. */
-export function folderIn(directory: string, name: string): string {
-  const path = join(directory, "var/run/secrets", name);
-  mkdirSync(path, { recursive: true, mode: 0o700 });
-  return path;
+  }, 90_000);
 }

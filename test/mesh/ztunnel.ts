@@ -4,7 +4,8 @@ import { execFile } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { rootsIn, type Stage, servingName, spiffeId, tokenOf, type Workload, workloads, ztunnel } from "./stage.ts";
+import { rootsIn, tokenOf } from "./kubelet.ts";
+import { istiodName, planes, type Stage, spiffeId, type Workload, workloads, ztunnel } from "./stage.ts";
 
 /** Compiled by test/mesh/run. */
 const judge = process.env["ESPALIER_PEERS_TEST"] ?? "";
@@ -36,7 +37,7 @@ async function toEndpoints(stage: Stage): Promise<object> {
   for (const cluster of Object.values(stage.clusters)) {
     const { name, agent } = cluster;
     const rootFile = write(`${name}-root.pem`, await rootsIn(cluster, "shop"));
-    clusters[name] = { agent, servingRootFile: rootFile, servingNames: [servingName] };
+    clusters[name] = { agent, servingRootFile: rootFile, servingNames: [istiodName(planes[name])] };
     const here = pods.filter((one) => one.cluster === name && one.node === undefined);
     asking.push({
       cluster: name,
