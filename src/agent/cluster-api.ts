@@ -21,6 +21,7 @@ import { nodeAccountOf, openPresence, type Presence } from "./presence.ts";
 import { openReview, type Review } from "./review.ts";
 import { openSecretStore, openTlsSecret } from "./secret-store.ts";
 import type { Store } from "./store.ts";
+import { startTrustBundle } from "./trust-bundle.ts";
 
 export type KubernetesConfig = NonNullable<AgentConfig["kubernetes"]>;
 
@@ -36,6 +37,8 @@ export interface ClusterApi extends AsyncDisposable {
   readonly jwks: () => Promise<string>;
   /** Puts trust in force in every namespace; undefined, and at once, while another agent leads. */
   distribute(trust: KeptTrust): Promise<Date | undefined>;
+  /** Places that refuse the trust that this agent distributes, for people; none while another agent leads. */
+  lacking(): readonly string[];
   isLeader(): boolean;
   /** Joins the election. `duties` are taken up each time this agent begins to lead, and laid down when it does not any more. */
   elect(duties: Duties): void;
@@ -82,6 +85,7 @@ export async function openClusterApi(config: KubernetesConfig, parts: ClusterApi
     })),
     jwks: async () => JSON.stringify(await client.call({ verb: "GET", path: "/openid/v1/jwks" })),
     distribute: async (trust) => await leader.distribute(trust),
+    lacking: () => leader.distributions().flatMap((one) => one.lacking()),
     isLeader: () => election?.isLeader() ?? false,
     elect: (duties) => {
       // A pod's name is who leads, for whoever looks at the Lease.
@@ -92,7 +96,9 @@ export async function openClusterApi(config: KubernetesConfig, parts: ClusterApi
     waitingFor: () => [
       ...(pods.freshness() === undefined ? ["the list of pods from the Kubernetes API"] : []),
       ...(accounts.freshness() === undefined ? ["the list of service accounts from the Kubernetes API"] : []),
-      ...leader.conflicts().map((where) => `istiod to stop signing: it still writes ${where}`),
+      ...leader
+        .distributions()
+        .flatMap((one) => one.conflicts().map((where) => `istiod to stop signing: it still writes ${where}`)),
     ],
     [Symbol.asyncDispose]: async () => await opened.disposeAsync(),
   };
@@ -101,8 +107,8 @@ export async function openClusterApi(config: KubernetesConfig, parts: ClusterApi
 interface Leader {
   lead(signal: AbortSignal, duties: Duties): Promise<void>;
   distribute(trust: KeptTrust): Promise<Date | undefined>;
-  /** ConfigMaps that an istiod writes too, and in which namespace. */
-  conflicts(): readonly string[];
+  /** None while another agent leads. */
+  distributions(): readonly Distribution[];
 }
 
 /** What only the leader watches and writes. */
@@ -110,7 +116,7 @@ function toLeader(
   config: KubernetesConfig,
   kube: { readonly client: Client; readonly now: () => Date; readonly log: Log },
 ): Leader {
-  let distributions: readonly (Distribution & { readonly configMap: string })[] | undefined;
+  let distributions: readonly Distribution[] | undefined;
   return {
     lead: async (signal, duties) => {
       await using stack = new AsyncDisposableStack();
@@ -126,11 +132,15 @@ function toLeader(
       const events = stack.use(startEvents({ controller: "espalier.dev/agent", instance: hostname() }, kube));
       const synced = [namespaces.synced, ...targets.map(({ configMaps }) => configMaps.synced)];
       await Promise.race([Promise.all(synced), aborted(signal)]);
+      const { clusterTrustBundle: name } = config;
+      const bundle = name === undefined ? undefined : stack.use(await startTrustBundle(name, { ...kube, events }));
       if (signal.aborted) return;
-      distributions = targets.map(({ target, configMaps }) => {
-        const distribution = stack.use(startDistribution(target, { ...kube, namespaces, configMaps, events }));
-        return { ...distribution, configMap: target.configMap };
-      });
+      distributions = [
+        ...targets.map(({ target, configMaps }) =>
+          stack.use(startDistribution(target, { ...kube, namespaces, configMaps, events })),
+        ),
+        ...(bundle === undefined ? [] : [bundle]),
+      ];
       stack.defer(() => {
         distributions = undefined;
       });
@@ -142,8 +152,7 @@ function toLeader(
       await Promise.all(distributions.map(async (one) => await one.put(toRoots(trust), kube.now)));
       return kube.now();
     },
-    conflicts: () =>
-      (distributions ?? []).flatMap((one) => one.conflicts().map((namespace) => `${one.configMap} in ${namespace}`)),
+    distributions: () => distributions ?? [],
   };
 }
 

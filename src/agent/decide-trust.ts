@@ -1,9 +1,9 @@
 /**
- * Trust distribution: the ConfigMap by which a cluster's pods know whom to trust for CA and XDS connections. With an external
- * CA istiod distributes nothing, and pods do not start without it. First decided, by a pure function; then applied.
+ * Trust distribution: the objects by which a cluster's pods know whom to trust for CA and XDS connections. With an external
+ * CA istiod distributes nothing, and pods do not start without them. First decided, by a pure function; then applied.
  */
 
-/** What a namespace's ConfigMap says now; undefined when there is none. */
+/** What a place says now; undefined when there is no such object. */
 export type Written = string | undefined;
 
 export interface TrustState {
@@ -14,24 +14,31 @@ export interface TrustState {
   readonly istiodNamespaces: ReadonlySet<string>;
 }
 
+export interface TrustSeen {
+  readonly wanted: string;
+  readonly now: Written;
+  /** What we wrote there last, if anything. */
+  readonly ours: Written;
+  /** Whether an istiod whose own CA is still on writes there too. */
+  readonly isIstiods: boolean;
+}
+
 export type Step =
   /** As it should be. */
   | { readonly kind: "none" }
   /** Written anew; `overwrites` when somebody else's content is in the way: a forged root harvests tokens. */
-  | { readonly kind: "write"; readonly rootsPem: string; readonly overwrites: boolean }
+  | { readonly kind: "write"; readonly overwrites: boolean }
   /** An istiod whose own CA is still on writes here too. Two who fight help nobody. */
   | { readonly kind: "conflict" };
 
 /**
- * What to do about one namespace. `ours` is what we wrote there last, if anything: only where istiod's namespace was ours and
- * is not any more does a living istiod distribute its own root; what stands there before we came is only what it left behind.
+ * What to do about one place. Only where one that istiod knows too was ours and is not any more does a living istiod distribute
+ * its own root; what stands there before we came is only what it left behind.
  */
-export function decideTrust(namespace: string, now: Written, ours: Written, state: TrustState): Step {
-  const wanted = wantedIn(namespace, state);
+export function decideTrust({ wanted, now, ours, isIstiods }: TrustSeen): Step {
   if (now === wanted) return { kind: "none" };
-  const rewritten = now !== undefined && ours !== undefined && now !== ours;
-  if (rewritten && state.istiodNamespaces.has(namespace)) return { kind: "conflict" };
-  return { kind: "write", rootsPem: wanted, overwrites: now !== undefined && now !== ours };
+  if (isIstiods && now !== undefined && ours !== undefined && now !== ours) return { kind: "conflict" };
+  return { kind: "write", overwrites: now !== undefined && now !== ours };
 }
 
 /** What a selected namespace's ConfigMap is to say. */

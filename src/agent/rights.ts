@@ -1,6 +1,7 @@
 /** All that the agent asks of its cluster's API: what charts/espalier-agent gives it, and `agent check` looks for. */
 import type { AgentConfig } from "../ops/config.ts";
 import { toIstiodSecrets, toTargets } from "./planes.ts";
+import { signerOf } from "./trust-bundle.ts";
 
 export interface Right {
   readonly verb: string;
@@ -30,6 +31,7 @@ export function rightsOf(config: NonNullable<AgentConfig["kubernetes"]>): readon
     ...(config.tokens === "review"
       ? verbs(["create"], { group: "authentication.k8s.io", resource: "tokenreviews" })
       : []),
+    ...bundleRights(config.clusterTrustBundle),
     ...verbs(["create", "get", "patch"], { ...core, resource: "secrets", namespace, name: `${name}-state` }),
     ...verbs(["create"], lease),
     ...verbs(["get", "update"], { ...lease, name }),
@@ -37,6 +39,15 @@ export function rightsOf(config: NonNullable<AgentConfig["kubernetes"]>): readon
     ...toIstiodSecrets(config).flatMap((secret) =>
       verbs(["create", "get", "patch"], { ...core, resource: "secrets", ...secret }),
     ),
+  ];
+}
+
+function bundleRights(name: string | undefined): readonly Right[] {
+  if (name === undefined) return [];
+  const group = "certificates.k8s.io";
+  return [
+    ...verbs(["create", "list", "patch", "watch"], { group, resource: "clustertrustbundles", name }),
+    ...verbs(["attest"], { group, resource: "signers", name: signerOf(name) }),
   ];
 }
 

@@ -113,6 +113,11 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   waitingFor = () => whatIsMissing(agent, own, trust, serving);
   metrics.istio?.ends({ root: () => firstRootEnd(trust?.current()), chain: ends.first, now });
   metrics.gauge("issuer_connections", "Connections to issuers that can take requests.", () => hub.connected());
+  metrics.gauge(
+    "trust_refused",
+    "ConfigMaps and the like that the API server does not let the leader write.",
+    () => (api?.lacking() ?? []).length,
+  );
   metrics.gauge("connections", "Connections of workloads.", () => door.connections());
   metrics.gauge("connections_limited", "Connections and requests closed for a limit since the start.", () =>
     door.limited(),

@@ -120,8 +120,11 @@ export function startEvents(config: EventsConfig, { client, now, log }: EventsPa
     if (stopping.signal.aborted || !spend(at)) return;
     // Of what is in no namespace, the API server takes events in this one only.
     const namespace = object.namespace || "default";
-    // As client-go: unique, and sorted by time.
-    const name = `${object.name.slice(0, 200)}.${at.toString(16)}${Math.floor(Math.random() * 0xffff_ffff).toString(16)}`;
+    // As client-go: unique, and sorted by time. Some objects' names have what an event's may not, such as colons.
+    const name = `${object.name
+      .slice(0, 200)
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9.-]/g, "-")}.${at.toString(16)}${Math.floor(Math.random() * 0xffff_ffff).toString(16)}`;
     told.set(key, { namespace, name, count: 1, writtenCount: 1, at, writtenAt: at });
     for (const oldest of told.keys()) if (told.size > rememberedMax) told.delete(oldest);
     const body = toEvent(occurrence, config, { namespace, name, note, date });

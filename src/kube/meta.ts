@@ -80,6 +80,16 @@ export function readConfigMap(object: unknown): ConfigMap {
   return { ...readMeta(object), data: readTexts(recordAt(object, "data")) };
 }
 
+export interface ClusterTrustBundle extends Meta {
+  /** PEM. */
+  readonly trustBundle: string;
+}
+
+/** @throws Refusal `malformed`. */
+export function readClusterTrustBundle(object: unknown): ClusterTrustBundle {
+  return { ...readMeta(object), trustBundle: textAt(recordAt(object, "spec"), "trustBundle") ?? "" };
+}
+
 export interface PageEnd {
   readonly resourceVersion: string;
   /** Empty on the last page. */

@@ -27,6 +27,14 @@ export const resources = {
   configMaps: { ...core, plural: "configmaps", kind: "ConfigMap", namespaced: true },
   secrets: { ...core, plural: "secrets", kind: "Secret", namespaced: true },
   leases: { group: "coordination.k8s.io", version: "v1", plural: "leases", kind: "Lease", namespaced: true },
+  /** `servedVersion` says which version there is. */
+  clusterTrustBundles: {
+    group: "certificates.k8s.io",
+    version: "v1",
+    plural: "clustertrustbundles",
+    kind: "ClusterTrustBundle",
+    namespaced: false,
+  },
   tokenReviews: {
     group: "authentication.k8s.io",
     version: "v1",

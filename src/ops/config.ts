@@ -99,6 +99,11 @@ export const agentSchema = z.strictObject({
         .default([])
         .describe("Accounts of ztunnel, namespace/account: they may ask for the workloads of their node."),
       ...controlPlane,
+      clusterTrustBundle: z
+        .string()
+        .regex(/^[a-z0-9.-]+:[a-z0-9.-]+:[a-z0-9.-]+$/, "expected the signer's domain:path, and :name")
+        .optional()
+        .describe("ClusterTrustBundle with the same roots, such as istio.io:istiod-ca:root-cert; none if absent."),
       revisions: z
         .array(
           z.strictObject({

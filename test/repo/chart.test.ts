@@ -92,6 +92,8 @@ test("docs/kubernetes.md has every value", () => {
 /** Rules that only a value brings, and what must be set for them. */
 const conditional: readonly (readonly [resources: string, condition: string])[] = [
   ["tokenreviews", 'if eq .Values.kubernetes.tokens "review"'],
+  ["clustertrustbundles", "with .Values.kubernetes.clusterTrustBundle"],
+  ["signers", "with .Values.kubernetes.clusterTrustBundle"],
 ];
 
 test("a right that only some need is given to them alone", () => {
@@ -131,7 +133,11 @@ test("the chart gives what the agent asks for, and `agent check` looks for the s
   const pairs = given.flatMap(([, things = "", verbs = ""]) =>
     things.split(", ").flatMap((thing) => verbs.split(", ").map((verb) => `${verb} ${thing}`)),
   );
-  const kubernetes = agentSchema.shape.kubernetes.parse({ namespace: "espalier-system", tokens: "review" });
+  const kubernetes = agentSchema.shape.kubernetes.parse({
+    namespace: "espalier-system",
+    tokens: "review",
+    clusterTrustBundle: "istio.io:istiod-ca:root-cert",
+  });
   assert.ok(kubernetes);
   const asked = rightsOf(kubernetes).map(({ verb, resource, url }) => `${verb} ${url ?? resource}`);
   assert.deepEqual([...new Set(asked)].sort(), [...new Set(pairs)].sort());

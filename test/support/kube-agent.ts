@@ -14,6 +14,7 @@ import {
   clusterDocument,
   csrFor,
   document,
+  eventually,
   makeSite,
   openClock,
   openWorkload,
@@ -96,7 +97,8 @@ export async function openKubeStage(kubernetes: (run: string) => Partial<Kuberne
       },
     }),
   );
-  await agent.ready();
+  // Its certificates are asked for again with growing pauses, and a machine may be busy.
+  await eventually(async () => await agent.ready(), 60_000);
   const kept = stack.move();
   return {
     cluster,

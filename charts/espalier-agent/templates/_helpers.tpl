@@ -66,6 +66,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
   "istiodSecret" .Values.kubernetes.istiodSecret
   "revisions" .Values.kubernetes.revisions
 -}}
+{{- with .Values.kubernetes.clusterTrustBundle }}{{ $_ := set $kubernetes "clusterTrustBundle" . }}{{ end -}}
 {{- $_ := set $config "kubernetes" $kubernetes -}}
 {{ toYaml $config }}
 {{- end }}

@@ -1,0 +1,94 @@
+/**
+ * The ClusterTrustBundle on a real API server: `KUBECONFIG=… node --test test/kube/trust-bundle.ts`, with the rights of an
+ * administrator. Where the API server serves none, that the agent does without is what is tried.
+ */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { isNotFound } from "../../src/kube/api-error.ts";
+import { applyObject } from "../../src/kube/apply.ts";
+import { recordAt, textAt } from "../../src/kube/json.ts";
+import { listItems } from "../../src/kube/list.ts";
+import { readClusterTrustBundle, readConfigMap, readMeta } from "../../src/kube/meta.ts";
+import { deleteObject, getObject } from "../../src/kube/objects.ts";
+import { type Resource, resources } from "../../src/kube/resource.ts";
+import { servedVersion } from "../../src/kube/served.ts";
+import { until } from "../contract/kube-setting.ts";
+import { type KubeStage, openKubeStage } from "../support/kube-agent.ts";
+import { assertIssued } from "../support/stack.ts";
+
+let stage: KubeStage;
+let resource: Resource | undefined;
+const nameOf = (run: string): string => `espalier.example:test-${run}:root-cert`;
+
+before(async () => {
+  stage = await openKubeStage((run) => ({ clusterTrustBundle: nameOf(run) }));
+  resource = await servedVersion(stage.cluster.client, resources.clusterTrustBundles, ["v1", "v1beta1", "v1alpha1"]);
+  console.log(`ClusterTrustBundles are served as ${resource?.version ?? "none"}`);
+});
+after(async () => {
+  if (resource !== undefined)
+    await deleteObject(stage.cluster.client, resource, { name: nameOf(stage.run) }).catch(() => undefined);
+  await stage[Symbol.asyncDispose]();
+});
+
+async function trustBundle(served: Resource): Promise<string | undefined> {
+  try {
+    return readClusterTrustBundle(await getObject(stage.cluster.client, served, { name: nameOf(stage.run) }))
+      .trustBundle;
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
+}
+
+async function reasons(): Promise<readonly (string | undefined)[]> {
+  const found: (string | undefined)[] = [];
+  const read = (event: unknown) => ({
+    reason: textAt(recordAt({ event }, "event"), "reason"),
+    about: textAt(recordAt(event, "regarding"), "name"),
+  });
+  const onPage = (page: readonly ReturnType<typeof read>[]): void => {
+    for (const { reason, about } of page) if (about === nameOf(stage.run)) found.push(reason);
+  };
+  await listItems(stage.cluster.client, { resource: resources.events }, {}, { read, onPage, onRestart: () => {} });
+  return found;
+}
+
+test("the serving roots stand in the bundle of its signer, and another's are overwritten with an Event", async (t) => {
+  if (resource === undefined) return t.skip("this API server serves none");
+  const served = resource;
+  const { cluster, site, run } = stage;
+  const wanted = site.servingRootsPem["east"];
+  await until("the bundle has them", async () => (await trustBundle(served)) === wanted);
+  const object = await getObject(cluster.client, served, { name: nameOf(run) });
+  assert.equal(textAt(recordAt(object, "spec"), "signerName"), `espalier.example/test-${run}`);
+  const { resourceVersion } = readMeta(object);
+  assert.deepEqual(await reasons(), []);
+  const root = readConfigMap(
+    await getObject(cluster.client, resources.configMaps, { namespace: "default", name: "kube-root-ca.crt" }),
+  ).data.get("ca.crt");
+  const spec = { signerName: `espalier.example/test-${run}`, trustBundle: root };
+  const forging = { fieldManager: "mallory", force: true };
+  await applyObject(cluster.client, served, { name: nameOf(run) }, { spec }, forging);
+  await until("it is overwritten", async () => (await trustBundle(served)) === wanted, 5_000);
+  await until("an Event says so", async () => (await reasons()).includes("TrustOverwritten"));
+  assert.notEqual(
+    readMeta(await getObject(cluster.client, served, { name: nameOf(run) })).resourceVersion,
+    resourceVersion,
+  );
+  await deleteObject(cluster.client, served, { name: nameOf(run) });
+  await until("it is there again", async () => (await trustBundle(served)) === wanted, 5_000);
+});
+
+test("namespaces get their ConfigMaps and workloads their certificates, whether there are bundles or not", async () => {
+  const { cluster, names, rootConfigMap, site, agent } = stage;
+  const rootsIn = async (namespace: string): Promise<string | undefined> => {
+    const one = { namespace, name: rootConfigMap };
+    const found = await getObject(cluster.client, resources.configMaps, one).catch(() => undefined);
+    return found === undefined ? undefined : readConfigMap(found).data.get("root-cert.pem");
+  };
+  await until("they have them", async () => (await rootsIn(names.shop)) === site.servingRootsPem["east"]);
+  assertIssued(await stage.askAs(await cluster.token(names.shop, "cart", { pod: "cart-1" })));
+  assert.equal(agent.log.of("ClusterTrustBundles are not served").length, resource === undefined ? 1 : 0);
+  assert.deepEqual(agent.log.of("trust refused"), []);
+});
