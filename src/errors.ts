@@ -38,6 +38,7 @@ export const refusals = {
   suspended: { status: "PERMISSION_DENIED", retry: false },
   "not-this-caller": { status: "PERMISSION_DENIED", retry: false },
   "replay-differs": { status: "ALREADY_EXISTS", retry: false },
+  quota: { status: "RESOURCE_EXHAUSTED", retry: true },
   overloaded: { status: "RESOURCE_EXHAUSTED", retry: true },
   unavailable: { status: "UNAVAILABLE", retry: true },
   "not-found": { status: "NOT_FOUND", retry: false },

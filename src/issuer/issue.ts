@@ -15,12 +15,14 @@ import { authenticate } from "./authenticate.ts";
 import type { Admitted, Asked, Outcome } from "./item.ts";
 import { type Allowed, judge } from "./judge.ts";
 import { prepare } from "./prepare.ts";
+import type { Quotas } from "./quota.ts";
 import { sign } from "./sign.ts";
 import type { World } from "./world.ts";
 
 export interface IssueParts {
   readonly world: () => World;
   readonly ledger: Ledger;
+  readonly quotas: Quotas;
   readonly now: () => Date;
   readonly random: (bytes: number) => Uint8Array;
 }
@@ -66,7 +68,10 @@ function judgeCsr(admitted: Admitted, world: World, parts: IssueParts): Judged {
   if (parts.now() > admitted.asked.deadline)
     throw new Refusal("overloaded", "the request waited longer than its caller does");
   const csr = readCsr(admitted.asked.csr);
-  return { csr, allowed: judge(admitted, csr, world) };
+  const allowed = judge(admitted, csr, world);
+  const limits = world.declared.tenants.get(allowed.log)?.quotas;
+  if (limits !== undefined) parts.quotas.take(allowed, limits, parts.now());
+  return { csr, allowed };
 }
 
 function provePossession(judged: Judged): Judged {

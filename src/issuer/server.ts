@@ -15,6 +15,7 @@ import { startAdminSocket } from "./admin-socket.ts";
 import { type Dispatch, openDispatch } from "./dispatch.ts";
 import { followResources } from "./follow-resources.ts";
 import { openLive } from "./live.ts";
+import { openQuotas } from "./quota.ts";
 import { startServerCertificate } from "./server-certificate.ts";
 import { adminService, issuerService } from "./services.ts";
 import { openStorage } from "./storage.ts";
@@ -66,7 +67,12 @@ export async function startIssuer(config: IssuerConfig, options: IssuerParts): P
   stack.use(followResources(config, declared, { ...parts, live }));
   const lost = (error: unknown): void => log.error("another issuer's changes not taken", {}, error);
   stack.use(follow(() => void live.refresh().catch(lost)));
-  const dispatch = openDispatch({ ...parts, world: () => live.world(), queueBytes: config.queueBytes });
+  const dispatch = openDispatch({
+    ...parts,
+    quotas: openQuotas(),
+    world: () => live.world(),
+    queueBytes: config.queueBytes,
+  });
   addGauges(metrics, dispatch, counts);
   metrics.gauge(
     "ledger_epoch",

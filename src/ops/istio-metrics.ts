@@ -36,6 +36,7 @@ const kinds: Readonly<Record<RefusalCode, Kind>> = {
   suspended: "policy",
   "not-this-caller": "policy",
   "replay-differs": "policy",
+  quota: "policy",
   overloaded: "outage",
   unavailable: "outage",
   "not-ready": "outage",

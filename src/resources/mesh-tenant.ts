@@ -18,11 +18,20 @@ import {
 } from "./fields.ts";
 import type { Report } from "./problem.ts";
 
+/** How much one may have; each issuer replica counts for itself. */
+export interface QuotaLimits {
+  /** Certificates for one identity by one token in an hour. */
+  readonly perTokenHour: number;
+  /** Certificates of the whole tenant; missing for no limit. */
+  readonly rate?: { readonly perSecond: number; readonly burst: number } | undefined;
+}
+
 export interface MeshTenant extends Tenant {
   /** The TrustRoot its authorities are under. */
   readonly root: string;
   readonly authority: { readonly algorithm: KeyAlgorithm; readonly validityDays: number };
   readonly renewal: { readonly unboundDays: number };
+  readonly quotas: QuotaLimits;
 }
 
 const daySeconds = 86_400;
@@ -115,6 +124,28 @@ const spec = z
       })
       .prefault({})
       .describe("Limits for renewal without a new token."),
+    quotas: z
+      .strictObject({
+        perTokenHour: z
+          .int()
+          .min(1)
+          .max(100_000)
+          .default(600)
+          .describe("How many certificates for one identity one token gets in an hour. Default 600."),
+        rate: z
+          .strictObject({
+            perSecond: z.int().min(1).max(1_000_000).describe("Certificates a second, in the long run."),
+            burst: z
+              .int()
+              .min(1)
+              .max(10_000_000)
+              .describe("Certificates at once, as when all its workloads start. At least perSecond."),
+          })
+          .optional()
+          .describe("How many certificates the tenant gets. Default no limit; the queue is fair without one."),
+      })
+      .prefault({})
+      .describe("How much it may have; each issuer replica counts for itself."),
     suspended: z
       .boolean()
       .default(false)
@@ -132,6 +163,9 @@ export const meshTenantSchema = resource(
 export function toMeshTenant({ metadata, spec }: z.infer<typeof meshTenantSchema>, report: Report): MeshTenant {
   checkRuleNames(spec.rules, report);
   spec.rules.forEach((rule, at) => checkRule(rule, (path, text) => report(["spec", "rules", at, ...path], text)));
+  const { rate } = spec.quotas;
+  if (rate !== undefined && rate.burst < rate.perSecond)
+    report(["spec", "quotas", "rate", "burst"], `is less than perSecond, ${rate.perSecond}`);
   checkValidity(spec.profiles.workload, spec.authority.validityDays, report);
   return {
     name: metadata.name,

@@ -88,6 +88,7 @@ metadata: { name: shop }
 spec:
   trustDomain: ${trustDomain}
   root: main
+  quotas: { perTokenHour: 100000 }
   rules: [{ name: all, clusters: [${cluster}], namespaces: ["shop-*"] }]
 ---
 apiVersion: espalier.dev/v1alpha1

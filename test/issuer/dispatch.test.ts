@@ -6,6 +6,7 @@ import { openFileCustody } from "../../src/custody/file.ts";
 import { openDispatch } from "../../src/issuer/dispatch.ts";
 import type { Asked, Outcome } from "../../src/issuer/item.ts";
 import { openLive } from "../../src/issuer/live.ts";
+import { openQuotas } from "../../src/issuer/quota.ts";
 import type { Draft, Ledger } from "../../src/ledger/ledger.ts";
 import { openSqlite } from "../../src/ledger/sqlite.ts";
 import { openMetrics } from "../../src/ops/metrics.ts";
@@ -73,7 +74,13 @@ test("with a slow disk a storm of one tenant neither starves nor pushes out anot
   });
   const open = (queueBytes: number) => {
     const ledger = slow(database.ledger);
-    const parts = { world: () => live.world(), now: clock.now, random: (n: number) => randomBytes(n), log };
+    const parts = {
+      world: () => live.world(),
+      quotas: openQuotas(),
+      now: clock.now,
+      random: (n: number) => randomBytes(n),
+      log,
+    };
     return {
       ledger,
       dispatch: openDispatch({ ...parts, ledger, metrics: openMetrics({ process: "issuer" }), queueBytes }),

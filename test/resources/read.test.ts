@@ -33,6 +33,7 @@ test("a tenant's fields have their defaults", () => {
     rules: [{ name: "all", clusters: ["east"], namespaces: ["shop-*"], serviceAccounts: ["*"], proofs: ["token"] }],
     profiles: { workload: { defaultSeconds: 86_400, minimumSeconds: 600, maximumSeconds: 86_400 } },
     renewal: { unboundDays: 30 },
+    quotas: { perTokenHour: 600 },
     suspended: false,
   });
 });
@@ -176,6 +177,11 @@ const refused: readonly (readonly [string, string, string])[] = [
     "a maximum above the profile's cap",
     tenant("shop", { more: "profiles: { workload: { maximumSeconds: 7776001 } }" }),
     "all.yaml:9:27 spec.profiles.workload.maximumSeconds: must be at most 7776000, not 7776001",
+  ],
+  [
+    "a burst below what comes in a second",
+    tenant("shop", { more: "quotas: { rate: { perSecond: 10, burst: 9 } }" }),
+    "all.yaml:9:36 spec.quotas.rate.burst: is less than perSecond, 10",
   ],
   [
     "an authority too short for its leaves",
