@@ -5,8 +5,10 @@ import { readLease } from "../kube/lease-record.ts";
 import { resources } from "../kube/resource.ts";
 import { toHostPort } from "../ops/address.ts";
 import type { Dialled } from "./dial.ts";
+import type { Readiness } from "./readiness.ts";
+import { endpointSlices, services } from "./resource.ts";
 import { fail, ok, some, type Verdict, warn } from "./verdict.ts";
-import { endpointSlices, type Readiness, services, type View } from "./view.ts";
+import type { View } from "./view.ts";
 
 export async function hub(view: View): Promise<Verdict> {
   const { config } = await view.site();

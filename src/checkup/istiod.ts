@@ -1,7 +1,7 @@
 /** istiod itself: whether it has stopped signing, and what it serves with. */
 import { X509Certificate } from "node:crypto";
 import { toIstiodSecrets } from "../agent/planes.ts";
-import { isRecord, listAt, recordAt, textAt } from "../kube/json.ts";
+import { isRecord, listAt, recordAt, someTextAt, textAt } from "../kube/json.ts";
 import { resources } from "../kube/resource.ts";
 import { readPemAll } from "../pki/pem.ts";
 import { readinessIfSeen } from "./agent.ts";
@@ -80,23 +80,37 @@ export async function port(view: View): Promise<Verdict> {
   const { kubernetes } = await view.site();
   const secrets = new Map(toIstiodSecrets(kubernetes).map((one) => [one.namespace, one]));
   const verdicts = (await istiods(view)).map(async (istiod) => {
-    const secret = secrets.get(istiod.namespace);
+    const { namespace, name } = istiod;
+    const secret = secrets.get(namespace);
     const found = secret && (await view.get(resources.secrets, secret));
     const created = textAt(recordAt(found, "metadata"), "creationTimestamp");
     if (created === undefined) return skipped(`${toName(istiod)} has no certificate of ours to serve with`);
-    const started = await startsOf(view, istiod);
-    if (started.length === 0) {
-      return fail(`no pod of ${toName(istiod)} runs`, `kubectl -n ${istiod.namespace} describe pods -l app=istiod`);
+    const pods = await startsOf(view, istiod);
+    if (pods.length === 0) {
+      return fail(`no pod of ${toName(istiod)} runs`, `kubectl -n ${namespace} describe pods -l app=istiod`);
     }
-    if (started.some((at) => at < new Date(created))) {
+    const restart = `kubectl -n ${namespace} rollout restart deployment/${name}`;
+    const closed = await Promise.all(pods.map(async (pod) => await isClosed(view, namespace, pod, new Date(created))));
+    if (closed.includes(true)) {
       return fail(
-        `${toName(istiod)} started before there was a certificate for it: it does not serve port 15012`,
-        `kubectl -n ${istiod.namespace} rollout restart deployment/${istiod.name}`,
+        `${toName(istiod)} does not serve port 15012: it started before there was a certificate for it`,
+        restart,
       );
     }
     return (await answers(view, istiod)) ?? ok(`${toName(istiod)} started with its certificate`);
   });
   return worst(await Promise.all(verdicts), noIstiod);
+}
+
+interface Started {
+  readonly pod: string;
+  readonly at: Date;
+}
+
+/** As the API server sees its port; where it cannot, by which was there first. */
+async function isClosed(view: View, namespace: string, { pod, at }: Started, created: Date): Promise<boolean> {
+  const open = view.inCluster ? undefined : await view.isOpen(namespace, pod, 15012);
+  return open === undefined ? at < created : !open;
 }
 
 /** What is wrong at its port, where it can be reached at all: undefined if nothing is seen. */
@@ -113,15 +127,15 @@ async function answers(view: View, { namespace, name }: Istiod): Promise<Verdict
     : fail(`what answers at ${at} is not under this cluster's serving root (${dialled.why})`, restart);
 }
 
-async function startsOf(view: View, { namespace, suffix }: Istiod): Promise<readonly Date[]> {
-  const revision = suffix === "" ? "default" : suffix.slice(1);
+async function startsOf(view: View, { namespace, revision }: Istiod): Promise<readonly Started[]> {
   const labelSelector = `app=istiod,istio.io/rev=${revision}`;
   const pods = await view.list({ resource: resources.pods, namespace, labelSelector });
   return pods.flatMap((pod) => {
+    const name = someTextAt(recordAt(pod, "metadata"), "name");
     const containers = listAt(recordAt(pod, "status"), "containerStatuses").filter(isRecord);
     return containers.flatMap((one) => {
       const at = textAt(recordAt(recordAt(one, "state"), "running"), "startedAt");
-      return at === undefined ? [] : [new Date(at)];
+      return at === undefined ? [] : [{ pod: name, at: new Date(at) }];
     });
   });
 }

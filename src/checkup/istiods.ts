@@ -1,7 +1,8 @@
 /** The control planes that are there, as Istio's chart makes them. */
 import { isRecord, type JsonRecord, listAt, recordAt, someTextAt, textAt } from "../kube/json.ts";
 import { resources } from "../kube/resource.ts";
-import { daemonSets, deployments, type View } from "./view.ts";
+import { daemonSets, deployments } from "./resource.ts";
+import type { View } from "./view.ts";
 
 export interface Istiod {
   readonly namespace: string;
@@ -9,6 +10,8 @@ export interface Istiod {
   readonly name: string;
   /** As in the names of its ConfigMaps: empty, or `-canary`. */
   readonly suffix: string;
+  /** As its pods are labelled. */
+  readonly revision: string;
   readonly environment: ReadonlyMap<string, string>;
 }
 
@@ -23,8 +26,9 @@ export async function istiods(view: View): Promise<readonly Istiod[]> {
     const metadata = recordAt(object, "metadata");
     const revision = textAt(recordAt(metadata, "labels"), "istio.io/rev") ?? "default";
     const namespace = someTextAt(metadata, "namespace");
-    const suffix = revision === "default" ? "" : `-${revision}`;
-    return { namespace, name: someTextAt(metadata, "name"), suffix, environment: environmentOf(object) };
+    const name = someTextAt(metadata, "name");
+    const suffix = name.replace(/^istiod/, "");
+    return { namespace, name, suffix, revision, environment: environmentOf(object) };
   });
 }
 

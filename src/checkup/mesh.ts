@@ -1,7 +1,7 @@
 /** What Istio was told: where certificates come from, whose they are, and by whom they may be asked for. */
 import { parse as parseYaml } from "yaml";
 import { Refusal } from "../errors.ts";
-import { isRecord, recordAt, textAt } from "../kube/json.ts";
+import { isRecord, type JsonRecord, recordAt, textAt } from "../kube/json.ts";
 import { toHostPort } from "../ops/address.ts";
 import { type Istiod, istiods, istioText, ztunnels } from "./istiods.ts";
 import { servingLeaf } from "./roots.ts";
@@ -48,11 +48,14 @@ export async function caAddress(view: View): Promise<Verdict> {
 
 async function addressesOf(view: View): Promise<readonly Told[]> {
   const [proxies, nodes] = [await istiods(view), await ztunnels(view)];
-  const told = proxies.map(async (istiod) => ({
-    who: `every proxy of ${toName(istiod)}`,
-    value: "global.caAddress",
-    says: textAt(await injectorGlobal(view, istiod), "caAddress"),
-  }));
+  const told = proxies.map(async (istiod) => {
+    const who = `every proxy of ${toName(istiod)}`;
+    // What is set here comes later in a proxy's environment, and wins.
+    const metadata = recordAt(recordAt(await meshOf(view, istiod), "defaultConfig"), "proxyMetadata");
+    const over = textAt(metadata, "CA_ADDR");
+    if (over !== undefined) return { who, value: "meshConfig.defaultConfig.proxyMetadata.CA_ADDR", says: over };
+    return { who, value: "global.caAddress", says: textAt(await injectorGlobal(view, istiod), "caAddress") };
+  });
   return [
     ...(await Promise.all(told)),
     ...nodes.map(({ namespace, name, environment }) => ({
@@ -69,9 +72,8 @@ export async function trustDomain(view: View): Promise<Verdict> {
   if (trust === undefined) return skipped("the agents have no trust yet");
   const domains = [...new Set(trust.tenants.map((tenant) => tenant.trustDomain))];
   const verdicts = (await istiods(view)).map(async (istiod) => {
-    const mesh = read("mesh", parseYaml, await istioText(view, istiod, "istio", "mesh"));
     // Istio's own default.
-    const told = (isRecord(mesh) ? textAt(mesh, "trustDomain") : undefined) ?? "cluster.local";
+    const told = textAt(await meshOf(view, istiod), "trustDomain") ?? "cluster.local";
     if (domains.includes(told)) return ok(`${toName(istiod)}: ${told}`);
     if (domains.length === 0) {
       return fail(
@@ -158,8 +160,14 @@ export async function ztunnelAccount(view: View): Promise<Verdict> {
   return worst(verdicts, "there is no ztunnel");
 }
 
+/** MeshConfig, as the chart writes it. */
+async function meshOf(view: View, istiod: Istiod): Promise<JsonRecord> {
+  const mesh = read("mesh", parseYaml, await istioText(view, istiod, "istio", "mesh"));
+  return isRecord(mesh) ? mesh : {};
+}
+
 /** What the chart writes down for the templates of proxies. */
-async function injectorGlobal(view: View, istiod: Istiod): Promise<Readonly<Record<string, unknown>>> {
+async function injectorGlobal(view: View, istiod: Istiod): Promise<JsonRecord> {
   const values = read("values", JSON.parse, await istioText(view, istiod, "istio-sidecar-injector", "values"));
   return recordAt(values, "global");
 }

@@ -1,23 +1,19 @@
 /** A cluster as the checks see it: read only, each thing asked for once. */
-import { assertHubRoots, readHubRoots } from "../agent/hub-roots.ts";
 import { type KeptTrust, readKept } from "../agent/kept-trust.ts";
 import type { Right } from "../agent/rights.ts";
-import { Refusal } from "../errors.ts";
 import { isNotFound } from "../kube/api-error.ts";
 import { type Client, openClient } from "../kube/client.ts";
-import type { Credentials } from "../kube/credentials.ts";
-import { openDeadline } from "../kube/deadline.ts";
-import { exchange, readBody } from "../kube/exchange.ts";
 import { inClusterCredentials } from "../kube/in-cluster.ts";
-import { isRecord, type JsonRecord, recordAt, someTextAt, textAt } from "../kube/json.ts";
+import { isRecord, type JsonRecord, recordAt, textAt } from "../kube/json.ts";
 import { kubeconfigCredentials } from "../kube/kubeconfig.ts";
 import { listItems, type Selection } from "../kube/list.ts";
 import { getObject, type One } from "../kube/objects.ts";
-import { openPool } from "../kube/pool.ts";
 import { type Resource, resources } from "../kube/resource.ts";
-import { toHostPort } from "../ops/address.ts";
-import { type AgentConfig, readAgentConfig, readAgentText } from "../ops/config.ts";
-import { type Dialled, dial, toAheadMs } from "./dial.ts";
+import { type Dialled, dial } from "./dial.ts";
+import { askServer, isOpen, openRaw, type Server } from "./raw.ts";
+import { askBeside, askPods, type Readiness } from "./readiness.ts";
+import { accountOf, review } from "./review.ts";
+import { readSite, type Site, siteOf } from "./site.ts";
 
 export interface View {
   readonly now: () => Date;
@@ -25,34 +21,22 @@ export interface View {
   readonly inCluster: boolean;
   /** The agents' configuration. @throws Refusal. */
   site(): Promise<Site>;
-  /** What the API server says of itself; its clock as against `now`, where it says that. @throws Refusal. */
-  server(): Promise<{ readonly version: string; readonly aheadMs: number | undefined }>;
+  /** What the API server says of itself. @throws Refusal. */
+  server(): Promise<Server>;
   /** Undefined if it is not there. @throws ApiError. */
   get(resource: Resource, one: One): Promise<JsonRecord | undefined>;
   /** @throws ApiError. */
   list(selection: Selection): Promise<readonly JsonRecord[]>;
-  /** Whether the agents' account may. @throws ApiError. */
+  /** Whether the agents' account may. @throws Refusal, ApiError. */
   may(right: Right): Promise<boolean>;
-  /** What each agent that answers says at /readyz. @throws ApiError. */
+  /** What each agent that answers says at /readyz. @throws Refusal, ApiError. */
   readiness(): Promise<readonly Readiness[]>;
   /** The trust that the agents keep; undefined while they have none. @throws ApiError. */
   trust(): Promise<KeptTrust | undefined>;
   /** As an agent that has no certificate yet. */
   dial(address: string, tls: { readonly rootsPem: string; readonly serverName: string }): Promise<Dialled>;
-}
-
-export interface Site {
-  readonly config: AgentConfig;
-  readonly kubernetes: NonNullable<AgentConfig["kubernetes"]>;
-  readonly hubRootsPem: string;
-  /** Where it was read. */
-  readonly from: string;
-}
-
-export interface Readiness {
-  readonly agent: string;
-  /** Empty when it is ready. */
-  readonly waitingFor: string;
+  /** Whether anybody listens at a pod's port; undefined if that cannot be seen. @throws Refusal. */
+  isOpen(namespace: string, pod: string, port: number): Promise<boolean | undefined>;
 }
 
 export interface ViewOptions {
@@ -68,7 +52,6 @@ export interface ViewOptions {
 }
 
 const deadlineMs = 5_000;
-const answerBytesMax = 64 * 1024;
 
 /** @throws Refusal `config` for a kubeconfig or an agent.yaml that will not do. */
 export async function openView(options: ViewOptions): Promise<View & Disposable> {
@@ -103,7 +86,7 @@ export async function openView(options: ViewOptions): Promise<View & Disposable>
     site,
     get,
     list,
-    server: () => once("server", () => askServer(raw.get, options.now)),
+    server: () => once("server", () => askServer(raw, options.now)),
     may: async (right) => {
       const user = kubeconfig === undefined ? undefined : await accountOf(get, release);
       return await once(`may ${JSON.stringify(right)}`, () => review(client, right, user));
@@ -112,7 +95,7 @@ export async function openView(options: ViewOptions): Promise<View & Disposable>
       once("readiness", async () => {
         const { config } = await site();
         const beside = configFile === undefined ? undefined : await askBeside(config);
-        return beside === undefined ? await askPods(config, release, { list, raw: raw.get }) : [beside];
+        return beside === undefined ? await askPods(config, release, list, raw) : [beside];
       }),
     trust: () =>
       once("trust", async () => {
@@ -121,34 +104,12 @@ export async function openView(options: ViewOptions): Promise<View & Disposable>
       }),
     dial: (address, tls) =>
       once(`dial ${address} ${tls.serverName}`, () => dial(address, { ...tls, now: options.now })),
+    isOpen: (at, pod, port) => isOpen(raw, at, pod, port),
     [Symbol.dispose]: () => {
       client[Symbol.dispose]();
       raw[Symbol.dispose]();
     },
   };
-}
-
-async function readSite(file: string): Promise<Site> {
-  const config = await readAgentConfig(file);
-  return { ...withKubernetes(config, file), hubRootsPem: await readHubRoots(config), from: file };
-}
-
-/** As the chart puts it there. */
-async function siteOf(get: View["get"], { namespace, name }: { namespace: string; name: string }): Promise<Site> {
-  const from = `ConfigMap ${namespace}/${name}`;
-  const found = await get(resources.configMaps, { namespace, name });
-  if (found === undefined) throw new Refusal("not-found", `there is no ${from}`);
-  const data = recordAt(found, "data");
-  const config = readAgentText(someTextAt(data, "agent.yaml"), from);
-  const hubRootsPem = someTextAt(data, "hub-root.pem");
-  assertHubRoots(hubRootsPem, config.hubRootSha256);
-  return { ...withKubernetes(config, from), hubRootsPem, from };
-}
-
-function withKubernetes(config: AgentConfig, from: string): Pick<Site, "config" | "kubernetes"> {
-  const { kubernetes } = config;
-  if (kubernetes === undefined) throw new Refusal("config", `${from}: kubernetes: is missing`);
-  return { config, kubernetes };
 }
 
 async function getIfThere(client: Client, resource: Resource, one: One): Promise<JsonRecord | undefined> {
@@ -174,122 +135,3 @@ export function secretText(secret: JsonRecord | undefined, key: string): string 
   const value = textAt(recordAt(secret, "data"), key);
   return value === undefined ? undefined : Buffer.from(value, "base64").toString("utf8");
 }
-
-interface Raw {
-  readonly status: number;
-  readonly date: string | undefined;
-  readonly text: string;
-}
-
-/** Answers of any status, with their headers: what the client's calls leave out. */
-function openRaw(credentials: Credentials): Disposable & { get(path: string): Promise<Raw> } {
-  const pool = openPool();
-  return {
-    get: async (path) => {
-      using deadline = openDeadline(deadlineMs);
-      const access = await credentials.current();
-      using taken = pool.take(access, "call");
-      const request = { verb: "GET", path, agent: taken.agent, access, signal: deadline.signal } as const;
-      try {
-        const response = await exchange(request);
-        const text = (await readBody(response, answerBytesMax)).toString("utf8");
-        return { status: response.statusCode ?? 0, date: response.headers.date, text };
-      } catch (error) {
-        const why = error instanceof Error && "code" in error ? String(error.code) : String(error);
-        throw new Refusal("unavailable", `${access.server.host} does not answer (${why})`, { cause: error });
-      }
-    },
-    [Symbol.dispose]: () => pool[Symbol.dispose](),
-  };
-}
-
-async function askServer(
-  raw: (path: string) => Promise<Raw>,
-  now: () => Date,
-): Promise<Awaited<ReturnType<View["server"]>>> {
-  const { status, date, text } = await raw("/version");
-  const aheadMs = toAheadMs(date, now());
-  if (status !== 200) throw new Refusal("unavailable", `it answers ${status}`);
-  const version: unknown = JSON.parse(text);
-  return { version: isRecord(version) ? (textAt(version, "gitVersion") ?? "") : "", aheadMs };
-}
-
-/** Who the agents are. @throws Refusal `not-found`, ApiError. */
-async function accountOf(get: View["get"], release: { namespace: string; name: string }): Promise<string> {
-  const deployment = await get(deployments, release);
-  if (deployment === undefined) {
-    throw new Refusal(
-      "not-found",
-      `there is no Deployment ${release.namespace}/${release.name} whose account to look at`,
-    );
-  }
-  const pod = recordAt(recordAt(recordAt(deployment, "spec"), "template"), "spec");
-  return `system:serviceaccount:${release.namespace}:${textAt(pod, "serviceAccountName") ?? "default"}`;
-}
-
-async function review(client: Client, right: Right, user: string | undefined): Promise<boolean> {
-  const { verb, url: path, ...attributes } = right;
-  const what =
-    path === undefined ? { resourceAttributes: { verb, ...attributes } } : { nonResourceAttributes: { verb, path } };
-  const [, , namespace] = user?.split(":") ?? [];
-  const groups = ["system:serviceaccounts", `system:serviceaccounts:${namespace}`, "system:authenticated"];
-  const kind = user === undefined ? "SelfSubjectAccessReview" : "SubjectAccessReview";
-  const answer = await client.call({
-    verb: "POST",
-    path: `/apis/authorization.k8s.io/v1/${kind.toLowerCase()}s`,
-    body: {
-      apiVersion: "authorization.k8s.io/v1",
-      kind,
-      spec: { ...what, ...(user === undefined ? {} : { user, groups }) },
-    },
-    repeatable: true,
-    deadlineMs,
-  });
-  return recordAt(answer, "status")["allowed"] === true;
-}
-
-/** The agent whose agent.yaml this is, on the machine or in the pod where this runs; undefined if none answers. */
-async function askBeside({ http, cluster }: AgentConfig): Promise<Readiness | undefined> {
-  const { port } = toHostPort(http);
-  try {
-    const answer = await fetch(`http://127.0.0.1:${port}/readyz`, { signal: AbortSignal.timeout(deadlineMs) });
-    return toReadiness(`the agent of ${cluster} at port ${port}`, await answer.text());
-  } catch {
-    return undefined;
-  }
-}
-
-async function askPods(
-  { http }: AgentConfig,
-  { namespace, name }: { readonly namespace: string; readonly name: string },
-  { list, raw }: { readonly list: View["list"]; readonly raw: (path: string) => Promise<Raw> },
-): Promise<readonly Readiness[]> {
-  const labelSelector = `app.kubernetes.io/name=espalier-agent,app.kubernetes.io/instance=${name}`;
-  const pods = await list({ resource: resources.pods, namespace, labelSelector });
-  const running = pods.filter((pod) => textAt(recordAt(pod, "status"), "phase") === "Running");
-  const names = running.map((pod) => someTextAt(recordAt(pod, "metadata"), "name"));
-  const { port } = toHostPort(http);
-  const asked = names.map(async (pod) => {
-    const { status, text } = await raw(`/api/v1/namespaces/${namespace}/pods/${pod}:${port}/proxy/readyz`);
-    if (status === 403) throw new Refusal("unavailable", "this account may not ask the agents' pods (pods/proxy)");
-    return toReadiness(pod, text);
-  });
-  return await Promise.all(asked);
-}
-
-function toReadiness(agent: string, text: string): Readiness {
-  const [, waitingFor] = /^waiting for (.*)/.exec(text) ?? [];
-  return { agent, waitingFor: text === "ok\n" ? "" : (waitingFor ?? "an answer at /readyz") };
-}
-
-const apps = { group: "apps", version: "v1", namespaced: true } as const;
-export const deployments: Resource = { ...apps, plural: "deployments", kind: "Deployment" };
-export const daemonSets: Resource = { ...apps, plural: "daemonsets", kind: "DaemonSet" };
-export const services: Resource = { group: "", version: "v1", plural: "services", kind: "Service", namespaced: true };
-export const endpointSlices: Resource = {
-  group: "discovery.k8s.io",
-  version: "v1",
-  plural: "endpointslices",
-  kind: "EndpointSlice",
-  namespaced: true,
-};

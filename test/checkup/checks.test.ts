@@ -318,9 +318,32 @@ const cases: readonly Case[] = [
     change: (world) => {
       const containerStatuses = [{ state: { running: { startedAt: new Date(Date.now() - hourMs).toISOString() } } }];
       put(world, `v1/pods ${names.istio}/istiod-1`, (one) => ({ ...one, status: { containerStatuses } }));
+      Object.assign(world, { istiodPort: "no such address" });
     },
-    says: /istiod in istio-system started before there was a certificate for it/,
+    says: /istiod in istio-system does not serve port 15012: it started before there was a certificate/,
     fix: /kubectl -n istio-system rollout restart deployment\/istiod/,
+  },
+  {
+    id: "istiod-port",
+    broken: "an istiod that does not listen",
+    change: (world) =>
+      void Object.assign(world, { istiodPort: "dial tcp 10.1.2.3:15012: connect: connection refused" }),
+    says: /istiod in istio-system does not serve port 15012/,
+    fix: /rollout restart deployment\/istiod/,
+  },
+  {
+    id: "ca-address",
+    broken: "a proxy's metadata that say otherwise",
+    change: (world) =>
+      put(
+        world,
+        `v1/configmaps ${names.istio}/istio`,
+        withData({
+          mesh: "trustDomain: shop.example\ndefaultConfig: { proxyMetadata: { CA_ADDR: 'ca.example:443' } }",
+        }),
+      ),
+    says: /asks ca\.example:443, which is not this agent/,
+    fix: /^set meshConfig\.defaultConfig\.proxyMetadata\.CA_ADDR: espalier-agent/,
   },
   {
     id: "trust-domain",
@@ -438,6 +461,14 @@ test("what this account may not see is skipped, with why", async () => {
   assert.match(checked.of("istiod-signing").says, /403 .*deployments is forbidden/);
   assert.equal(checked.of("roots").state, "ok");
   assert.equal(checked.first, undefined);
+});
+
+test("an istiod that is older than a certificate that was made anew serves all the same", async () => {
+  const containerStatuses = [{ state: { running: { startedAt: new Date(Date.now() - hourMs).toISOString() } } }];
+  const checked = await check(stage, (world) =>
+    put(world, `v1/pods ${names.istio}/istiod-1`, (one) => ({ ...one, status: { containerStatuses } })),
+  );
+  assert.equal(checked.of("istiod-port").state, "ok");
 });
 
 test("before Istio is there its checks are skipped, and nothing fails", async () => {

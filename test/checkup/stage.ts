@@ -188,6 +188,8 @@ export interface World {
   readonly objects: Objects;
   /** What the agent says at /readyz; undefined if this account may not ask it. */
   readyz: string | undefined;
+  /** What comes back from istiod's port, by way of the API server. */
+  istiodPort: string;
   /** Whether the agent's account may: a line as `agent check` says it. */
   may: (right: string) => boolean;
   now: () => Date;
@@ -206,6 +208,7 @@ export async function check(stage: Stage, change: (world: World) => void = () =>
   const world: World = {
     objects: new Map(stage.objects),
     readyz: "ok\n",
+    istiodPort: "remote error: tls: no application protocol",
     may: () => true,
     now: () => new Date(),
     forbidden: undefined,
@@ -219,6 +222,7 @@ export async function check(stage: Stage, change: (world: World) => void = () =>
     if (path === "/version") reply(response, 200, { gitVersion: "v1.37.1" });
     else if (world.forbidden?.test(path))
       reply(response, 403, { kind: "Status", code: 403, message: `${path} is forbidden` });
+    else if (path.endsWith("/pods/https:istiod-1:15012/proxy/")) reply(response, 503, { message: world.istiodPort });
     else if (path.endsWith("/proxy/readyz")) {
       if (world.readyz === undefined) reply(response, 403, {});
       else response.writeHead(world.readyz === "ok\n" ? 200 : 503, { "content-type": "text/plain" }).end(world.readyz);

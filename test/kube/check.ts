@@ -390,7 +390,7 @@ test("roots that the agent cannot put right", async () => {
 
 test("an istiod that started before its certificate was there", async () => {
   await broken(
-    /^FAIL +istiod-port .*started before there was a certificate/,
+    /^FAIL +istiod-port .*it started before there was a certificate/,
     /rollout restart deployment\/istiod/,
     async () => await startIstiod(new Date(Date.now() - 86_400_000)),
     async () => await startIstiod(new Date()),
