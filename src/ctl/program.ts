@@ -4,6 +4,7 @@ import { addCluster } from "./cluster.ts";
 import { addCompletion } from "./completion.ts";
 import { addConfig } from "./config.ts";
 import type { Context } from "./context.ts";
+import { addDb } from "./db.ts";
 import { addInit } from "./init.ts";
 import { addIstio } from "./istio.ts";
 import { addLedger } from "./ledger.ts";
@@ -30,6 +31,7 @@ export function toProgram(context: Context): Command {
     addCluster,
     addRequest,
     addLedger,
+    addDb,
     addConfig,
     addIstio,
     addCompletion,

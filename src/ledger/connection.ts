@@ -39,14 +39,16 @@ const pageBytes = 16_384;
 /** The log is copied into the file at this length, in pages: longer is cheaper by certificate, and a longer pause. */
 const checkpointPages = 500;
 
-/** Opens a file that exists. @throws Refusal `unavailable` or, when it is no database, `config`. */
+/** Opens a file that exists; `exclusive` when nobody else may have it open meanwhile. @throws Refusal `unavailable` or, when it is no database, `config`. */
 export function openConnection(
   path: string,
   write: Write = (_, commit) => commit(),
   timeout = busyTimeoutMs,
+  exclusive = false,
 ): Connection {
   const database = translated(() => new DatabaseSync(path, { timeout }));
   try {
+    if (exclusive) translated(() => database.exec("PRAGMA locking_mode = EXCLUSIVE"));
     translated(() =>
       database.exec(
         `PRAGMA page_size = ${pageBytes}; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = ${checkpointPages}; PRAGMA cache_size = -${cacheKib}`,

@@ -117,7 +117,7 @@ function followChanges(pool: Pool, changed: () => void, intervalMs: number): Asy
 }
 
 /** An operator who starts something is told what the server said. */
-function explained(error: unknown): unknown {
+export function explained(error: unknown): unknown {
   if (!(error instanceof Refusal)) return error;
   const cause = error.cause instanceof Error ? error.cause : undefined;
   if (cause === undefined) return error;

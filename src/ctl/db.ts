@@ -1,0 +1,57 @@
+/** `db status`, `db migrate`: the database itself, whether or not an issuer runs. */
+import type { Command } from "commander";
+import { moveDatabase, readDatabaseStatus } from "../issuer/database-verbs.ts";
+import { readIssuerConfig } from "../ops/config.ts";
+import { type Context, type Output, withOutput } from "./context.ts";
+import { toFields, toJson } from "./output.ts";
+
+export function addDb(program: Command, context: Context): void {
+  const db = program
+    .command("db")
+    .description("The database of the ledger and of made state: a file or a PostgreSQL server.")
+    .addHelpText("after", "\nExample:\n  espalier db status --config espalier-data/issuer.yaml");
+  withOutput(db.command("status"))
+    .description("Where it is, what it holds, who puts entries in order. Exits with 1 when it cannot be used.")
+    .requiredOption("--config <file>", "issuer.yaml")
+    .addHelpText("after", "\nExample:\n  espalier db status --config espalier-data/issuer.yaml")
+    .action(async ({ config, output }: { config: string; output: Output }) => {
+      const status = await readDatabaseStatus(await readIssuerConfig(config), context.now);
+      const fields = Object.entries(status).map(([name, value]): [string, string] => [name, String(value)]);
+      context.stdout(output === "json" ? toJson(status) : toFields(fields));
+    });
+  db.command("migrate")
+    .description(
+      "Moves the ledger from a SQLite file to the PostgreSQL server that issuer.yaml names. Its issuer must be stopped. Safe to repeat.",
+    )
+    .requiredOption("--config <file>", "issuer.yaml, with the server's address in `database`")
+    .requiredOption("--from <file>", "the SQLite file")
+    .option("--dry-run", "say what would be copied and copy nothing")
+    .addHelpText("after", "\nExample:\n  espalier db migrate --config issuer.yaml --from espalier.db --dry-run")
+    .action(async (options: { config: string; from: string; dryRun?: true }) => await migrate(options, context));
+}
+
+async function migrate(
+  { config: file, from, dryRun }: { config: string; from: string; dryRun?: true },
+  { stdout, stderr, isTerminal, now }: Context,
+): Promise<void> {
+  const config = await readIssuerConfig(file);
+  for await (const step of moveDatabase(from, config, now, dryRun === true)) {
+    switch (step.kind) {
+      case "would copy":
+        stdout(`would copy ${step.progress.rows} rows of ${step.progress.table}\n`);
+        break;
+      case "copied":
+        if (isTerminal) stderr(`\r${step.progress.table}: ${step.progress.rows} rows`);
+        break;
+      case "was there already":
+        stdout("the ledger is there already\n");
+        break;
+      case "verified":
+        stdout(`verified ${step.report.log}: ${step.report.entries} entries\n`);
+        break;
+      case "renamed":
+        stdout(`the file is ${step.path} now: keep it as a backup, and start no issuer on it\n`);
+        break;
+    }
+  }
+}
