@@ -5,6 +5,7 @@ import { type Finding, toFinding, toProblem } from "./finding.ts";
 import type { Kind } from "./kind.ts";
 import type { MeshCluster } from "./mesh-cluster.ts";
 import type { Path, Problem } from "./problem.ts";
+import { unchanging } from "./rule.ts";
 import { warn } from "./warn.ts";
 
 /** What the documents are held against. */
@@ -72,7 +73,7 @@ function* trustDomains({ tenants }: Resources, { hub, inForce }: Context): Gener
         kind: "MeshTenant",
         name,
         path,
-        rule: `cannot be changed: it is "${before}" and would become "${trustDomain}"`,
+        rule: `${unchanging}: it is "${before}" and would become "${trustDomain}"`,
       };
     }
   }

@@ -1,6 +1,6 @@
 /**
- * The pieces our kinds are made of. Each must become OpenAPI as it is, so there are no transforms and no refinements here:
- * what holds between fields is in each kind's own check.
+ * The pieces our kinds are made of. Each must become OpenAPI as it is, so there are no transforms here; what
+ * OpenAPI cannot say is a rule in each kind's own file (rule.ts).
  */
 import * as z from "zod";
 import type { KeyAlgorithm } from "../custody/signer.ts";

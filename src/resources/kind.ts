@@ -32,10 +32,7 @@ const readers: Readonly<Record<Kind, (input: unknown, beside: Beside) => Reading
   TrustRoot: (input) =>
     parse(trustRootSchema, input, (document) => ({ kind: "TrustRoot", value: toTrustRoot(document) })),
   MeshTenant: (input) =>
-    parse(meshTenantSchema, input, (document, report) => ({
-      kind: "MeshTenant",
-      value: toMeshTenant(document, report),
-    })),
+    parse(meshTenantSchema, input, (document) => ({ kind: "MeshTenant", value: toMeshTenant(document) })),
   MeshCluster: (input, beside) =>
     parse(meshClusterSchema, input, (document, report) => ({
       kind: "MeshCluster",

@@ -2,9 +2,10 @@
 import { posix } from "node:path";
 import * as z from "zod";
 import { Refusal } from "../errors.ts";
-import { type Jwk, readJwks } from "../token/jwk.ts";
+import { type Jwk, jwksKeysMax, readJwks, secretMembers } from "../token/jwk.ts";
 import { accountName, accountRef, dnsName, name, resource } from "./fields.ts";
 import type { Path, Report } from "./problem.ts";
+import { distinct, holds, type Keywords, withKeywords } from "./rule.ts";
 
 /** Where a cluster's token keys come from: the document, a join, its agent after a join, or an address the hub asks. */
 export type ClusterKeys =
@@ -28,19 +29,78 @@ export interface MeshCluster {
 /** The text of a file beside the document, by relative path; undefined when there is none. */
 export type Beside = (path: string) => string | undefined;
 
-const keys = z
+/** As far as an API server can judge it, and so that no private key comes to lie in one; which keys are good is `readJwks`' to say. */
+const jwksKeywords: Keywords = {
+  type: "object",
+  required: ["keys"],
+  "x-kubernetes-preserve-unknown-fields": true,
+  properties: {
+    keys: {
+      type: "array",
+      minItems: 1,
+      maxItems: jwksKeysMax,
+      items: {
+        type: "object",
+        required: ["kty"],
+        "x-kubernetes-preserve-unknown-fields": true,
+        properties: {
+          kty: { type: "string", enum: ["RSA", "EC"] },
+          ...Object.fromEntries(secretMembers.map((member) => [member, { type: "string" }])),
+        },
+        "x-kubernetes-validations": [
+          {
+            rule: `!(${secretMembers.map((member) => `has(self.${member})`).join(" || ")})`,
+            message: "a key is private: only public keys belong here, and this one must be replaced where it is used",
+          },
+        ],
+      },
+    },
+  },
+};
+
+const url = holds(
+  z
+    .string()
+    .max(2048)
+    .regex(/^https:\/\//, "must be an https:// URL"),
+  {
+    says: "is not a URL",
+    cel: "isURL(self)",
+    check: (url, broken) => {
+      if (!URL.canParse(url)) broken();
+    },
+  },
+  {
+    says: "must not hold a user or a password",
+    cel: "!self.matches('^https://[^/?#]*@')",
+    check: (url, broken) => {
+      const { username = "", password = "" } = URL.parse(url) ?? {};
+      if (username !== "" || password !== "") broken();
+    },
+  },
+  {
+    says: "must not have a fragment",
+    cel: "!self.contains('#')",
+    check: (url, broken) => {
+      if (url.includes("#")) broken();
+    },
+  },
+);
+
+const jwksFile = z
+  .string()
+  .max(512)
+  .regex(
+    /^[A-Za-z0-9_-][A-Za-z0-9._-]*(?:\/[A-Za-z0-9_-][A-Za-z0-9._-]*)*\.json$/,
+    "must be the path of a .json file below this document's directory",
+  );
+
+const keyFields = z
   .strictObject({
-    jwks: z
-      .record(z.string(), z.unknown())
+    jwks: withKeywords(z.record(z.string(), z.unknown()), jwksKeywords)
       .optional()
       .describe("The keys themselves: a JWKS of public keys (RSA from 2048 bits, EC P-256 or P-384)."),
-    jwksFile: z
-      .string()
-      .max(512)
-      .regex(
-        /^[A-Za-z0-9_-][A-Za-z0-9._-]*(?:\/[A-Za-z0-9_-][A-Za-z0-9._-]*)*\.json$/,
-        "must be the path of a .json file below this document's directory",
-      )
+    jwksFile: withKeywords(jwksFile, { absent: true })
       .optional()
       .describe("A .json file with the JWKS, relative to this document's directory."),
     joined: z.literal(true).optional().describe("true: the key is registered by a join token, once."),
@@ -50,16 +110,19 @@ const keys = z
       .describe(
         "The first key as with joined; then the agent proposes what its API server publishes. approved: nothing of it counts until an operator approves it. taken: it counts at once, so a stolen agent owns the cluster's identities.",
       ),
-    url: z
-      .string()
-      .max(2048)
-      .regex(/^https:\/\//, "must be an https:// URL")
-      .optional()
-      .describe("An https:// URL of the JWKS, which the hub fetches and keeps fresh."),
+    url: url.optional().describe("An https:// URL of the JWKS, which the hub fetches and keeps fresh."),
   })
   .describe(
-    "The keys that sign the cluster's tokens: exactly one of jwks, jwksFile, joined, proposed and url. No two clusters have a key in common.",
+    "The keys that sign the cluster's tokens: exactly one of jwks, joined, proposed and url, or in a directory jwksFile. No two clusters have a key in common.",
   );
+
+const keys = holds(keyFields, {
+  says: "must have exactly one of jwks, joined, proposed and url, or in a directory jwksFile",
+  cel: "[has(self.jwks), has(self.joined), has(self.proposed), has(self.url)].exists_one(given, given)",
+  check: (keys, broken) => {
+    if (Object.keys(keys).length !== 1) broken();
+  },
+});
 
 const spec = z
   .strictObject({
@@ -104,11 +167,9 @@ const spec = z
       .describe(
         "Other cluster ids its workloads may state besides its name (ISTIO_META_CLUSTER_ID), such as Kubernetes. Default none.",
       ),
-    servingNames: z
-      .array(dnsName)
-      .min(1)
-      .max(32)
-      .describe("The DNS names its agent and its istiod serve under; certificates for them carry these and no others."),
+    servingNames: distinct(z.array(dnsName).min(1).max(32)).describe(
+      "The DNS names its agent and its istiod serve under; certificates for them carry these and no others.",
+    ),
     suspended: z
       .boolean()
       .default(false)
@@ -128,8 +189,6 @@ export function toMeshCluster(
   report: Report,
   beside: Beside,
 ): MeshCluster {
-  const repeated = spec.servingNames.findIndex((name, at) => spec.servingNames.indexOf(name) < at);
-  if (repeated >= 0) report(["spec", "servingNames", repeated], `"${spec.servingNames[repeated]}" is listed twice`);
   const path = ["spec", "tokens", "keys"];
   return {
     name: metadata.name,
@@ -140,7 +199,6 @@ export function toMeshCluster(
 
 function toKeys(keys: z.infer<typeof spec>["tokens"]["keys"], path: Path, report: Report, beside: Beside): ClusterKeys {
   const { jwks, jwksFile, proposed, url } = keys;
-  if (Object.keys(keys).length !== 1) report(path, "must have exactly one of jwks, jwksFile, joined, proposed and url");
   if (jwks !== undefined) return { kind: "static", keys: toStatic(jwks, [...path, "jwks"], report) };
   if (jwksFile !== undefined) {
     const text = beside(posix.normalize(jwksFile));
@@ -148,9 +206,7 @@ function toKeys(keys: z.infer<typeof spec>["tokens"]["keys"], path: Path, report
     return { kind: "static", keys: text === undefined ? [] : toStatic(text, [...path, "jwksFile"], report) };
   }
   if (proposed !== undefined) return { kind: "proposed", taken: proposed === "taken" };
-  if (url === undefined) return { kind: "joined" };
-  checkUrl(url, (rule) => report([...path, "url"], rule));
-  return { kind: "url", url };
+  return url === undefined ? { kind: "joined" } : { kind: "url", url };
 }
 
 function toStatic(jwks: unknown, path: Path, report: Report): readonly Jwk[] {
@@ -161,11 +217,4 @@ function toStatic(jwks: unknown, path: Path, report: Report): readonly Jwk[] {
     report(path, error.message);
     return [];
   }
-}
-
-function checkUrl(text: string, report: (rule: string) => void): void {
-  const url = URL.parse(text);
-  if (url === null) return report("is not a URL");
-  if (url.username !== "" || url.password !== "") return report("must not hold a user or a password");
-  if (url.hash !== "") return report("must not have a fragment");
 }

@@ -2,7 +2,7 @@
 import * as z from "zod";
 import type { KeyAlgorithm } from "../custody/signer.ts";
 import { profiles } from "../pki/profile.ts";
-import type { Tenant, ValidityLimits } from "../policy/rule.ts";
+import type { Tenant } from "../policy/rule.ts";
 import type { ProofKind } from "../policy/workload.ts";
 import {
   accountPattern,
@@ -16,7 +16,7 @@ import {
   resource,
   trustDomain,
 } from "./fields.ts";
-import type { Report } from "./problem.ts";
+import { distinctNames, holds, immutable } from "./rule.ts";
 
 /** How much one may have; each issuer replica counts for itself. */
 export interface QuotaLimits {
@@ -37,14 +37,20 @@ export interface MeshTenant extends Tenant {
 const daySeconds = 86_400;
 const cap = profiles.workload.validitySecondsCap;
 
-const rule = z
+const clusters = holds(z.array(clusterPattern).min(1).max(256), {
+  says: "* stands alone: it is every cluster",
+  cel: "!('*' in self) || size(self) == 1",
+  check: (clusters, broken) => {
+    if (clusters.includes("*") && clusters.length > 1) broken();
+  },
+});
+
+const ruleFields = z
   .strictObject({
     name: name.describe("A DNS label, unique in this tenant. The ledger says which rule decided."),
-    clusters: z
-      .array(clusterPattern)
-      .min(1)
-      .max(256)
-      .describe("The MeshClusters the workload may be in, by name; or * alone for all, also those declared later."),
+    clusters: clusters.describe(
+      "The MeshClusters the workload may be in, by name; or * alone for all, also those declared later.",
+    ),
     namespaces: z
       .array(namespacePattern)
       .min(1)
@@ -69,7 +75,17 @@ const rule = z
     "Workloads of these clusters, namespaces and accounts are this tenant's, when they prove it in one of these ways.",
   );
 
-const validity = z
+// Else a namespace's user could name, in a request that proves no account, one this rule singles out.
+const rule = holds(ruleFields, {
+  says: 'the proof "request" proves no account, so its rule must be for all (serviceAccounts: ["*"])',
+  cel: "!('request' in self.proofs) || '*' in self.serviceAccounts",
+  field: ".proofs",
+  check: ({ proofs, serviceAccounts }, broken) => {
+    if (proofs.includes("request") && !serviceAccounts.includes("*")) broken(["proofs", proofs.indexOf("request")]);
+  },
+});
+
+const validityFields = z
   .strictObject({
     defaultSeconds: z
       .int()
@@ -92,12 +108,57 @@ const validity = z
       .default(daySeconds)
       .describe("Longer requests are clamped to this, in seconds, at most 7776000 (90 days). Default 86400."),
   })
-  .prefault({})
   .describe("How long workload certificates are valid.");
 
-const spec = z
+const validity = holds(
+  validityFields,
+  {
+    says: "is more than maximumSeconds",
+    cel: "self.minimumSeconds <= self.maximumSeconds",
+    field: ".minimumSeconds",
+    check: ({ minimumSeconds, maximumSeconds }, broken) => {
+      if (minimumSeconds > maximumSeconds) broken(undefined, `, ${maximumSeconds}`);
+    },
+  },
+  {
+    says: "is less than minimumSeconds",
+    cel: "self.minimumSeconds > self.maximumSeconds || self.defaultSeconds >= self.minimumSeconds",
+    field: ".defaultSeconds",
+    check: ({ defaultSeconds, minimumSeconds, maximumSeconds }, broken) => {
+      if (minimumSeconds <= maximumSeconds && defaultSeconds < minimumSeconds) broken(undefined, `, ${minimumSeconds}`);
+    },
+  },
+  {
+    says: "is more than maximumSeconds",
+    cel: "self.minimumSeconds > self.maximumSeconds || self.defaultSeconds <= self.maximumSeconds",
+    field: ".defaultSeconds",
+    check: ({ defaultSeconds, minimumSeconds, maximumSeconds }, broken) => {
+      if (minimumSeconds <= maximumSeconds && defaultSeconds > maximumSeconds) broken(undefined, `, ${maximumSeconds}`);
+    },
+  },
+).prefault({});
+
+const rateFields = z.strictObject({
+  perSecond: z.int().min(1).max(1_000_000).describe("Certificates a second, in the long run."),
+  burst: z
+    .int()
+    .min(1)
+    .max(10_000_000)
+    .describe("Certificates at once, as when all its workloads start. At least perSecond."),
+});
+
+const rate = holds(rateFields, {
+  says: "is less than perSecond",
+  cel: "self.burst >= self.perSecond",
+  field: ".burst",
+  check: ({ burst, perSecond }, broken) => {
+    if (burst < perSecond) broken(undefined, `, ${perSecond}`);
+  },
+});
+
+const specFields = z
   .strictObject({
-    trustDomain: trustDomain.describe(
+    trustDomain: immutable(trustDomain).describe(
       "The trust domain of its identities, spiffe://<trustDomain>/ns/<namespace>/sa/<account>. Cannot be changed.",
     ),
     root: name.describe("The TrustRoot its authorities are under, by name."),
@@ -112,7 +173,9 @@ const spec = z
       })
       .prefault({})
       .describe("The authorities that sign its certificates."),
-    rules: z.array(rule).min(1).max(256).describe("Which workloads are this tenant's. No rule, no certificate."),
+    rules: distinctNames(z.array(rule).min(1).max(256), "rule of this tenant").describe(
+      "Which workloads are this tenant's. No rule, no certificate.",
+    ),
     profiles: z.strictObject({ workload: validity }).prefault({}).describe("Limits for each kind of certificate."),
     renewal: z
       .strictObject({
@@ -132,15 +195,7 @@ const spec = z
           .max(100_000)
           .default(600)
           .describe("How many certificates for one identity one token gets in an hour. Default 600."),
-        rate: z
-          .strictObject({
-            perSecond: z.int().min(1).max(1_000_000).describe("Certificates a second, in the long run."),
-            burst: z
-              .int()
-              .min(1)
-              .max(10_000_000)
-              .describe("Certificates at once, as when all its workloads start. At least perSecond."),
-          })
+        rate: rate
           .optional()
           .describe("How many certificates the tenant gets. Default no limit; the queue is fair without one."),
       })
@@ -153,61 +208,30 @@ const spec = z
   })
   .describe("Trust domain, root, rules and limits.");
 
+// Its successor takes over while it can still give full-length certificates, so it must live well longer than they do.
+const spec = holds(specFields, {
+  says: "is less than twice profiles.workload.maximumSeconds",
+  cel: `self.authority.validityDays * ${daySeconds} >= 2 * self.profiles.workload.maximumSeconds`,
+  field: ".authority.validityDays",
+  check: ({ authority, profiles: { workload } }, broken) => {
+    if (authority.validityDays * daySeconds < 2 * workload.maximumSeconds)
+      broken(undefined, `, ${workload.maximumSeconds} s`);
+  },
+});
+
 export const meshTenantSchema = resource(
   "MeshTenant",
   "Who certificates belong to: a trust domain, and rules for which workloads are its own.",
   spec,
 );
 
-/** The tenant as the rest of the code knows it; what holds between its fields is checked on the way. */
-export function toMeshTenant({ metadata, spec }: z.infer<typeof meshTenantSchema>, report: Report): MeshTenant {
-  checkRuleNames(spec.rules, report);
-  spec.rules.forEach((rule, at) => checkRule(rule, (path, text) => report(["spec", "rules", at, ...path], text)));
-  const { rate } = spec.quotas;
-  if (rate !== undefined && rate.burst < rate.perSecond)
-    report(["spec", "quotas", "rate", "burst"], `is less than perSecond, ${rate.perSecond}`);
-  checkValidity(spec.profiles.workload, spec.authority.validityDays, report);
+/** The tenant as the rest of the code knows it. */
+export function toMeshTenant({ metadata, spec }: z.infer<typeof meshTenantSchema>): MeshTenant {
   return {
     name: metadata.name,
     ...spec,
     rules: spec.rules.map((rule) => ({ ...rule, proofs: rule.proofs.filter(isProofKind) })),
   };
-}
-
-function checkRuleNames(rules: readonly z.infer<typeof rule>[], report: Report): void {
-  const seen = new Set<string>();
-  for (const [at, { name }] of rules.entries()) {
-    if (seen.has(name)) report(["spec", "rules", at, "name"], `another rule of this tenant is also called "${name}"`);
-    seen.add(name);
-  }
-}
-
-function checkRule({ clusters, serviceAccounts, proofs }: z.infer<typeof rule>, report: Report): void {
-  if (clusters.includes("*") && clusters.length > 1) report(["clusters"], "* stands alone: it is every cluster");
-  // Else a namespace's user could name, in a request that proves no account, one this rule singles out.
-  if (proofs.includes("request") && !serviceAccounts.includes("*")) {
-    report(
-      ["proofs", proofs.indexOf("request")],
-      'the proof "request" proves no account, so its rule must be for all (serviceAccounts: ["*"])',
-    );
-  }
-}
-
-function checkValidity(limits: ValidityLimits, authorityDays: number, report: Report): void {
-  const { defaultSeconds, minimumSeconds, maximumSeconds } = limits;
-  const at = (field: string) => ["spec", "profiles", "workload", field];
-  if (minimumSeconds > maximumSeconds) report(at("minimumSeconds"), `is more than maximumSeconds, ${maximumSeconds}`);
-  else if (defaultSeconds < minimumSeconds)
-    report(at("defaultSeconds"), `is less than minimumSeconds, ${minimumSeconds}`);
-  else if (defaultSeconds > maximumSeconds)
-    report(at("defaultSeconds"), `is more than maximumSeconds, ${maximumSeconds}`);
-  // Its successor takes over while it can still give full-length certificates, so it must live well longer than they do.
-  if (authorityDays * daySeconds < 2 * maximumSeconds) {
-    report(
-      ["spec", "authority", "validityDays"],
-      `is less than twice profiles.workload.maximumSeconds, ${maximumSeconds} s`,
-    );
-  }
 }
 
 const proofPattern = new RegExp(`^(?:${proofGrammar})$`);

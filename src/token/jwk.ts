@@ -16,7 +16,7 @@ export interface Jwk {
 export const jwksKeysMax = 64;
 
 /** RFC 7518 6.2.2, 6.3.2, 6.4: whoever sent one of these has given a secret away, and must be told. */
-const secretMembers = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+export const secretMembers = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 const curves: Readonly<Record<string, string>> = { prime256v1: "P-256", secp384r1: "P-384" };
 
 /** @throws Refusal `malformed` that says which rule the set or a key of it breaks; nothing of a key is quoted. */

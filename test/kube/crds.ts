@@ -1,0 +1,121 @@
+/** The resource definitions on a real API server: `KUBECONFIG=… node --test test/kube/crds.ts`, with the rights of an administrator. */
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { after, before, test } from "node:test";
+import { parse } from "yaml";
+import { ApiError } from "../../src/kube/api-error.ts";
+import { type Client, openClient } from "../../src/kube/client.ts";
+import { isRecord, listAt, recordAt } from "../../src/kube/json.ts";
+import { kubeconfigCredentials } from "../../src/kube/kubeconfig.ts";
+import { deleteObject, mergeObject } from "../../src/kube/objects.ts";
+import { type Resource, toPath } from "../../src/kube/resource.ts";
+import { toApiResource } from "../../src/resources/crd.ts";
+import { kinds } from "../repo/crds.ts";
+import { cluster, join, problemsOf, read, root, tenant } from "../resources/build.ts";
+import { refusedDocuments } from "../resources/refused.ts";
+import { applyCrds } from "../support/kube-crds.ts";
+
+const { KUBECONFIG: path } = process.env;
+if (path === undefined) throw new Error("KUBECONFIG is not set: test/kube/run starts an API server if it can");
+const client: Client = openClient({ credentials: await kubeconfigCredentials(path) });
+
+before(async () => await applyCrds(client));
+after(() => client[Symbol.dispose]());
+
+/** As `kubectl` asks: unknown fields are refused, and not dropped. */
+const strict = { fieldValidation: "Strict" };
+const dryRun = { dryRun: "All" };
+
+async function create(text: string, query: Readonly<Record<string, string>>): Promise<unknown> {
+  const body: unknown = parse(text);
+  return await client.call({ verb: "POST", path: toPath(resourceOf(text)), query, body });
+}
+
+/** A document of no kind of ours is sent where one of them is expected. */
+function resourceOf(text: string): Resource {
+  return toApiResource(kinds.find((kind) => text.includes(`kind: ${kind}\n`)) ?? "TrustRoot");
+}
+
+/** @throws unless the API server finds the document itself wrong, and not the request or our right to make it. */
+async function assertRefused(creating: Promise<unknown>, rule?: RegExp): Promise<void> {
+  await assert.rejects(creating, (error) => {
+    assert.ok(error instanceof ApiError, String(error));
+    assert.ok(error.status === 400 || error.status === 422, error.message);
+    if (rule !== undefined) assert.match(error.message, rule);
+    return true;
+  });
+}
+
+test("what the issuer takes, the API server takes", async () => {
+  const accepted = [
+    root(),
+    "apiVersion: espalier.dev/v1alpha1\nkind: TrustRoot\nmetadata: { name: main }\n",
+    tenant("shop"),
+    tenant("shop", {
+      rules: '[{ name: a, clusters: ["*"], namespaces: ["a-*", "*"], proofs: [token, request, "requester:a/b"] }]',
+      more: "authority: { validityDays: 400 }\n  profiles: { workload: { maximumSeconds: 7776000 } }",
+    }),
+    cluster("east"),
+    cluster("east", { keys: "{ url: 'https://a.example:8443/keys?a=b' }", more: "suspended: true" }),
+    cluster("east", { keys: "{ joined: true }" }),
+    cluster("east", { keys: "{ proposed: approved }", more: "ztunnelAccounts: [istio-system/ztunnel]" }),
+  ];
+  for (const text of accepted) {
+    assert.deepEqual(
+      problemsOf(text).filter((line) => !line.includes("there is no")),
+      [],
+    );
+    await create(text, { ...strict, ...dryRun });
+  }
+});
+
+for (const { what, text } of refusedDocuments)
+  test(`${what} is refused by the API server too`, async () => {
+    await assertRefused(create(text, { ...strict, ...dryRun }));
+  });
+
+test("a rule's own words are what the API server answers", async () => {
+  const text = tenant("shop", { rules: '[{ name: a, clusters: ["*", east], namespaces: [a] }]' });
+  await assertRefused(create(text, dryRun), /spec\.rules\[0\]\.clusters.*\* stands alone: it is every cluster/);
+  const short = tenant("shop", { more: "authority: { validityDays: 1 }" });
+  await assertRefused(create(short, dryRun), /spec\.authority\.validityDays.*is less than twice/);
+});
+
+test("a private key is refused whatever the client asks for", async () => {
+  await assertRefused(
+    create(cluster("east", { keys: "{ jwks: { keys: [{ kty: EC, d: c2VjcmV0 }] } }" }), dryRun),
+    /public keys/,
+  );
+});
+
+test("defaults are filled in as zod fills them in", async () => {
+  const made = await create(tenant("shop"), { ...strict, ...dryRun });
+  const spec = recordAt(made, "spec");
+  const { name: _, ...expected } = read(join(root(), tenant("shop"), cluster("east"))).tenants.get("shop") ?? {};
+  assert.deepEqual(spec, expected);
+});
+
+test("a trust domain cannot be changed, and everything else can", async (t) => {
+  const name = `shop-${randomUUID().slice(0, 6)}`;
+  const meshTenants = toApiResource("MeshTenant");
+  await create(tenant(name), strict);
+  t.after(async () => await deleteObject(client, meshTenants, { name }));
+  await assertRefused(
+    mergeObject(client, meshTenants, { name }, { spec: { trustDomain: "other.example" } }),
+    /cannot be changed/,
+  );
+  await mergeObject(client, meshTenants, { name }, { spec: { root: "other", suspended: true } });
+});
+
+test("kubectl finds them by short name and category, and shows what matters", async () => {
+  const found = await client.call({ verb: "GET", path: "/apis/espalier.dev/v1alpha1" });
+  const listed = listAt(found, "resources").filter(isRecord);
+  assert.deepEqual(listed.map(({ name, shortNames, categories }) => [name, shortNames, categories]).toSorted(), [
+    ["meshclusters", ["mcluster"], ["espalier"]],
+    ["meshclusters/status", undefined, undefined],
+    ["meshtenants", ["mtenant"], ["espalier"]],
+    ["meshtenants/status", undefined, undefined],
+    ["trustroots", ["troot"], ["espalier"]],
+    ["trustroots/status", undefined, undefined],
+  ]);
+});
