@@ -50,7 +50,7 @@ async function write(
 ): Promise<void> {
   const thumbprints = toText(keys.keys());
   // Without the kid: an operator compares the key and not what an agent calls it, and tokens would be refused for that name.
-  const all = [...keys.values()].map(({ kid: _, ...key }) => toStored(cluster, key));
+  const all = [...keys.values()].map(({ thumbprint, key, jwk }) => toStored(cluster, { thumbprint, key, jwk }));
   // If we stop before this, the agent says it again on its next stream; after it, an operator finds it, and no key counts for it.
   const written = await state.proposeKeys(
     { cluster, keys: all, state: became, proposedAt: now() },
