@@ -57,14 +57,16 @@ export async function askServer(raw: RawClient, now: () => Date): Promise<Server
   return { version: isRecord(version) ? (textAt(version, "gitVersion") ?? "") : "", aheadMs };
 }
 
-/** Whether anybody listens at a pod's port, by way of the API server; undefined if it does not say. @throws Refusal. */
+/** Whether anybody listens at a pod's port, by way of the API server; undefined if it does not say. */
 export async function isOpen(
   raw: RawClient,
   namespace: string,
   pod: string,
   port: number,
 ): Promise<boolean | undefined> {
-  const { status, text } = await raw.get(`/api/v1/namespaces/${namespace}/pods/https:${pod}:${port}/proxy/`);
+  const path = `/api/v1/namespaces/${namespace}/pods/https:${pod}:${port}/proxy/`;
+  // The API server may not reach pods at all: a firewall in between takes its time to say so.
+  const { status, text } = await raw.get(path).catch(() => ({ status: 0, text: "" }));
   if (/connection refused/.test(text)) return false;
   // It speaks TLS; that gRPC has nothing to say to a plain GET is no matter.
   return status === 200 || status === 415 || /tls: |malformed HTTP|HTTP\/2/i.test(text) ? true : undefined;

@@ -35,7 +35,7 @@ export interface View {
   trust(): Promise<KeptTrust | undefined>;
   /** As an agent that has no certificate yet. */
   dial(address: string, tls: { readonly rootsPem: string; readonly serverName: string }): Promise<Dialled>;
-  /** Whether anybody listens at a pod's port; undefined if that cannot be seen. @throws Refusal. */
+  /** Whether anybody listens at a pod's port; undefined if that cannot be seen. */
   isOpen(namespace: string, pod: string, port: number): Promise<boolean | undefined>;
 }
 
