@@ -9,10 +9,30 @@ import { Refusal, type RefusalCode } from "../../src/errors.ts";
 import { type Client, openClient } from "../../src/kube/client.ts";
 import { fixedCredentials } from "../../src/kube/credentials.ts";
 import { isRecord, type JsonRecord } from "../../src/kube/json.ts";
-import { readServiceAccount } from "../../src/token/account.ts";
+import { readMeta } from "../../src/kube/meta.ts";
+import { createObject } from "../../src/kube/objects.ts";
+import { type Resource, resources } from "../../src/kube/resource.ts";
+import { agentSchema } from "../../src/ops/config.ts";
+import { readClaimedAccount, readServiceAccount, type ServiceAccount } from "../../src/token/account.ts";
 import { readJwks } from "../../src/token/jwk.ts";
+import { writeKubeconfig } from "../support/kube-cluster.ts";
 import { type MemoryApi, reply, startMemoryApi } from "../support/kube-memory.ts";
-import { createTokenIssuer, type TokenRequest } from "../support/kubernetes.ts";
+import { createTokenIssuer, type TokenIssuer, type TokenRequest } from "../support/kubernetes.ts";
+import {
+  assertIssued,
+  assertRefused,
+  checkout,
+  checkoutId,
+  clusterTokens,
+  csrFor,
+  eventually,
+  makeSite,
+  openWorkload,
+  startAgentOf,
+  startIssuerOn,
+  tlsOf,
+  tokenIssuerUrl,
+} from "../support/stack.ts";
 
 const issuer = createTokenIssuer("https://kubernetes.default.svc");
 const audiences = ["istio-ca"];
@@ -24,8 +44,10 @@ const tokenOf = (request: Partial<TokenRequest> = {}): string => issuer.token({ 
 /** What kube-apiserver says of a token of its own. */
 function statusOf(token: string): JsonRecord {
   const keys = readJwks(issuer.jwks);
-  const account = readServiceAccount(token, { issuer: issuer.issuer, audiences, keys, at: new Date() });
-  const { namespace, name, uid, pod } = account;
+  return toStatus(readServiceAccount(token, { issuer: issuer.issuer, audiences, keys, at: new Date() }));
+}
+
+function toStatus({ namespace, name, uid, pod }: ServiceAccount): JsonRecord {
   const extra = pod && {
     "authentication.kubernetes.io/pod-name": [pod.name],
     "authentication.kubernetes.io/pod-uid": [pod.uid],
@@ -248,4 +270,53 @@ test("of more tokens at once than are let through the rest are told to come agai
   clearInterval(open);
   assert.equal(answers.filter((one) => one === "yes").length, 64);
   assert.equal(answers.filter((one) => one === "unavailable").length, 16);
+});
+
+test("an agent without the cluster's keys is ready and serves; the hub verifies each token again", async () => {
+  await using api = await startMemoryApi();
+  using client = openClient({ credentials: fixedCredentials(api.access) });
+  const make = async (resource: Resource, name: string, spec = {}) =>
+    readMeta(
+      await createObject(client, resource, resource.namespaced ? { namespace: checkout.namespace } : {}, {
+        metadata: { name },
+        spec,
+      }),
+    );
+  await make(resources.namespaces, checkout.namespace);
+  const account = await make(resources.serviceAccounts, checkout.serviceAccount);
+  const pod = await make(resources.pods, "checkout-1", { serviceAccountName: checkout.serviceAccount });
+  const tokenBy = ({ token }: TokenIssuer): string =>
+    token({
+      ...checkout,
+      claims: {
+        "kubernetes.io": {
+          namespace: checkout.namespace,
+          pod: { name: pod.name, uid: pod.uid },
+          serviceaccount: { name: account.name, uid: account.uid },
+        },
+      },
+    });
+  // One that authenticates whatever it is shown, as whoever has taken it over would.
+  api.intercept(({ path: asked }, response, { spec }) => {
+    if (asked !== path || !isRecord(spec)) return false;
+    const claimed = readClaimedAccount(String(spec["token"]), { issuer: tokenIssuerUrl, audiences, at: new Date() });
+    reply(response, 201, { status: toStatus(claimed) });
+    return true;
+  });
+  using site = await makeSite();
+  await using issuing = await startIssuerOn(site);
+  const kubeconfig = writeKubeconfig(site.directory, api.access);
+  const kubernetes = agentSchema.shape.kubernetes.parse({ kubeconfig, namespace: "default", tokens: "review" });
+  await using agent = await startAgentOf(site, "east", {
+    issuers: [issuing.address],
+    config: { kubernetes },
+    tokens: { jwksFile: undefined },
+  });
+  await eventually(async () => await agent.ready(), 30_000);
+  using workload = openWorkload(await agent.address(), tlsOf(site, "east"), "east");
+  const csr = csrFor(checkoutId);
+  assertIssued(await workload.ask({ csr, token: tokenBy(clusterTokens("east")) }));
+  const forged = tokenBy(createTokenIssuer(tokenIssuerUrl));
+  assertRefused(await workload.ask({ csr, token: forged }), "proof-invalid", /no key of the cluster has signed it/);
+  assert.equal(issuing.log.of("refused").length, 1);
 });
