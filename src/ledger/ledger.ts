@@ -72,7 +72,7 @@ export type Intended =
 export interface Act {
   readonly log: string;
   readonly verb: string;
-  /** Who: `unix:<user>` for the socket, `espalier` for what the issuer does by itself. */
+  /** Who: `unix:<user>` for the socket, `agent:<cluster>` for what an agent says, `espalier` for what the issuer does by itself. */
   readonly operator: string;
   readonly reason: string;
   /** What the verb was given, as strings. Never a secret. */
