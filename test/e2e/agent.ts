@@ -355,6 +355,24 @@ test("no right was missing and none was there for nothing", { skip: audit === un
   assert.deepEqual(forbidden, []);
 });
 
+test("`agent check` finds nothing wrong, as an administrator from outside and as the agent in its pod", async () => {
+  const verb = ["agent", "check", "-o", "json"];
+  const outside = [here("../../src/main.ts"), ...verb, "--kubeconfig", process.env["KUBECONFIG"] ?? ""];
+  const inside = ["node", "/app/dist/main.js", ...verb, "--config", "/etc/espalier/agent.yaml"];
+  for (const [seen, ...known] of [
+    [await run("node", outside), "agent", "service", "rights"],
+    [await inPod(system, "deploy/espalier-agent", inside), "agent", "rights", "hub"],
+  ] as const) {
+    assert.equal(seen.code, 0, seen.stdout + seen.stderr);
+    const found: readonly { id: string; state: string }[] = JSON.parse(seen.stdout);
+    const state = new Map(found.map((one) => [one.id, one.state]));
+    for (const id of [...known, "configuration", "clock", "leader", "serving-certificate", "roots"])
+      assert.equal(state.get(id), "ok", `${id}: ${seen.stdout}`);
+    // No Istio runs here.
+    assert.equal(state.get("trust-domain"), "skipped");
+  }
+});
+
 test("a second release stands beside the first, with a root ConfigMap of its own", async () => {
   const own = ["kubernetes.rootConfigMap=istio-ca-root-cert-canary", "kubernetes.istiodSecret="];
   const shared = ["serviceAccount.create=false", "serviceAccount.name=espalier-agent"];
