@@ -86,6 +86,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
       agent: hostname().toLowerCase(),
       jwks: () => toJwks(keys.keys()),
       onTrust: (next) => putInForce(next, agent),
+      lacking: () => api?.lacking() ?? [],
       everywhere: async (next) => (api === undefined ? now() : await api.distribute(next)),
     }),
   );

@@ -25,8 +25,12 @@ export interface TrustParts {
   readonly jwks: () => string;
   /** Puts it in force in this agent, one after the other. What it throws is logged and nothing is acknowledged. */
   readonly onTrust: (trust: KeptTrust) => Promise<void>;
+  /** What refuses it meanwhile, by name. */
+  readonly lacking: () => readonly string[];
   /** Says since when the whole cluster has it; undefined where another agent says so. It may take as long as it likes. */
   readonly everywhere: (trust: KeptTrust) => Promise<Date | undefined>;
+  /** Default 10 s. */
+  readonly tellMs?: number;
   readonly store: Store;
   readonly now: () => Date;
   readonly log: Log;
@@ -35,6 +39,10 @@ export interface TrustParts {
 const file = "trust.json";
 const retryMsMin = 200;
 const retryMsMax = 5_000;
+/** A refusal is no news to the hub before it has lasted. */
+const tellMs = 10_000;
+/** Enough to know what to look at. */
+const toldMax = 16;
 
 export async function startTrust(parts: TrustParts): Promise<TrustWatch> {
   const { store, log } = parts;
@@ -64,8 +72,17 @@ export async function startTrust(parts: TrustParts): Promise<TrustWatch> {
     const client = openIssuer(address, tls);
     const stream = openWatchStream(client);
     let mine = true;
+    let told = "";
+    const tell = (): void => {
+      const lacking = parts.lacking().slice(0, toldMax);
+      if (lacking.join() === told) return;
+      told = lacking.join();
+      stream.write({ version: "", inForceSince: "", agent: parts.agent, lacking });
+    };
+    const telling = setInterval(tell, parts.tellMs ?? tellMs);
     stop = () => {
       mine = false;
+      clearInterval(telling);
       stream.end();
       closeClient(client);
     };

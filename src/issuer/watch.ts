@@ -24,6 +24,9 @@ export interface WatchParts extends ProposeParts {
 const sentMax = 16;
 /** A cluster's keys change a few times a year; each time is read, and may be a durable write. */
 const proposalsMax = 16;
+/** Told in the log alone, and so of as few words as a line has room for, and few times. */
+const lackingTellsMax = 64;
+const lackingCharactersMax = 1_024;
 /** An agent's word about itself, within its own cluster. */
 const agentNameGrammar = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
 
@@ -69,7 +72,15 @@ export function acceptWatch(stream: Stream<TrustAck__Output, Trust>, agent: Agen
       // The stream goes on: trust has nothing to do with it.
       .catch((error: unknown) => void tellRefused(error, { method: "Watch", cluster: agent.cluster }, parts));
   };
+  let tells = 0;
+  const tellLacking = (lacking: readonly string[]): void => {
+    tells += 1;
+    if (tells > lackingTellsMax) return;
+    const places = lacking.join(", ").slice(0, lackingCharactersMax);
+    parts.log.warn("trust refused in a cluster", { cluster: agent.cluster, places });
+  };
   stream.onMessage((ack) => {
+    if (ack.lacking.length > 0) tellLacking(ack.lacking);
     if (ack.jwks !== "") hear(ack.jwks);
     if (ack.version === "" || acknowledged.has(ack.version)) return;
     if (sent.includes(ack.version)) acknowledged.add(ack.version);

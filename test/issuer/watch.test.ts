@@ -102,6 +102,25 @@ test("what an agent has in force is what it was sent on this stream, and counts 
     });
     for (const { stream } of watches) stream.end();
   });
+  await t.test("what refuses it is told in few lines of few words, and acknowledges nothing", async () => {
+    const watch = openWatch(thief);
+    await watch.latest(1);
+    const before = JSON.stringify(await acknowledgements(site));
+    const lacking = Array.from({ length: 200 }, (_, index) => `roots in namespace-${index}`);
+    for (let times = 0; times < 200; times += 1) watch.stream.write(ack("", { lacking }));
+    await issuer.suspend("tenant", "media");
+    await watch.latest(2);
+    const told = await eventually(() => {
+      const lines = issuer.log.of("trust refused in a cluster");
+      assert.ok(lines.length > 0);
+      return lines;
+    });
+    assert.ok(told.length <= 64, `${told.length} lines`);
+    for (const { fields } of told) assert.ok(fields["cluster"] === "east" && String(fields["places"]).length <= 1_024);
+    assert.equal(JSON.stringify(await acknowledgements(site)), before);
+    watch.stream.end();
+    await issuer.suspend("tenant", "media", false);
+  });
   await t.test("a version is written down once for each stream, whatever names it is said under", async () => {
     const watch = openWatch(thief);
     const { version } = await watch.latest(1);

@@ -6,6 +6,7 @@ export interface TrustAck {
   'inForceSince'?: (string);
   'agent'?: (string);
   'jwks'?: (string);
+  'lacking'?: (string)[];
 }
 
 export interface TrustAck__Output {
@@ -13,4 +14,5 @@ export interface TrustAck__Output {
   'inForceSince': (string);
   'agent': (string);
   'jwks': (string);
+  'lacking': (string)[];
 }
