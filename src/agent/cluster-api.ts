@@ -53,6 +53,8 @@ export interface ClusterApiParts {
   readonly log: Log;
   /** The roots that istiod's `ca.crt` must hold. */
   readonly servingRootsPem: () => string;
+  /** Somebody else's roots stood in a namespace. */
+  readonly onOverwritten: () => void;
 }
 
 export async function openClusterApi(config: KubernetesConfig, parts: ClusterApiParts): Promise<ClusterApi> {
@@ -71,7 +73,7 @@ export async function openClusterApi(config: KubernetesConfig, parts: ClusterApi
   );
   const presence = openPresence({ client, pods, accounts, now, stalenessMs: config.stalenessSeconds * 1000 });
   const { namespace, name } = config;
-  const leader = toLeader(config, kube);
+  const leader = toLeader(config, { ...parts, client });
   let election: Election | undefined;
   stack.defer(async () => await election?.[Symbol.asyncDispose]());
   const opened = stack.move();
@@ -114,7 +116,7 @@ interface Leader {
 /** What only the leader watches and writes. */
 function toLeader(
   config: KubernetesConfig,
-  kube: { readonly client: Client; readonly now: () => Date; readonly log: Log },
+  kube: Pick<ClusterApiParts, "now" | "log" | "onOverwritten"> & { readonly client: Client },
 ): Leader {
   let distributions: readonly Distribution[] | undefined;
   return {

@@ -69,7 +69,9 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
 
   let trust: TrustWatch | undefined;
   const servingRootsPem = (): string => trust?.current()?.servingRootsPem ?? "";
-  const api = config.kubernetes && stack.use(await openClusterApi(config.kubernetes, { now, log, servingRootsPem }));
+  const onOverwritten = metrics.counter("trust_overwritten_total", "Foreign roots overwritten in a namespace.");
+  const seen = { now, log, servingRootsPem, onOverwritten };
+  const api = config.kubernetes && stack.use(await openClusterApi(config.kubernetes, seen));
   const store = api?.store ?? (await openStore(config.data));
   const keys = stack.use(await startTokenKeys(config, api, log, () => trust?.propose()));
   const hub = stack.use(

@@ -49,9 +49,14 @@ export interface WriterParts {
   readonly client: Client;
   readonly events: EventRecorder;
   readonly log: Log;
+  /** Somebody else's roots stood where ours belong. */
+  readonly onOverwritten?: () => void;
 }
 
-export function startTrustWriter(config: WriterConfig, { client, events, log }: WriterParts): TrustWriter {
+export function startTrustWriter(
+  config: WriterConfig,
+  { client, events, log, onOverwritten }: WriterParts,
+): TrustWriter {
   const { find, conflictPauseMs = 600_000 } = config;
   const ours = new Map<string, string>();
   const lacking = new Map<string, string>();
@@ -121,6 +126,7 @@ export function startTrustWriter(config: WriterConfig, { client, events, log }: 
   };
 
   const tellOverwritten = (place: Place): void => {
+    onOverwritten?.();
     log.warn("foreign trust overwritten", { place: place.name });
     tell(place, "TrustOverwritten", `${place.one.name} held roots that are not this cluster's and was overwritten`);
   };
