@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2 } from "node:http2";
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect as connectHttp2,
+  type IncomingHttpHeaders,
+} from "node:http2";
 import { connect, type Socket } from "node:net";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
@@ -31,7 +36,10 @@ interface Setting extends AsyncDisposable {
   answer(): void;
 }
 
-async function start(limits: Partial<GuardLimits>, isLasting = (_: string) => false): Promise<Setting> {
+async function start(
+  limits: Partial<GuardLimits>,
+  isLasting: (path: string) => boolean = () => false,
+): Promise<Setting> {
   const gate = Promise.withResolvers<void>();
   await using stack = new AsyncDisposableStack();
   const server = stack.use(
@@ -92,8 +100,8 @@ function ask(session: ClientHttp2Session): ClientHttp2Stream {
 /** How a stream ended: HTTP/2's code, and gRPC's status where it was answered. */
 async function endOf(stream: ClientHttp2Stream): Promise<{ readonly code: number | undefined; status: string }> {
   let status = "";
-  const note = (headers: Readonly<Record<string, unknown>>): void => {
-    status = String(headers["grpc-status"] ?? status);
+  const note = ({ "grpc-status": sent }: IncomingHttpHeaders): void => {
+    status = typeof sent === "string" ? sent : status;
   };
   stream.on("response", note).on("trailers", note);
   if (!stream.closed) await new Promise((resolve) => stream.once("close", resolve));

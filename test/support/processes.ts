@@ -38,9 +38,9 @@ export interface Daemon extends AsyncDisposable {
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
-/** Starts `issuer run` or `agent run`. */
-export function startDaemon(args: readonly string[]): Daemon {
-  const child = spawn(process.execPath, [main, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+/** Starts `issuer run` or `agent run`; `node` is what node is given: its flags and our main file, the sources' own by default. */
+export function startDaemon(args: readonly string[], node: readonly string[] = [main]): Daemon {
+  const child = spawn(process.execPath, [...node, ...args], { stdio: ["ignore", "pipe", "pipe"] });
   const lines: Readonly<Record<string, unknown>>[] = [];
   const waiting = new Set<() => void>();
   const stderr = collect(child.stderr);

@@ -654,6 +654,8 @@ export async function eventually<T>(look: () => T | Promise<T>, withinMs = 10_00
   }
 }
 
+export type Traced = Pick<Stack, "site" | "issuer" | "agent">;
+
 /** Everything a refusal leaves behind, counted before and after. */
 export interface Traces {
   readonly agentLines: number;
@@ -663,7 +665,7 @@ export interface Traces {
   readonly entries: number;
 }
 
-export async function traces(stack: Stack, cluster = "east"): Promise<Traces> {
+export async function traces(stack: Traced, cluster = "east"): Promise<Traces> {
   const agent = stack.agent(cluster);
   return {
     agentLines: agent.log.lines.length,
@@ -679,7 +681,7 @@ export async function traces(stack: Stack, cluster = "east"): Promise<Traces> {
  * it got that far and nothing there where it did not, and nothing in the ledger.
  */
 export async function assertTraces(
-  stack: Stack,
+  stack: Traced,
   before: Traces,
   code: RefusalCode,
   at: "agent" | "issuer",
