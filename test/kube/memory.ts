@@ -12,6 +12,7 @@ import { readNamespace, readPod, readServiceAccount } from "../../src/kube/meta.
 import { resources } from "../../src/kube/resource.ts";
 import { silentLog } from "../../src/ops/log.ts";
 import { startMemoryApi } from "../support/kube-memory.ts";
+import { toPod } from "../support/kube-pods.ts";
 
 const [pods, namespaces] = [10_000, 1_000];
 /** Objects in one page of a list, to see what it changes. */
@@ -31,42 +32,23 @@ async function serve(): Promise<void> {
   for (let index = 0; index < pods; index += 1) {
     const namespace = `team-${index % namespaces}`;
     const name = `web-7d9f8b6c5-${index}`;
-    api.store.write("v1/pods", `${namespace}/${name}`, toPod(name, namespace, index), new Map());
+    api.store.write("v1/pods", `${namespace}/${name}`, toLivingPod(name, namespace, index), new Map());
   }
   process.send?.({ server: api.access.server.href, ca: api.access.tls.ca });
 }
 
-function toPod(name: string, namespace: string, index: number) {
-  const env = Array.from({ length: 25 }, (_, n) => ({ name: `SOME_SETTING_${n}`, value: `value of setting ${n}` }));
-  const container = {
-    image: "registry.example/team/web:1.2.3",
-    env,
-    resources: { limits: { cpu: "1", memory: "1Gi" } },
-  };
+/** With what an API server, a kubelet and others have added. */
+function toLivingPod(name: string, namespace: string, index: number) {
   const field = (n: number) => [`f:field-${n}`, { ".": {}, "f:name": {}, "f:value": {} }];
   const managedFields = ["kubelet", "kube-controller-manager", "istio"].map((manager) => ({
     manager,
     operation: "Update",
     fieldsV1: Object.fromEntries(Array.from({ length: 20 }, (_, n) => field(n))),
   }));
+  const pod = toPod(name, namespace, `node-${index % 300}`);
   return {
-    apiVersion: "v1",
-    kind: "Pod",
-    metadata: {
-      name,
-      namespace,
-      managedFields,
-      labels: { app: "web", version: "v1" },
-      annotations: { note: "x".repeat(500) },
-    },
-    spec: {
-      serviceAccountName: "web",
-      nodeName: `node-${index % 300}`,
-      containers: [
-        { name: "app", ...container },
-        { name: "istio-proxy", ...container },
-      ],
-    },
+    ...pod,
+    metadata: { ...pod.metadata, managedFields },
     status: {
       phase: "Running",
       podIP: "10.1.2.3",
