@@ -25,7 +25,9 @@ export interface Server extends AsyncDisposable {
   /** As the superuser, in a database. */
   sql(text: string, database?: string): Promise<QueryResult>;
   stop(signal?: NodeJS.Signals): Promise<void>;
-  start(): Promise<void>;
+  start(...more: readonly string[]): Promise<void>;
+  /** Gives the server what was put into its directory. */
+  own(): void;
 }
 
 export async function startPostgres(settings: readonly string[] = []): Promise<Server> {
@@ -48,8 +50,14 @@ async function openServer(directory: string, port: number, settings: readonly st
   let child: ChildProcess | undefined;
   let databases = 0;
 
-  async function start(): Promise<void> {
-    const all = ["listen_addresses=127.0.0.1", `port=${port}`, `unix_socket_directories=${directory}`, ...settings];
+  async function start(...more: readonly string[]): Promise<void> {
+    const all = [
+      "listen_addresses=127.0.0.1",
+      `port=${port}`,
+      `unix_socket_directories=${directory}`,
+      ...settings,
+      ...more,
+    ];
     const args = ["-D", join(directory, "data"), ...all.flatMap((setting) => ["-c", setting])];
     const started = spawn(join(bin, "postgres"), args, {
       ...identity,
@@ -97,6 +105,7 @@ async function openServer(directory: string, port: number, settings: readonly st
     sql,
     start,
     stop,
+    own: () => own(directory),
     async database() {
       const database = `ledger_${(databases += 1)}`;
       await sql(`CREATE DATABASE ${database} OWNER espalier`);
