@@ -1,5 +1,6 @@
 /** Real processes of the real command line, and what they log. */
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { createInterface } from "node:readline";
@@ -85,14 +86,31 @@ export function startDaemon(args: readonly string[], node: readonly string[] = [
   };
 }
 
-/** A port of loopback that nobody listens on at this moment. */
+/**
+ * A port of loopback that nobody listens on at this moment, and that nobody else gets from here. It is below those that systems
+ * give to outgoing connections, any of which could take it before it is used.
+ */
 export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(15_100, 32_768);
+    if (given.has(port)) continue;
+    given.add(port);
+    if (await isFree(port)) return port;
+  }
+}
+
+const given = new Set<number>();
+
+async function isFree(port: number): Promise<boolean> {
   const server = createServer();
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  const bound = server.address();
+  const listening = once(server, "listening").then(
+    () => true,
+    () => false,
+  );
+  server.listen(port, "127.0.0.1");
+  const free = await listening;
   await new Promise((done) => server.close(done));
-  if (typeof bound !== "object" || bound === null) throw new Error("no port was bound");
-  return bound.port;
+  return free;
 }
 
 function collect(stream: NodeJS.ReadableStream): () => string {
