@@ -42,7 +42,7 @@ function verifyPlace(row: Row, expected: number, faults: Faults): number {
 
 /** Where a missing number says nothing, what was written about it may. */
 async function checkLost(source: Source, after: number, faults: Faults): Promise<void> {
-  for (const table of ["signatures", "leaves"]) {
+  for (const table of ["signatures", "leaves", "unplaced"]) {
     const rows = await source.query(
       `SELECT t.entry FROM ${table} t LEFT JOIN entries e ON e.id = t.entry
        WHERE t.entry > ? AND t.entry <= ? AND e.id IS NULL`,
@@ -55,7 +55,7 @@ async function checkLost(source: Source, after: number, faults: Faults): Promise
 
 /** Beyond the first and the last entry. */
 async function checkOrphans(source: Source, faults: Faults): Promise<void> {
-  for (const table of ["signatures", "leaves"]) {
+  for (const table of ["signatures", "leaves", ...(source.gapless ? [] : ["unplaced"])]) {
     const [row] = await source.query(
       `SELECT entry FROM ${table} WHERE entry < (SELECT coalesce(min(id), 1) FROM entries)
          OR entry > (SELECT coalesce(max(id), 0) FROM entries) LIMIT 1`,
