@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { generateKeyPairSync, randomUUID } from "node:crypto";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
@@ -17,7 +17,7 @@ import { readJwks } from "../../src/token/jwk.ts";
 import { until } from "../contract/kube-setting.ts";
 import { espalier } from "../ctl/stage.ts";
 import { openRealCluster, type RealCluster, writeKubeconfig } from "../support/kube-cluster.ts";
-import { readProcess, restart, type ServerProcess } from "../support/kube-process.ts";
+import { findServer, restart, type ServerProcess } from "../support/kube-process.ts";
 import {
   type AgentStack,
   type Answer,
@@ -135,20 +135,6 @@ async function publishKeys(): Promise<void> {
     subjects: [{ apiGroup: group, kind: "Group", name: "system:unauthenticated" }],
   };
   await createObject(cluster.client, bindings, {}, binding);
-}
-
-/** The API server that listens on this port, if it is a process of this machine. */
-function findServer(port: string): ServerProcess | undefined {
-  for (const name of readdirSync("/proc").filter((one) => /^\d+$/.test(one))) {
-    try {
-      const words = readFileSync(`/proc/${name}/cmdline`, "utf8").split("\0");
-      if (words[0]?.endsWith("kube-apiserver") === true && words[words.indexOf("--secure-port") + 1] === port)
-        return readProcess(Number(name));
-    } catch {
-      // Gone meanwhile, or somebody else's.
-    }
-  }
-  return undefined;
 }
 
 /** Starts it again with these public keys, signing with that private one. */

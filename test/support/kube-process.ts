@@ -1,8 +1,9 @@
 /** A kube-apiserver as a process of this machine: stopped, let go on, killed and started again as it was. */
 import { spawn } from "node:child_process";
-import { existsSync, readFileSync, readlinkSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { openClient } from "../../src/kube/client.ts";
 import { type Access, fixedCredentials } from "../../src/kube/credentials.ts";
+import { recordAt } from "../../src/kube/json.ts";
 
 export interface ServerProcess {
   pid: number;
@@ -24,10 +25,33 @@ export function readProcess(pid: number): ServerProcess {
   return { pid, command: words("cmdline"), environment: Object.fromEntries(pairs), directory };
 }
 
-/** SIGKILL, and the same command again; returns when it is ready. Its environment lets the cluster tool find it. */
+/** The API server that listens on this port, if it is a process of this machine. */
+export function findServer(port: string): ServerProcess | undefined {
+  for (const name of readdirSync("/proc").filter((one) => /^\d+$/.test(one))) {
+    try {
+      const words = readFileSync(`/proc/${name}/cmdline`, "utf8").split("\0");
+      if (words[0]?.endsWith("kube-apiserver") === true && words[words.indexOf("--secure-port") + 1] === port)
+        return readProcess(Number(name));
+    } catch {
+      // Gone meanwhile, or somebody else's.
+    }
+  }
+  return undefined;
+}
+
 export async function restart(server: ServerProcess, access: Access): Promise<void> {
-  process.kill(server.pid, "SIGKILL");
-  while (existsSync(`/proc/${server.pid}/cwd`)) await new Promise((resolve) => setTimeout(resolve, 20));
+  await kill(server);
+  await start(server, access);
+}
+
+/** SIGKILL; returns when it is gone. */
+export async function kill({ pid }: ServerProcess): Promise<void> {
+  process.kill(pid, "SIGKILL");
+  while (existsSync(`/proc/${pid}/cwd`)) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+/** The same command again; returns when it is ready. Its environment lets the cluster tool find it. */
+export async function start(server: ServerProcess, access: Access): Promise<void> {
   const [file = "", ...args] = server.command;
   const options = { cwd: server.directory, env: { ...server.environment }, detached: true, stdio: "ignore" } as const;
   const child = spawn(file, args, options);
@@ -45,4 +69,16 @@ export async function restart(server: ServerProcess, access: Access): Promise<vo
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }
+}
+
+/** Forgets all but the present in the etcd behind it, as etcd does by itself every few minutes: by etcd's own gateway. */
+export async function compact({ command }: ServerProcess): Promise<void> {
+  const [, etcd = ""] = /--etcd-servers[= ](\S+)/.exec(command.join(" ")) ?? [];
+  const ask = async (path: string, body: object): Promise<unknown> => {
+    const answer = await fetch(`${etcd}/v3/kv/${path}`, { method: "POST", body: JSON.stringify(body) });
+    if (!answer.ok) throw new Error(`etcd: ${await answer.text()}`);
+    return await answer.json();
+  };
+  const { revision } = recordAt(await ask("range", { key: "AA==" }), "header");
+  await ask("compaction", { revision, physical: true });
 }

@@ -1,0 +1,149 @@
+/**
+ * An agent whose API server says nothing, or is away: `KUBECONFIG=… node --test test/kube/outage.ts`. Where the API server is a process
+ * of this machine, it is also gone for a minute, and etcd has forgotten what was before.
+ */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { readPageEnd } from "../../src/kube/meta.ts";
+import { resources, toPath } from "../../src/kube/resource.ts";
+import { watch } from "../../src/kube/watch.ts";
+import { until } from "../contract/kube-setting.ts";
+import { compact, findServer, kill, start } from "../support/kube-process.ts";
+import { type KubeSite, openKubeSite } from "../support/kube-site.ts";
+import {
+  type AgentStack,
+  type Answer,
+  assertIssued,
+  assertRefused,
+  csrFor,
+  document,
+  moved,
+  openWorkload,
+  tlsOf,
+} from "../support/stack.ts";
+
+const { KUBECONFIG: path } = process.env;
+if (path === undefined) throw new Error("KUBECONFIG is not set: test/kube/run starts an API server if it can");
+
+const stack = new AsyncDisposableStack();
+let stage: KubeSite;
+let agent: AgentStack;
+let shop = "";
+let node = "";
+
+before(async () => {
+  stage = stack.use(
+    await openKubeSite(path, (named) => [
+      document("MeshTenant", "shop", {
+        trustDomain: "shop.example",
+        root: "main",
+        rules: [{ name: "pods", clusters: ["east"], namespaces: [named("shop")] }],
+      }),
+    ]),
+  );
+  shop = await stage.namespace("shop");
+  node = await stage.node("node");
+  await stage.cluster.account(shop, "cart");
+  agent = await stage.startAgent("outage");
+});
+after(async () => await stack.disposeAsync());
+
+/** A pod, and a token bound to it; past the relay. */
+async function podToken(name: string): Promise<string> {
+  await stage.cluster.pod(shop, name, "cart", node);
+  return await stage.cluster.token(shop, "cart", { pod: name });
+}
+
+async function ask(token: string): Promise<Answer> {
+  using workload = openWorkload(await agent.address(), tlsOf(stage.site, "east"), "east");
+  return await workload.ask({ token, csr: csrFor(id()) });
+}
+
+function id(): string {
+  return `spiffe://shop.example/ns/${shop}/sa/cart`;
+}
+
+async function timed<T>(work: () => Promise<T>): Promise<readonly [T, number]> {
+  const begun = performance.now();
+  const done = await work();
+  return [done, performance.now() - begun];
+}
+
+async function health(path: string): Promise<number> {
+  return (await fetch(`http://127.0.0.1:${agent.running.httpPort}${path}`)).status;
+}
+
+test("while the API server takes connections and never answers, what is known is served and what is not ends by its deadline", async () => {
+  const known = await podToken("known");
+  await until("the agent knows it", async () => "chain" in (await ask(known)));
+  stage.relay.freeze({ newOnes: true });
+  const late = await podToken("late");
+
+  const [answered, knownMs] = await timed(async () => await ask(known));
+  assertIssued(answered);
+  assert.ok(knownMs < 1_000, `${knownMs} ms`);
+  const [intents, lines] = [stage.site.intents(), agent.log.of("refused").length];
+  const [refused, lateMs] = await timed(async () => await ask(late));
+  assertRefused(refused, "unavailable", /cannot be asked about a Pod/);
+  assert.ok(lateMs > 2_500 && lateMs < 4_500, `${lateMs} ms`);
+  assert.equal(agent.log.of("refused").length, lines + 1);
+
+  using ztunnel = openWorkload(await agent.address(), tlsOf(stage.site, "east"), "east");
+  const [all, allMs] = await timed(async () => {
+    const csr = csrFor(id());
+    return await Promise.all(Array.from({ length: 200 }, async () => await ztunnel.ask({ token: late, csr })));
+  });
+  for (const one of all) assertRefused(one, "unavailable");
+  assert.ok(allMs < 6_000, `${allMs} ms for all of them`);
+  assert.deepEqual([await health("/healthz"), await health("/readyz")], [200, 200]);
+  await moved(stage.clock, 301, async () => assertRefused(await ask(known), "unavailable"));
+  assert.equal(stage.site.intents(), intents, "nothing was intended for those");
+
+  stage.relay.thaw();
+  await until("the late one is served", async () => "chain" in (await ask(late)), 10_000);
+  assertIssued(await ask(known));
+});
+
+async function versionNow(): Promise<string> {
+  const list = await stage.cluster.client.call({ verb: "GET", path: toPath(resources.pods, { namespace: shop }) });
+  return readPageEnd(list).resourceVersion;
+}
+
+test("after a minute without an API server, and with etcd compacted, the agent knows what came and went meanwhile", async (t) => {
+  const { relay, cluster } = stage;
+  const server = findServer(cluster.access.server.port);
+  if (server === undefined) return t.skip("the API server is no process of this machine");
+  const [staying, leaving] = [await podToken("staying"), await podToken("leaving")];
+  for (const token of [staying, leaving]) await until("it is known", async () => "chain" in (await ask(token)));
+  const resourceVersion = await versionNow();
+  relay.cut();
+  await cluster.deletePod(shop, "leaving");
+  const coming = await podToken("coming");
+  await compact(server);
+  await kill(server);
+  const end = performance.now() + 60_000;
+  try {
+    while (performance.now() < end) {
+      assertIssued(await ask(staying));
+      assertRefused(await ask(coming), "unavailable");
+      await delay(5_000);
+    }
+  } finally {
+    await start(server, cluster.access);
+    relay.accept();
+  }
+  const [, backMs] = await timed(async () => {
+    await until("what came is served", async () => "chain" in (await ask(coming)), 45_000);
+    await until("what went is not", async () => "code" in (await ask(leaving)), 45_000);
+  });
+  t.diagnostic(`all known again after ${Math.round(backMs)} ms`);
+  assertRefused(await ask(leaving), "proof-invalid", /does not exist/);
+  assertIssued(await ask(staying));
+  // There was no going on from before: only a whole list can have told it.
+  const old = { resource: resources.pods, resourceVersion, signal: AbortSignal.timeout(10_000) };
+  await assert.rejects(
+    watch(cluster.client, old, () => {}),
+    { status: 410 },
+  );
+});
