@@ -15,7 +15,7 @@ export interface BundleParts extends WriterParts {
 }
 
 /** Kubernetes 1.37 serves v1, 1.33 to 1.36 v1beta1, and those before v1alpha1: where its feature gate is on. */
-const versions = ["v1", "v1beta1", "v1alpha1"];
+export const bundleVersions = ["v1", "v1beta1", "v1alpha1"];
 /** Bundles of the signer that istiod's own CA is (istio pilot clustertrustbundle). */
 const istiodsSigner = "istio.io:istiod-ca:";
 /** Long enough for a list. Without the right to it the write is refused as well, and that is told. */
@@ -24,7 +24,7 @@ const syncMsMax = 5_000;
 /** Undefined where the API server knows no ClusterTrustBundles. @throws Refusal `unavailable` when it does not answer. */
 export async function startTrustBundle(name: string, parts: BundleParts): Promise<Distribution | undefined> {
   const { client, log } = parts;
-  const resource = await servedVersion(client, resources.clusterTrustBundles, versions);
+  const resource = await servedVersion(client, resources.clusterTrustBundles, bundleVersions);
   if (resource === undefined) {
     log.info("ClusterTrustBundles are not served");
     return undefined;

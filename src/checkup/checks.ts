@@ -4,7 +4,7 @@ import { hub, leader, readiness, service } from "./agent.ts";
 import { apiServer, clock, configuration, hubClock, rights } from "./cluster.ts";
 import { certificate, port, signing } from "./istiod.ts";
 import { audience, caAddress, clusterName, trustDomain, ztunnelAccount } from "./mesh.ts";
-import { roots, serving } from "./roots.ts";
+import { roots, serving, trustBundle } from "./roots.ts";
 import { skipped, type Verdict } from "./verdict.ts";
 import type { View } from "./view.ts";
 
@@ -31,6 +31,7 @@ export const checks: readonly Check[] = [
   { id: "serving-certificate", needs: cluster, judge: serving },
   { id: "ca-address", needs: cluster, judge: caAddress },
   { id: "roots", needs: cluster, judge: roots },
+  { id: "trust-bundle", needs: cluster, judge: trustBundle },
   { id: "istiod-certificate", needs: cluster, judge: certificate },
   { id: "istiod-port", needs: cluster, judge: port },
   { id: "trust-domain", needs: cluster, judge: trustDomain },

@@ -1,15 +1,16 @@
 /** The roots in every namespace, and what the agents themselves serve with. */
 import { isSelected, wantedIn } from "../agent/decide-trust.ts";
-import type { DistributeConfig } from "../agent/distribution.ts";
+import { type DistributeConfig, rootKey } from "../agent/distribution.ts";
 import { toRoots, toTargets } from "../agent/planes.ts";
-import { readConfigMap, readNamespace } from "../kube/meta.ts";
+import { bundleVersions } from "../agent/trust-bundle.ts";
+import { readClusterTrustBundle, readConfigMap, readNamespace } from "../kube/meta.ts";
 import { resources } from "../kube/resource.ts";
 import { readPemAll } from "../pki/pem.ts";
 import { readLeaf } from "./istiod.ts";
 import { fail, ok, skipped, some, type Verdict, warn, worst } from "./verdict.ts";
 import { secretText, type View } from "./view.ts";
 
-const rootKey = "root-cert.pem";
+const waitThenLook = "wait a moment; then look into the leading agent's log for `trust not put in force`";
 
 export async function roots(view: View): Promise<Verdict> {
   const { kubernetes } = await view.site();
@@ -46,12 +47,32 @@ async function rootsOf(view: View, target: DistributeConfig): Promise<Verdict> {
     );
   }
   if (wrong.length > 0) {
-    return warn(
-      `${name} has roots of an earlier time in ${wrong.length} ${of} (${some(wrong)})`,
-      "wait a moment; then look into the leading agent's log for `trust not put in force`",
-    );
+    return warn(`${name} has roots of an earlier time in ${wrong.length} ${of} (${some(wrong)})`, waitThenLook);
   }
   return ok(`${name} is in ${selected.length} namespaces, as version ${trust.version} has it`);
+}
+
+/** The same roots once more, where they are wanted so. */
+export async function trustBundle(view: View): Promise<Verdict> {
+  const { kubernetes } = await view.site();
+  const { clusterTrustBundle: name } = kubernetes;
+  if (name === undefined) return ok("no ClusterTrustBundle is wanted");
+  const trust = await view.trust();
+  if (trust === undefined) return skipped("the agents have no trust yet");
+  for (const version of bundleVersions) {
+    const found = await view.get({ ...resources.clusterTrustBundles, version }, { name });
+    if (found === undefined) continue;
+    const written = readClusterTrustBundle(found).trustBundle;
+    const wanted = toRoots(trust).rootsPem;
+    if (written === wanted) return ok(`${name} is as version ${trust.version} has it`);
+    if (!isForeign(written, wanted)) return warn(`${name} has roots of an earlier time`, waitThenLook);
+    const who = `find who writes it: kubectl get clustertrustbundle ${name} -o yaml --show-managed-fields`;
+    return fail(`${name} has somebody else's roots`, who);
+  }
+  return fail(
+    `there is no ClusterTrustBundle ${name}: pods that mount it do not start`,
+    "kubectl api-resources --api-group=certificates.k8s.io must list them (the API server's feature gate); then the leading agent makes it",
+  );
 }
 
 /** Not one root that is ours now. */

@@ -75,7 +75,9 @@ export async function openView(options: ViewOptions): Promise<View & Disposable>
     return asked as Promise<T>;
   };
   const get = (resource: Resource, one: One): Promise<JsonRecord | undefined> =>
-    once(`get ${resource.plural} ${one.namespace}/${one.name}`, () => getIfThere(client, resource, one));
+    once(`get ${resource.version} ${resource.plural} ${one.namespace}/${one.name}`, () =>
+      getIfThere(client, resource, one),
+    );
   const list = (selection: Selection): Promise<readonly JsonRecord[]> =>
     once(`list ${JSON.stringify(selection)}`, () => listAll(client, selection));
   const site = (): Promise<Site> => once("site", async () => fromFile ?? (await siteOf(get, release)));

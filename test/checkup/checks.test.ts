@@ -46,6 +46,28 @@ test("a healthy cluster passes every check", async () => {
   );
 });
 
+const bundle = "istio.io:istiod-ca:root-cert";
+
+function wantBundle(world: World): void {
+  configure(world, {
+    kubernetes: { namespace: names.system, ztunnelAccounts: [names.zt], clusterTrustBundle: bundle },
+  });
+}
+
+function putBundle(world: World, version: string, trustBundle: string | undefined): void {
+  const made = { kind: "ClusterTrustBundle", metadata: { name: bundle }, spec: { trustBundle } };
+  put(world, `certificates.k8s.io/${version}/clustertrustbundles ${bundle}`, () => made);
+}
+
+test("a ClusterTrustBundle with the same roots is as it should be, in whatever version it is served", async () => {
+  const checked = await check(stage, (world) => {
+    wantBundle(world);
+    putBundle(world, "v1beta1", stage.site.servingRootsPem["east"]);
+  });
+  assert.equal(checked.of("trust-bundle").state, "ok");
+  assert.match(checked.of("trust-bundle").says, /^istio\.io:istiod-ca:root-cert is as version/);
+});
+
 interface Case {
   readonly id: string;
   readonly broken: string;
@@ -274,6 +296,23 @@ const cases: readonly Case[] = [
     says: /roots of an earlier time in 1 of \d namespaces \(istio-system\)/,
     fix: /trust not put in force/,
     state: "warn",
+  },
+  {
+    id: "trust-bundle",
+    broken: "an API server without ClusterTrustBundles",
+    change: wantBundle,
+    says: /there is no ClusterTrustBundle istio\.io:istiod-ca:root-cert/,
+    fix: /feature gate/,
+  },
+  {
+    id: "trust-bundle",
+    broken: "a foreign bundle",
+    change: (world) => {
+      wantBundle(world);
+      putBundle(world, "v1beta1", "forged");
+    },
+    says: /istio\.io:istiod-ca:root-cert has somebody else's roots/,
+    fix: /--show-managed-fields/,
   },
   {
     id: "istiod-certificate",
