@@ -10,12 +10,16 @@ import { integer, type Row, text } from "./rows.ts";
 /** An error is one draft's alone. */
 export type DraftAnswer = Intended | Error;
 
-/** In the order of the drafts. Suspensions must be read after the lock that holds them still. */
+/** To be read after the lock that holds it still. */
+export const readSuspensions = "SELECT kind, name FROM suspensions";
+
+/** In the order of the drafts; `suspensions` are the rows of `readSuspensions`. */
 export async function intendDrafts(
   transaction: Transaction,
+  suspensions: readonly Row[],
   drafts: readonly Encoded[],
 ): Promise<readonly DraftAnswer[]> {
-  const suspended = await readSuspended(transaction);
+  const suspended = toSuspended(suspensions);
   const serials = new Set<string>();
   const wanted = drafts.filter(({ draft }) => {
     const serial = toHex(draft.serial);
@@ -56,8 +60,7 @@ export async function recordSignatures(
   return row === undefined ? 0 : integer(row, "missing");
 }
 
-async function readSuspended(transaction: Transaction): Promise<Suspended> {
-  const rows = await transaction.query("SELECT kind, name FROM suspensions");
+function toSuspended(rows: readonly Row[]): Suspended {
   return new Set(rows.map((row) => `${text(row, "kind")}/${text(row, "name")}`));
 }
 

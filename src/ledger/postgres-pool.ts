@@ -52,7 +52,7 @@ export interface Pool {
    * A transaction that either happened, durably and on the standby if there has to be one, or is a Refusal `unavailable`.
    * What `work` reads, it reads under the `lock`.
    */
-  transact<T>(name: WriteName, work: (transaction: Transaction) => Promise<T>, options?: TransactOptions): Promise<T>;
+  transact<T>(name: WriteName, work: Work<T>, options?: TransactOptions): Promise<T>;
   /** For the walks over the ledger. */
   readonly source: Source;
   /** Checked on every new connection from now on: that what was promised is still there. */
@@ -60,8 +60,13 @@ export interface Pool {
   close(): Promise<void>;
 }
 
+/** `read` are the rows of the statement that was asked to go with the first message. */
+export type Work<T> = (transaction: Transaction, read: readonly Row[]) => Promise<T>;
+
 export interface TransactOptions {
   readonly lock?: PostgresLock;
+  /** A statement without values that is read under the lock, and costs no message of its own. */
+  readonly read?: string;
   /** For what may take long, as a migration; the configured one otherwise. */
   readonly timeoutMs?: number;
 }
@@ -157,8 +162,8 @@ export function openPool(
 
   async function transact<T>(
     name: WriteName,
-    work: (transaction: Transaction) => Promise<T>,
-    { lock, timeoutMs }: TransactOptions = {},
+    work: Work<T>,
+    { lock, read, timeoutMs }: TransactOptions = {},
   ): Promise<T> {
     return await withClient(async (client) => {
       // One message. Every statement in it sees what was committed when it began, so a lock comes before what is read.
@@ -168,17 +173,19 @@ export function openPool(
           ? []
           : [`SET LOCAL statement_timeout = ${timeoutMs}`, `SET LOCAL lock_timeout = ${timeoutMs}`]),
         ...(lock === undefined ? [] : [lock]),
+        ...(read === undefined ? [] : [read]),
         writeFacts,
       ].join(";");
       const patience = timeoutMs === undefined ? {} : { query_timeout: timeoutMs + graceMs };
       try {
         const results: unknown = await client.query({ text: begin, ...patience });
-        checkWrite(lastRow(results), config, now());
+        checkWrite(rowsOf(results, -1)[0], config, now());
         // What may take long is run once, and can be several statements in one message: it gets no name.
         const once = async (text: string, values: readonly Parameter[]): Promise<QueryResult<Row>> =>
           await client.query<Row>({ text, values: [...values], ...patience });
         const result = await work(
           toTransaction(timeoutMs === undefined ? (sql, values) => run(client, sql, values) : once),
+          read === undefined ? [] : rowsOf(results, -2),
         );
         await commit(client, name, write);
         return result;
@@ -233,13 +240,12 @@ async function commit(client: PoolClient, name: WriteName, write: PostgresWrite)
   }
 }
 
-/** What a message of several statements ends with. */
-function lastRow(results: unknown): Row | undefined {
-  const result: unknown = Array.isArray(results) ? results.at(-1) : undefined;
-  if (typeof result !== "object" || result === null || !("rows" in result) || !Array.isArray(result.rows))
-    return undefined;
-  const [row]: readonly Row[] = result.rows;
-  return row;
+/** Of one of several statements in a message, from the end. */
+function rowsOf(results: unknown, index: number): readonly Row[] {
+  const result: unknown = Array.isArray(results) ? results.at(index) : undefined;
+  if (typeof result !== "object" || result === null || !("rows" in result) || !Array.isArray(result.rows)) return [];
+  const rows: readonly Row[] = result.rows;
+  return rows;
 }
 
 function toOptions(config: PostgresConfig): PoolConfig {

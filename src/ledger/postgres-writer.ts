@@ -6,7 +6,7 @@ import { Refusal } from "../errors.ts";
 import { type Encoded, encodeDraft } from "./intents.ts";
 import type { Intended, Intent, Ledger } from "./ledger.ts";
 import { createTimes, sameBytes } from "./octets.ts";
-import { type DraftAnswer, intendDrafts, recordSignatures } from "./postgres-intents.ts";
+import { type DraftAnswer, intendDrafts, readSuspensions, recordSignatures } from "./postgres-intents.ts";
 import { type Pool, postgresLocks } from "./postgres-pool.ts";
 import { blob } from "./rows.ts";
 import {
@@ -47,9 +47,11 @@ export function startPostgresWriter(pool: Pool, now: () => Date, delayMs: number
       const drafts = group.flatMap((call) => call.drafts);
       // If we stop before this commits, none of these drafts was promised to anybody. After it, they are intents nobody has
       // signed yet: they count as live.
-      const answers = await pool.transact("intend", (transaction) => intendDrafts(transaction, drafts), {
-        lock: postgresLocks.intents,
-      });
+      const answers = await pool.transact(
+        "intend",
+        (transaction, suspensions) => intendDrafts(transaction, suspensions, drafts),
+        { lock: postgresLocks.intents, read: readSuspensions },
+      );
       for (const [index, answer] of answers.entries()) {
         const draft = drafts[index];
         if (!(answer instanceof Error) && answer.kind === "intent" && draft !== undefined)

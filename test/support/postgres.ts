@@ -126,7 +126,8 @@ export function toConfig(port: number, database: string): PostgresConfig {
     user: "espalier",
     password: async () => password,
     connectionsMax: 6,
-    statementTimeoutMs: 2000,
+    // A machine that runs all tests at once is slow.
+    statementTimeoutMs: 5000,
     synchronousStandby: false,
     // The tests' clocks stand still.
     clockToleranceMs: Number.POSITIVE_INFINITY,
