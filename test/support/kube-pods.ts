@@ -13,6 +13,8 @@ export function toPod(name: string, namespace: string, node: string) {
     spec: {
       serviceAccountName: "web",
       nodeName: node,
+      // Gone with its namespace: there is no kubelet that would end it.
+      terminationGracePeriodSeconds: 0,
       automountServiceAccountToken: false,
       containers: [
         { name: "app", ...container },

@@ -1,4 +1,5 @@
 /** A hub in this process and agents beside a real API server. Names end in the run's own letters. */
+import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -17,6 +18,7 @@ import {
   clusterDocument,
   type Document,
   document,
+  eventually,
   hubName,
   type IssuerStack,
   makeSite,
@@ -51,6 +53,8 @@ export interface AgentProcess extends AsyncDisposable {
   readonly daemon: Daemon;
   readonly address: string;
   readonly port: number;
+  /** Until /readyz says so: it knows the cluster's pods by then. */
+  ready(): Promise<void>;
   /** Resident memory now, and the most since it started, in MB: Linux's own count. */
   rss(): { readonly now: number; readonly most: number };
   /** The value of a metric that has no labels. */
@@ -178,6 +182,11 @@ async function startProcess(
     daemon,
     port,
     address: `127.0.0.1:${port}`,
+    ready: async () =>
+      await eventually(async () => {
+        const answer = await fetch(`http://127.0.0.1:${http}/readyz`);
+        assert.equal(answer.status, 200, await answer.text());
+      }, 60_000),
     rss: () => {
       const status = readFileSync(`/proc/${daemon.child.pid}/status`, "utf8");
       const mb = (field: string): number =>
