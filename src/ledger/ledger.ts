@@ -1,6 +1,6 @@
 /**
- * The ledger: every certificate we meant to sign and every act of an operator. What is promised here holds for SQLite and,
- * later, PostgreSQL; one contract suite judges both.
+ * The ledger: every certificate we meant to sign and every act of an operator. What is promised here holds for SQLite and
+ * for PostgreSQL; one contract suite judges both.
  */
 import type { ProfileName } from "../pki/profile.ts";
 
