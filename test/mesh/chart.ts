@@ -18,10 +18,13 @@ export interface Rendered {
   readonly mounts: readonly Mount[];
 }
 
-/** What Envoy's own build lacks: filters that only Istio's build has. Nothing of it touches certificates. */
-const withoutIstiosFilters = [
+/** Nothing of this touches certificates. */
+const ofTheStage = [
+  // Filters that only Istio's own build of Envoy has.
   "--set=telemetry.enabled=false",
   "--set-string=pilot.env.PILOT_ENABLE_METADATA_EXCHANGE=false,pilot.env.PILOT_ENABLE_ALPN_FILTER=false",
+  // Two revisions that give the same ServiceEntry an address at the same moment panic (Istio of August 2026).
+  "--set-string=pilot.env.PILOT_ENABLE_IP_AUTOALLOCATE=false",
 ];
 
 export async function renderIstiod(stage: Stage, plane: ControlPlane, source: string): Promise<Rendered> {
@@ -34,7 +37,7 @@ export async function renderIstiod(stage: Stage, plane: ControlPlane, source: st
   const values = join(stage.folder("charts"), `${cluster}-${tenant}.yaml`);
   writeFileSync(values, said.stdout);
   const chart = join(source, "manifests/charts/istio-control/istio-discovery");
-  const argv = ["template", "istiod", chart, "--namespace", namespace, "--values", values, ...withoutIstiosFilters];
+  const argv = ["template", "istiod", chart, "--namespace", namespace, "--values", values, ...ofTheStage];
   const made = execFileSync("helm", argv, { encoding: "utf8", maxBuffer: 32 * 1024 * 1024 });
   return readRendered(parseAllDocuments(made).map((one) => ("toJS" in one ? one.toJS() : undefined)));
 }

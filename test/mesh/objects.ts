@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseAllDocuments } from "yaml";
+import { applyObject } from "../../src/kube/apply.ts";
 import { isRecord, recordAt, someTextAt } from "../../src/kube/json.ts";
 import { createObject } from "../../src/kube/objects.ts";
 import { type Resource, toApiVersion } from "../../src/kube/resource.ts";
@@ -34,7 +35,8 @@ export async function installDefinitions({ kube }: Cluster): Promise<void> {
     const definition: unknown = one.toJS();
     if (!isRecord(definition)) continue;
     const kind = someTextAt(recordAt(recordAt(definition, "spec"), "names"), "kind");
-    if (kind in kinds) await createObject(kube.client, definitions, {}, definition, { deadlineMs: 60_000 });
+    const name = someTextAt(recordAt(definition, "metadata"), "name");
+    if (kind in kinds) await applyObject(kube.client, definitions, { name }, definition, { deadlineMs: 60_000 });
   }
 }
 
