@@ -98,7 +98,8 @@ async function readOrDefault(
     return issuerSchema.parse({ hub, database, keys, ...chosen });
   }
   const written = await readIssuerConfig(file);
-  if (written.hub !== hub) throw new Refusal("config", `${file} is of hub "${written.hub}": choose another --dir`);
+  if (written.hub !== hub)
+    throw new Refusal("config", `${directory} belongs to hub "${written.hub}" already: choose another --dir`);
   return { ...written, ...chosen };
 }
 
