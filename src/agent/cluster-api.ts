@@ -1,14 +1,11 @@
 /** The agent's use of its cluster's API: what lives, what is kept, and, for the one agent that leads, what is distributed. */
 
 import { randomBytes } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { type Client, openClient } from "../kube/client.ts";
-import type { Credentials } from "../kube/credentials.ts";
 import { startEvents } from "../kube/events.ts";
-import { inClusterCredentials } from "../kube/in-cluster.ts";
+import { findCredentials } from "../kube/find-credentials.ts";
 import { startInformer } from "../kube/informer.ts";
-import { kubeconfigCredentials } from "../kube/kubeconfig.ts";
 import { type Election, startElection } from "../kube/lease.ts";
 import { readConfigMap, readNamespace, readPod, readServiceAccount } from "../kube/meta.ts";
 import { resources } from "../kube/resource.ts";
@@ -60,7 +57,7 @@ export interface ClusterApiParts {
 export async function openClusterApi(config: KubernetesConfig, parts: ClusterApiParts): Promise<ClusterApi> {
   const { now, log } = parts;
   await using stack = new AsyncDisposableStack();
-  const client = stack.use(openClient({ credentials: await toCredentials(config) }));
+  const client = stack.use(openClient({ credentials: await findCredentials(config.kubeconfig) }));
   const kube = { client, now, log };
   const pods = stack.use(
     startInformer(
@@ -156,13 +153,6 @@ function toLeader(
     },
     distributions: () => distributions ?? [],
   };
-}
-
-async function toCredentials({ kubeconfig }: KubernetesConfig): Promise<Credentials> {
-  if (kubeconfig !== undefined) return await kubeconfigCredentials(kubeconfig);
-  // What the kubelet sets in every pod; the port is always 443 behind this name.
-  await readFile("/var/run/secrets/kubernetes.io/serviceaccount/ca.crt");
-  return inClusterCredentials({ host: "kubernetes.default.svc", port: "443" });
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
