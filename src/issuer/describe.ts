@@ -49,7 +49,8 @@ export function toTenant(tenant: MeshTenant, world: World): Tenant {
   };
 }
 
-function tenantProblem(tenant: MeshTenant, world: World): string {
+/** What keeps it from certificates; empty when nothing does. */
+export function tenantProblem(tenant: MeshTenant, world: World): string {
   if (world.authorities.active("tenant", tenant.name) !== undefined) return "";
   return `TrustRoot "${tenant.root}" has not been made: run \`espalier root create ${tenant.root}\``;
 }
@@ -79,7 +80,8 @@ function clusterNotice(name: string, world: World): string {
   return `its agent proposes other keys: \`espalier cluster keys list ${name}\` shows them`;
 }
 
-function clusterProblem({ name, tokens }: MeshCluster, world: World): string {
+/** What keeps its agent from working; empty when nothing does. */
+export function clusterProblem({ name, tokens }: MeshCluster, world: World): string {
   if (world.authorities.active("serving", name) === undefined) {
     return `it has no serving root: run \`espalier root create --serving ${name}\``;
   }

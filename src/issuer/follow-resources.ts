@@ -1,11 +1,10 @@
 /** Takes the declared documents in as they change; a bad edit is told and changes nothing. */
 import { type AuthorityParts, makeAuthorities } from "../controller/authority.ts";
-import type { IssuerConfig } from "../ops/config.ts";
 import type { Log } from "../ops/log.ts";
 import type { Declared } from "../resources/declared.ts";
 import { toLine } from "../resources/problem.ts";
-import { watchDirectory } from "../resources/watch.ts";
 import type { LiveWorld } from "./live.ts";
+import type { DeclaredSource } from "./source.ts";
 
 export interface FollowParts extends AuthorityParts {
   readonly live: Pick<LiveWorld, "declare">;
@@ -13,7 +12,11 @@ export interface FollowParts extends AuthorityParts {
 }
 
 /** `declared` is what the process started with and has in force. */
-export function followResources(config: IssuerConfig, declared: Declared, parts: FollowParts): AsyncDisposable {
+export function followResources(
+  source: Pick<DeclaredSource, "follow">,
+  declared: Declared,
+  parts: FollowParts,
+): AsyncDisposable {
   const { live, log } = parts;
   tellWarnings(declared, log);
   const onChange = async (next: Declared): Promise<void> => {
@@ -25,7 +28,7 @@ export function followResources(config: IssuerConfig, declared: Declared, parts:
   };
   const onRefused = (refusal: Error): void =>
     log.error("resources refused, the last good ones stay in force", { problems: refusal.message });
-  return watchDirectory(config.resources, { hub: config.hub, inForce: declared }, { onChange, onRefused });
+  return source.follow(declared, { onChange, onRefused });
 }
 
 function tellWarnings(declared: Declared, log: Log): void {

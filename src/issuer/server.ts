@@ -6,7 +6,6 @@ import type { IssuerConfig } from "../ops/config.ts";
 import { startHttp } from "../ops/http.ts";
 import type { Log } from "../ops/log.ts";
 import type { Metrics } from "../ops/metrics.ts";
-import { loadDirectory } from "../resources/load.ts";
 import { openServerCredentials } from "../rpc/credentials.ts";
 import type { OnLimited } from "../rpc/guard.ts";
 import { Issuer } from "../rpc/proto.ts";
@@ -18,6 +17,7 @@ import { openLive } from "./live.ts";
 import { openQuotas } from "./quota.ts";
 import { startServerCertificate } from "./server-certificate.ts";
 import { adminService, issuerService } from "./services.ts";
+import { openSource } from "./source.ts";
 import { openStorage } from "./storage.ts";
 import { tellRefused } from "./tell-refused.ts";
 import type { World } from "./world.ts";
@@ -60,11 +60,13 @@ export async function startIssuer(config: IssuerConfig, options: IssuerParts): P
   const { custody, ledger, state, counts, epoch, follow } = stack.use(await openStorage(config, options));
   const parts = { state, custody, ledger, now, random, log, metrics };
 
-  const declared = await loadDirectory(config.resources, { hub: config.hub });
+  const source = stack.use(await openSource(config, { now, log, leads: () => epoch() > 0 }));
+  const declared = await source.load();
   // A tenant without an authority is told as not ready; the others are served meanwhile.
   await makeAuthorities(declared, parts).catch((error: unknown) => log.error("authorities not made", {}, error));
   const live = stack.use(await openLive({ ...parts, hub: config.hub, declared }));
-  stack.use(followResources(config, declared, { ...parts, live }));
+  stack.use(source.show(live));
+  stack.use(followResources(source, declared, { ...parts, live }));
   const lost = (error: unknown): void => log.error("another issuer's changes not taken", {}, error);
   stack.use(follow(() => void live.refresh().catch(lost)));
   const dispatch = openDispatch({

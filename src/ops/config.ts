@@ -21,6 +21,12 @@ export const issuerSchema = z.strictObject({
   http: address.default("127.0.0.1:15014").describe("Plain HTTP for /metrics, /healthz and /readyz, host:port."),
   adminSocket: path.default("admin.sock").describe("Unix socket for operators' verbs; its directory must be private."),
   resources: path.default("resources").describe("Directory of YAML documents: TrustRoot, MeshTenant, MeshCluster."),
+  kubernetes: z
+    .strictObject({
+      kubeconfig: path.optional().describe("Kubeconfig file; the pod's own service account if absent."),
+    })
+    .optional()
+    .describe("The cluster whose API has the same documents as objects; resources is not read then."),
   database: databaseSchema,
   postgres: postgresSchema,
   keys: path.default("keys").describe("Directory of private keys, 0700."),
@@ -139,7 +145,11 @@ export async function readIssuerConfig(file: string): Promise<IssuerConfig> {
   const config = parse(issuerSchema, file, await load(file));
   const database = isPostgres(config.database) ? {} : absolute(config, ["database"], file);
   const postgres = { ...config.postgres, ...absolute(config.postgres, postgresPaths, file) };
-  return { ...config, ...absolute(config, issuerPaths, file), ...database, postgres };
+  const kubernetes = config.kubernetes && {
+    ...config.kubernetes,
+    ...absolute(config.kubernetes, ["kubeconfig"], file),
+  };
+  return { ...config, ...absolute(config, issuerPaths, file), ...database, postgres, kubernetes };
 }
 
 export async function readAgentConfig(file: string): Promise<AgentConfig> {

@@ -19,13 +19,22 @@ export const totalBytesMax = 64 * 1024 * 1024;
 export function readDocuments(files: readonly SourceFile[], context: Context = {}): Declared {
   const oversize = checkSizes(files);
   if (oversize.length > 0) throw new DocumentsRefused(oversize);
-  const { placed, problems } = readAll(files);
+  return declare(readAll(files), digestOf(files), context);
+}
+
+/** What was read one by one, judged together. @throws DocumentsRefused. */
+export function declare({ placed, problems }: ReadDocuments, digest: string, context: Context): Declared {
   if (problems.length > 0) throw new DocumentsRefused(inOrder(problems));
   const { resources, locate, problems: repeated } = collect(placed);
   const verdict = checkDeclared(resources, locate, context);
   const among = [...repeated, ...verdict.problems];
   if (among.length > 0) throw new DocumentsRefused(inOrder(among));
-  return { ...resources, warnings: inOrder(verdict.warnings), digest: digestOf(files) };
+  return { ...resources, warnings: inOrder(verdict.warnings), digest };
+}
+
+export interface ReadDocuments {
+  readonly placed: readonly Placed[];
+  readonly problems: readonly Problem[];
 }
 
 /** The same for the same files in any order. */
@@ -51,7 +60,7 @@ function checkSizes(files: readonly SourceFile[]): readonly Problem[] {
   return problems;
 }
 
-function readAll(files: readonly SourceFile[]): { placed: readonly Placed[]; problems: readonly Problem[] } {
+function readAll(files: readonly SourceFile[]): ReadDocuments {
   const texts = new Map(files.map(({ path, text }) => [posix.normalize(path), text]));
   const placed: Placed[] = [];
   const problems: Problem[] = [];

@@ -1,18 +1,33 @@
-/** Keeps up with a directory of documents: a good edit takes the place of what is in force, a bad one is told and changes nothing. */
-import { type FSWatcher, watch } from "node:fs";
+/** Keeps up with where documents come from: a good edit takes the place of what is in force, a bad one is told and changes nothing. */
 import { setTimeout as delay } from "node:timers/promises";
 import { Refusal, refusals, toRefusal } from "../errors.ts";
+import type { Context } from "./check.ts";
 import type { Declared } from "./declared.ts";
-import { readFiles, stampOf } from "./load.ts";
 import { DocumentsRefused } from "./problem.ts";
-import { digestOf, readDocuments } from "./read.ts";
-import type { SourceFile } from "./yaml.ts";
+
+/** Where documents come from. */
+export interface Source {
+  /** What it is called where it is refused as a whole. */
+  readonly name: string;
+  /** What is there now; undefined when it still bears the stamp that it had. */
+  snapshot(before?: string): Promise<Snapshot | undefined>;
+  /** Calls `stir` to have the next look sooner; what counts is what is found then. Returns what ends it. */
+  subscribe(stir: () => void): () => void;
+}
+
+export interface Snapshot {
+  /** Missing when it has to be looked at anyhow. */
+  readonly stamp?: string;
+  readonly digest: string;
+  /** @throws DocumentsRefused, or what made it unreadable. */
+  readonly declare: (context: Context) => Declared;
+}
 
 export interface WatchConfig {
   /** What was loaded at the start and is in force. */
   readonly inForce: Declared;
   readonly hub?: string;
-  /** How often the files are looked at when nothing says they changed, in ms. Default 1000. */
+  /** How often is looked when nothing says that there is something new, in ms. Default 1000. */
   readonly intervalMs?: number;
   /** How long they must have stayed as they are before they count, in ms: an editor or a mount may be half way. Default 200. */
   readonly settleMs?: number;
@@ -29,16 +44,13 @@ export interface WatchParts {
   readonly onRefused: (refused: DocumentsRefused) => void;
 }
 
-/**
- * File system events only make it sooner: what counts is the content, looked at again and again, since events get lost on
- * network mounts and when links are swapped. Disposing waits for what is under way.
- */
-export function watchDirectory(directory: string, config: WatchConfig, parts: WatchParts): AsyncDisposable {
+/** Disposing waits for what is under way. */
+export function watchSource(source: Source, config: WatchConfig, parts: WatchParts): AsyncDisposable {
   const { intervalMs = 1000, settleMs = 200 } = config;
   const stop = new AbortController();
   const signal = config.signal === undefined ? stop.signal : AbortSignal.any([stop.signal, config.signal]);
-  const alarm = openAlarm(directory);
-  const look = toLook(directory, config, parts);
+  const alarm = openAlarm(source);
+  const look = toLook(source, config, parts);
 
   const run = async (): Promise<void> => {
     while (!signal.aborted) {
@@ -57,73 +69,48 @@ export function watchDirectory(directory: string, config: WatchConfig, parts: Wa
 
 type Look = (settle: () => Promise<void>, signal: AbortSignal) => Promise<boolean>;
 
-/** One look at the files. Says whether they are still moving, so that the next look should not wait. */
-function toLook(directory: string, config: WatchConfig, { onChange, onRefused }: WatchParts): Look {
+/** One look. Says whether it is still moving, so that the next look should not wait. */
+function toLook(source: Source, config: WatchConfig, { onChange, onRefused }: WatchParts): Look {
   let inForce = config.inForce;
   // What was last judged, good or bad: nothing is said twice of the same.
   let judged = inForce.digest;
   let stamp: string | undefined;
   return async (settle, signal) => {
-    const first = await snapshot(directory, stamp);
+    const first = await source.snapshot(stamp);
     if (first === undefined || first.digest === judged) {
       if (first !== undefined) stamp = first.stamp;
       return false;
     }
     await settle();
     if (signal.aborted) return false;
-    const second = await snapshot(directory);
+    const second = await source.snapshot();
     if (second?.digest !== first.digest) return true;
     judged = second.digest;
     stamp = second.stamp;
     try {
-      const next = toNext(directory, second.read(), inForce, config.hub);
-      // If we stop here, the next start reads the same files again.
+      const next = toNext(source.name, second, inForce, config.hub);
+      // If we stop here, the next start reads the same again.
       await onChange(next);
       inForce = next;
     } catch (error) {
       if (error instanceof Refusal && refusals[error.code].retry) [judged, stamp] = [inForce.digest, undefined];
-      onRefused(toRefused(directory, error));
+      onRefused(toRefused(source.name, error));
     }
     return false;
   };
 }
 
-interface Snapshot {
-  /** Missing when they cannot be read. */
-  readonly stamp?: string;
-  readonly digest: string;
-  readonly read: () => readonly SourceFile[];
-}
-
-/**
- * The files as they are now, or why they cannot be read, which is told like any other bad edit; undefined when they still bear
- * the stamp they had. The stamp is taken before they are read: a later write changes it again.
- */
-async function snapshot(directory: string, before?: string): Promise<Snapshot | undefined> {
-  try {
-    const stamp = await stampOf(directory);
-    if (stamp === before) return undefined;
-    const files = await readFiles(directory);
-    return { stamp, digest: digestOf(files), read: () => files };
-  } catch (error) {
-    const read = () => {
-      throw error;
-    };
-    return { digest: `unreadable: ${toRefused(directory, error).message}`, read };
-  }
-}
-
 /** A mount that went away looks like everybody having been deleted at once; that is taken for what it more likely is. */
-function toNext(directory: string, files: readonly SourceFile[], inForce: Declared, hub: string | undefined): Declared {
-  const next = readDocuments(files, { inForce, ...(hub === undefined ? {} : { hub }) });
+function toNext(name: string, found: Snapshot, inForce: Declared, hub: string | undefined): Declared {
+  const next = found.declare({ inForce, ...(hub === undefined ? {} : { hub }) });
   const count = ({ roots, tenants, clusters }: Declared) => roots.size + tenants.size + clusters.size;
   if (count(next) > 0 || count(inForce) === 0) return next;
-  throw problemOf(directory, "holds no documents any more: delete the last ones with the issuer stopped");
+  throw problemOf(name, "holds no documents any more: delete the last ones with the issuer stopped");
 }
 
-function toRefused(directory: string, error: unknown): DocumentsRefused {
+export function toRefused(name: string, error: unknown): DocumentsRefused {
   if (error instanceof DocumentsRefused) return error;
-  return problemOf(directory, toRefusal(error).message, error);
+  return problemOf(name, toRefusal(error).message, error);
 }
 
 function problemOf(file: string, rule: string, cause?: unknown): DocumentsRefused {
@@ -131,21 +118,14 @@ function problemOf(file: string, rule: string, cause?: unknown): DocumentsRefuse
 }
 
 interface Alarm {
-  /** Until the directory stirs, the time is over, or the signal says stop. */
+  /** Until something stirs, the time is over, or the signal says stop. */
   wait(ms: number, signal: AbortSignal): Promise<void>;
   close(): void;
 }
 
-function openAlarm(directory: string): Alarm {
+function openAlarm(source: Source): Alarm {
   let stirred = Promise.withResolvers<void>();
-  let watcher: FSWatcher | undefined;
-  try {
-    watcher = watch(directory, () => stirred.resolve());
-    // Without events there is still the interval.
-    watcher.on("error", () => watcher?.close());
-  } catch {
-    watcher = undefined;
-  }
+  const close = source.subscribe(() => stirred.resolve());
   return {
     async wait(ms, signal) {
       const over = new AbortController();
@@ -153,7 +133,7 @@ function openAlarm(directory: string): Alarm {
       over.abort();
       stirred = Promise.withResolvers();
     },
-    close: () => watcher?.close(),
+    close,
   };
 }
 

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { openFileCustody } from "../../src/custody/file.ts";
 import { Refusal } from "../../src/errors.ts";
 import { followResources } from "../../src/issuer/follow-resources.ts";
+import { openSource } from "../../src/issuer/source.ts";
 import { openSqlite } from "../../src/ledger/sqlite.ts";
 import type { Declared } from "../../src/resources/declared.ts";
 import { loadDirectory } from "../../src/resources/load.ts";
@@ -38,7 +39,8 @@ test("a suspension holds at once, also beside a tenant whose authority cannot be
     live: { declare: async (next: Declared) => void declared.push(next) },
     log,
   };
-  following.use(followResources(config, inForce, parts));
+  await using source = await openSource(config, { now, log, leads: () => true });
+  following.use(followResources(source, inForce, parts));
   const rules = [{ name: "all", clusters: ["east"], namespaces: ["late"] }];
   site.declare([
     ...usualDocuments(),

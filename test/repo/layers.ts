@@ -64,11 +64,12 @@ export const layers: Readonly<Record<string, Layer>> = {
       "custody",
       "ops",
       "rpc",
+      "kube",
       "resources",
       "ledger",
       "controller",
     ],
-    node: ["crypto", "net", "os", "timers/promises", ...disk],
+    node: ["crypto", "net", "os", "timers/promises", "util", ...disk],
   },
   // Neither keys, nor ledger, nor rules: an agent has nothing to decide with.
   agent: {

@@ -6,8 +6,9 @@ import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { Refusal } from "../../src/errors.ts";
 import type { Declared } from "../../src/resources/declared.ts";
+import { directorySource } from "../../src/resources/directory-source.ts";
 import { loadDirectory } from "../../src/resources/load.ts";
-import { watchDirectory } from "../../src/resources/watch.ts";
+import { watchSource } from "../../src/resources/watch.ts";
 import { root } from "./build.ts";
 
 type Event = { readonly roots: readonly string[] } | { readonly refused: string };
@@ -28,8 +29,8 @@ async function watched(
   const directory = await mkdtemp(join(tmpdir(), "watch-"));
   await setUp(directory);
   const events: Event[] = [];
-  const watcher = watchDirectory(
-    directory,
+  const watcher = watchSource(
+    directorySource(directory),
     { inForce: await loadDirectory(directory), intervalMs: 30, settleMs: 15 },
     {
       onChange: (declared) => {
@@ -156,12 +157,12 @@ test("after it is disposed of, or told to stop, nothing is told", async (t) => {
   const told: unknown[] = [];
   const parts = { onChange: () => void told.push("change"), onRefused: () => void told.push("refused") };
   const inForce = await loadDirectory(directory);
-  await using watcher = watchDirectory(
-    directory,
+  await using watcher = watchSource(
+    directorySource(directory),
     { inForce, intervalMs: 20, settleMs: 10, signal: stop.signal },
     parts,
   );
-  const other = watchDirectory(directory, { inForce, intervalMs: 20, settleMs: 10 }, parts);
+  const other = watchSource(directorySource(directory), { inForce, intervalMs: 20, settleMs: 10 }, parts);
   stop.abort();
   await other[Symbol.asyncDispose]();
   await writeFile(join(directory, "a.yaml"), root("two"));

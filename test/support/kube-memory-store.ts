@@ -89,6 +89,7 @@ export function openStore(): Store {
       version += 1;
       const metadata = {
         ...recordAt(next, "metadata"),
+        generation: toGeneration(before?.object, next),
         uid: before === undefined ? randomUUID() : textAt(recordAt(before.object, "metadata"), "uid"),
         creationTimestamp:
           before === undefined
@@ -131,12 +132,25 @@ export function ownersAfter(before: Stored | undefined, next: JsonRecord, manage
   return changeOwners(before?.owners ?? new Map(), before?.object ?? {}, next, manager);
 }
 
+/** Another one for each change of the spec. */
+function toGeneration(before: JsonRecord | undefined, next: JsonRecord): number {
+  if (before === undefined) return 1;
+  const last = Number(recordAt(before, "metadata")["generation"]);
+  return JSON.stringify(sorted(before["spec"])) === JSON.stringify(sorted(next["spec"])) ? last : last + 1;
+}
+
 function isSame(a: JsonRecord, b: JsonRecord): boolean {
   return JSON.stringify(strip(a)) === JSON.stringify(strip(b));
 }
 
 function strip(object: JsonRecord): unknown {
-  const { uid: _u, creationTimestamp: _c, resourceVersion: _r, ...metadata } = recordAt(object, "metadata");
+  const {
+    uid: _u,
+    creationTimestamp: _c,
+    resourceVersion: _r,
+    generation: _g,
+    ...metadata
+  } = recordAt(object, "metadata");
   return sorted({ ...object, metadata });
 }
 
