@@ -84,16 +84,18 @@ test("a server that is killed in the middle: UNAVAILABLE, and afterwards every p
 test("a database that takes no write in time refuses all that waits for it, and works again when it does", async () => {
   const connection = { ...(await server.database()), connectionsMax: 2, statementTimeoutMs: 500 };
   await using database = await open(connection);
-  const holding = server.sql(
-    "BEGIN; LOCK TABLE espalier.entries IN EXCLUSIVE MODE; SELECT pg_sleep(3); COMMIT",
-    connection.database,
+  const sql = (text: string) => server.sql(text, connection.database);
+  const holding = sql("BEGIN; LOCK TABLE espalier.entries IN EXCLUSIVE MODE; SELECT pg_sleep(60)").catch(
+    () => undefined,
   );
-  await delay(200);
-  const started = performance.now();
+  const held =
+    "SELECT pid FROM pg_locks WHERE relation = 'espalier.entries'::regclass AND mode = 'ExclusiveLock' AND granted";
+  while ((await sql(held)).rows.length === 0) await delay(20);
   const calls = Array.from({ length: 6 }, () => database.ledger.intend(Array.from({ length: 200 }, () => draft())));
-  const settled = await Promise.allSettled(calls);
-  assert.ok(settled.every(({ status }) => status === "rejected"));
-  assert.ok(performance.now() - started < 2900, "it answers before the lock is gone");
+  for (const { status } of await Promise.allSettled(calls)) assert.equal(status, "rejected");
+  const { rows } = await sql(held);
+  assert.equal(rows.length, 1, "it answered before the lock was gone");
+  await sql(`SELECT pg_terminate_backend(${rows[0]["pid"]})`);
   await holding;
   await intendAtLast(database);
   await assertSound(database);
@@ -195,7 +197,7 @@ test("a server whose commits can be lost is not used", async () => {
 
 test("while the standby is away nothing is promised, not even when the server is told to wait no longer", async () => {
   await using lonely = await startPostgres();
-  const connection = { ...(await lonely.database()), synchronousStandby: true, statementTimeoutMs: 1000 };
+  const connection = { ...(await lonely.database()), synchronousStandby: true, statementTimeoutMs: 3000 };
   await (await open({ ...connection, synchronousStandby: false }))[Symbol.asyncDispose]();
   await lonely.sql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
   await lonely.sql("SELECT pg_reload_conf()");
@@ -211,7 +213,7 @@ test("while the standby is away nothing is promised, not even when the server is
   );
   assert.ok(rows.length > 0);
   await waiting;
-  assert.ok(performance.now() - told < 1000, "it was the cancellation, and not the deadline");
+  assert.ok(performance.now() - told < 3000, "it was the cancellation, and not the deadline");
   await lonely.sql("ALTER SYSTEM SET synchronous_standby_names = ''");
   await lonely.sql("SELECT pg_reload_conf()");
   await delay(300);
