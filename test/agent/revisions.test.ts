@@ -61,9 +61,7 @@ async function release(name: string, kubernetes: object): Promise<AgentStack> {
   const kubeconfig = writeKubeconfig(site.directory, api.access);
   // As a file would be read: what is not said is the default.
   const read = agentSchema.shape.kubernetes.parse({ kubeconfig, namespace: "espalier-system", name, ...kubernetes });
-  const agent = await startAgentOf(site, "east", { issuers: [issuer.address], config: { kubernetes: read } });
-  await agent.ready();
-  return agent;
+  return await startAgentOf(site, "east", { issuers: [issuer.address], config: { kubernetes: read } });
 }
 
 async function rootsIn(namespaceName: string, name = "istio-ca-root-cert"): Promise<string> {
@@ -95,6 +93,7 @@ test("one agent gives each control plane what it needs, and does not fight itsel
       { name: "next", rootConfigMap: "roots-next", namespaceSelector: { "istio.io/rev": "next" } },
     ],
   });
+  await agent.ready();
   const serving = site.servingRootsPem["east"] ?? "";
   await eventually(async () => assert.equal(await rootsIn("plain"), serving));
   for (const istiods of ["istio-system", "istio-bank"]) {
@@ -121,6 +120,7 @@ test("two releases of different revisions in one cluster do not fight", async ()
   await using first = await release("first", { rootConfigMap: "roots-first" });
   const canary = { rootConfigMap: "roots-canary", istiodSecret: "", namespaceSelector: { "istio.io/rev": "next" } };
   await using second = await release("second", canary);
+  await Promise.all([first.ready(), second.ready()]);
   await eventually(async () =>
     assert.equal(await rootsIn("marked", "roots-first"), await rootsIn("marked", "roots-canary")),
   );
