@@ -3,6 +3,10 @@
  * administrator. All objects of ours that are there are taken away first.
  */
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { ApiError } from "../../src/kube/api-error.ts";
 import { type Client, openClient } from "../../src/kube/client.ts";
@@ -11,9 +15,12 @@ import { kubeconfigCredentials } from "../../src/kube/kubeconfig.ts";
 import { listItems } from "../../src/kube/list.ts";
 import { readMeta } from "../../src/kube/meta.ts";
 import { createObject, deleteObject, getObject, mergeObject } from "../../src/kube/objects.ts";
+import { type Resource, resources } from "../../src/kube/resource.ts";
 import { toApiResource } from "../../src/resources/crd.ts";
 import type { Kind } from "../../src/resources/kind.ts";
 import { kinds } from "../repo/crds.ts";
+import { read as readText, tableBelow } from "../repo/sources.ts";
+import { openRealCluster, writeKubeconfig } from "../support/kube-cluster.ts";
 import { applyCrds } from "../support/kube-crds.ts";
 import {
   assertIssued,
@@ -31,19 +38,60 @@ import {
 const { KUBECONFIG: kubeconfig } = process.env;
 if (kubeconfig === undefined) throw new Error("KUBECONFIG is not set: test/kube/run starts an API server if it can");
 const client: Client = openClient({ credentials: await kubeconfigCredentials(kubeconfig) });
+const account = { namespace: "default", name: `espalier-issuer-${randomUUID().slice(0, 6)}` };
+const { name } = account;
+let directory: string;
 let stack: Stack;
 
 before(async () => {
+  directory = mkdtempSync(join(tmpdir(), "espalier-hub-"));
   await applyCrds(client);
   await clear();
   for (const one of usualDocuments()) await create(one);
-  stack = await startStack({ config: { kubernetes: { kubeconfig } } });
+  stack = await startStack({ config: { kubernetes: { kubeconfig: await kubeconfigWithRights() } } });
 });
 after(async () => {
   await stack[Symbol.asyncDispose]();
   await clear();
+  await deleteObject(client, rbac("ClusterRoleBinding"), { name });
+  await deleteObject(client, rbac("ClusterRole"), { name });
+  await deleteObject(client, resources.serviceAccounts, account);
+  rmSync(directory, { recursive: true });
   client[Symbol.dispose]();
 });
+
+function rbac(kind: "ClusterRole" | "ClusterRoleBinding"): Resource {
+  return {
+    group: "rbac.authorization.k8s.io",
+    version: "v1",
+    plural: `${kind.toLowerCase()}s`,
+    kind,
+    namespaced: false,
+  };
+}
+
+/** Of an account that has the rights in docs/kubernetes.md, and no others. */
+async function kubeconfigWithRights(): Promise<string> {
+  assert.ok(kubeconfig !== undefined);
+  const rules = tableBelow(readText("docs/kubernetes.md"), "The hub's documents as objects").map(
+    ([resources = "", verbs = ""]) => ({
+      apiGroups: ["espalier.dev"],
+      resources: resources.replaceAll("`", "").split(", "),
+      verbs: verbs.split(", "),
+    }),
+  );
+  const meta = { metadata: { name } };
+  await createObject(client, resources.serviceAccounts, { namespace: account.namespace }, meta);
+  await createObject(client, rbac("ClusterRole"), {}, { ...meta, rules });
+  const roleRef = { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name };
+  const subjects = [{ kind: "ServiceAccount", ...account }];
+  await createObject(client, rbac("ClusterRoleBinding"), {}, { ...meta, roleRef, subjects });
+  using cluster = await openRealCluster(kubeconfig);
+  const token = await cluster.token(account.namespace, name, { audience: cluster.issuer });
+  const { server, tls } = cluster.access;
+  const { cert: _cert, key: _key, ...ours } = tls;
+  return writeKubeconfig(directory, { server, tls: ours, token });
+}
 
 async function create(one: Document): Promise<void> {
   const kind = kinds.find((kind) => kind === one["kind"]);
@@ -146,4 +194,16 @@ test("a root and a cluster that a tenant names stay until it names them no more"
   }, 20_000);
   await assertCondition("MeshTenant", "payments", "Accepted", { status: "True", observedGeneration: 2 });
   assertIssued(await askAs("pay-shop", "payments.example"));
+});
+
+test("the issuer's own account cannot change what is declared of a tenant", async () => {
+  const credentials = await kubeconfigCredentials(join(directory, "kubeconfig.json"));
+  using thief = openClient({ credentials });
+  await assert.rejects(
+    mergeObject(thief, meshTenants, { name: "payments" }, { spec: { suspended: true } }),
+    (error) => error instanceof ApiError && error.status === 403,
+  );
+  // Nor by the way of its status: the API server takes nothing else from there.
+  await mergeObject(thief, meshTenants, { name: "payments", subresource: "status" }, { spec: { suspended: true } });
+  assert.equal(recordAt(await getObject(client, meshTenants, { name: "payments" }), "spec")["suspended"], false);
 });
