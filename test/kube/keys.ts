@@ -84,7 +84,13 @@ async function openHub(kind: string, keys: object): Promise<Hub> {
   const rules = [{ name: "pods", clusters: ["east"], namespaces: [shop] }];
   const documents = [
     document("TrustRoot", "main", {}),
-    document("MeshTenant", "shop", { trustDomain: "shop.example", root: "main", rules }),
+    // One token asks again and again here until the keys have changed.
+    document("MeshTenant", "shop", {
+      trustDomain: "shop.example",
+      root: "main",
+      rules,
+      quotas: { perTokenHour: 100_000 },
+    }),
     clusterDocument("east", {
       tokens: { issuer: cluster.issuer, keys },
       agent: { namespace: system, serviceAccount: "espalier-agent" },
