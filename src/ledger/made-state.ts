@@ -8,13 +8,14 @@ import { leafHash } from "./merkle.ts";
 import { blob, date, optionalText, type Row, text } from "./rows.ts";
 import type {
   AcknowledgementRecord,
+  AuthorityChange,
   AuthorityKind,
   AuthorityRecord,
   AuthorityState,
   State,
   SuspensionKey,
 } from "./state.ts";
-import { alter, type Stage, type Steps } from "./steps.ts";
+import { alter, type Stage, type Steps, select } from "./steps.ts";
 
 const kinds: Readonly<Record<AuthorityKind, true>> = { hub: true, root: true, serving: true, tenant: true };
 const states: Readonly<Record<AuthorityState, true>> = {
@@ -66,17 +67,31 @@ function* nothing(): Steps<boolean> {
   return true;
 }
 
-function authorityState(stage: Stage, change: Change): Pick<State, "authorities" | "addAuthority"> {
+function authorityState(
+  stage: Stage,
+  change: Change,
+): Pick<State, "authorities" | "addAuthority" | "setAuthorityStates"> {
   function* add(record: AuthorityRecord): Steps<boolean> {
     const { id, kind, owner, state, algorithm, keyName, certificate, parent, notBefore, notAfter } = record;
+    yield* checkAlone(kind, owner, state);
     const values = [id, kind, owner, state, algorithm, keyName, certificate, parent ?? null, +notBefore, +notAfter];
     const added = yield* alter(
       `INSERT INTO authorities (id, kind, owner, state, algorithm, key_name, certificate, parent, not_before, not_after)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
       ...values,
     );
-    if (added === 0)
-      throw new Refusal("not-ready", `the authority ${id} exists, or ${kind} ${owner} has an active one`);
+    if (added === 0) throw new Refusal("not-ready", `the authority ${id} exists`);
+    return true;
+  }
+  function* set(changes: readonly AuthorityChange[]): Steps<boolean> {
+    for (const { id, from, to } of changes) {
+      const [row] = yield* select("SELECT * FROM authorities WHERE id = ?", id);
+      const record = row === undefined ? undefined : toAuthority(row);
+      if (record?.state !== from)
+        throw new Refusal("not-ready", `the authority ${id} is ${record?.state ?? "not there"}, not ${from}`);
+      yield* checkAlone(record.kind, record.owner, to);
+      yield* alter("UPDATE authorities SET state = ? WHERE id = ?", to, id);
+    }
     return true;
   }
   return {
@@ -86,7 +101,19 @@ function authorityState(stage: Stage, change: Change): Pick<State, "authorities"
     async addAuthority(record, act) {
       await change(act, add(record));
     },
+    async setAuthorityStates(changes, act) {
+      await change(act, set(changes));
+    },
   };
+}
+
+/** No two of one owner sign, and no two are about to. Writes of made state wait for one another. */
+function* checkAlone(kind: AuthorityKind, owner: string, state: AuthorityState): Steps<void> {
+  if (state !== "prepared" && state !== "active") return;
+  const sql = "SELECT id FROM authorities WHERE kind = ? AND owner = ? AND state = ?";
+  const [other] = yield* select(sql, kind, owner, state);
+  if (other !== undefined)
+    throw new Refusal("not-ready", `${kind} ${owner} has one in state ${state} already: ${text(other, "id")}`);
 }
 
 function suspensionState(stage: Stage, change: Change): Pick<State, "suspensions" | "setSuspended"> {

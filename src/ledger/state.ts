@@ -24,6 +24,13 @@ export interface AuthorityRecord {
   readonly notAfter: Date;
 }
 
+/** One transition, and the state it goes out from. */
+export interface AuthorityChange {
+  readonly id: string;
+  readonly from: AuthorityState;
+  readonly to: AuthorityState;
+}
+
 export interface JoinTokenRecord {
   /** SHA-256 of the token. */
   readonly tokenSha256: Uint8Array;
@@ -73,8 +80,13 @@ export interface State {
   act(act: Act): Promise<void>;
 
   authorities(): Promise<readonly AuthorityRecord[]>;
-  /** @throws Refusal `not-ready` when the id is taken, or when kind and owner already have one in state `active` and this is `active` too. */
+  /** @throws Refusal `not-ready` when the id is taken, or when this is `prepared` or `active` and kind and owner have such a one. */
   addAuthority(record: AuthorityRecord, act: Act): Promise<void>;
+  /**
+   * All of these, in this order, or none.
+   * @throws Refusal `not-ready` when one is not in the state it is to leave, as when another replica was first; or as above.
+   */
+  setAuthorityStates(changes: readonly AuthorityChange[], act: Act): Promise<void>;
 
   addJoinToken(record: JoinTokenRecord, act: Act): Promise<void>;
   joinToken(tokenSha256: Uint8Array): Promise<JoinTokenRecord | undefined>;

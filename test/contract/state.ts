@@ -71,7 +71,7 @@ export function stateContract(kind: string, open: OpenDatabase): void {
     assert.deepEqual(await verbs(database), ["root", "authority"]);
   });
 
-  test(`${kind}: one id is one authority, and one owner has one active; a refusal leaves no act`, async () => {
+  test(`${kind}: one id is one authority, and one owner has one active and one prepared; a refusal leaves no act`, async () => {
     await using database = await open();
     const { state } = database;
     await state.addAuthority(authority(), act());
@@ -79,10 +79,33 @@ export function stateContract(kind: string, open: OpenDatabase): void {
     await assert.rejects(state.addAuthority(prepared, act()), { code: "not-ready" });
     await assert.rejects(state.addAuthority(authority({ id: "shop-2" }), act()), { code: "not-ready" });
     await state.addAuthority({ ...prepared, id: "shop-2" }, act());
+    await assert.rejects(state.addAuthority({ ...prepared, id: "shop-3" }, act()), { code: "not-ready" });
     await state.addAuthority(authority({ id: "bank-1", owner: "bank" }), act());
     await state.addAuthority(authority({ id: "east-1", kind: "serving" }), act());
     assert.equal((await state.authorities()).length, 4);
     assert.equal((await verbs(database)).length, 4);
+  });
+
+  test(`${kind}: one authority takes another's place in one write; whoever comes second changes nothing`, async () => {
+    await using database = await open();
+    const { state } = database;
+    await state.addAuthority(authority(), act({ verb: "add" }));
+    await state.addAuthority(authority({ id: "shop-2", state: "prepared" }), act({ verb: "add" }));
+    const states = async () => (await state.authorities()).map((one) => `${one.id} ${one.state}`);
+    const retire = { id: "shop-1", from: "active", to: "retiring" } as const;
+    const activate = { id: "shop-2", from: "prepared", to: "active" } as const;
+    // Two at once would both sign; the first change is undone with the second.
+    await assert.rejects(state.setAuthorityStates([activate], act()), { code: "not-ready" });
+    await assert.rejects(state.setAuthorityStates([retire, { ...activate, from: "retired" }], act()), {
+      code: "not-ready",
+    });
+    await assert.rejects(state.setAuthorityStates([{ ...retire, id: "shop-9" }], act()), { code: "not-ready" });
+    assert.deepEqual(await states(), ["shop-1 active", "shop-2 prepared"]);
+    const both = [0, 1].map(() => state.setAuthorityStates([retire, activate], act({ verb: "activate" })));
+    const settled = await Promise.allSettled(both);
+    assert.deepEqual(settled.map(({ status }) => status).sort(), ["fulfilled", "rejected"]);
+    assert.deepEqual(await states(), ["shop-1 retiring", "shop-2 active"]);
+    assert.deepEqual(await verbs(database), ["add", "add", "activate"]);
   });
 
   test(`${kind}: a join token registers its key once`, async () => {
