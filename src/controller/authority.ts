@@ -1,6 +1,7 @@
 /**
- * Roots, which an operator asks for, and authorities under them, which are made as soon as they can be. First decided, by a
- * pure function; then applied, one authority at a time, each with its bytes in the ledger before they are signed.
+ * Roots, which an operator asks for, and authorities under them, which follow by themselves. What is due is decided by a pure
+ * function (`succession.ts`) and applied a step at a time: each is one durable write with its act, and every CA certificate's
+ * bytes are in the ledger before they are signed. Whoever stops in between, or is not the first, finds the rest still due.
  */
 import { createHash } from "node:crypto";
 import type { Custody, KeyAlgorithm, Signer } from "../custody/signer.ts";
@@ -10,7 +11,8 @@ import type { AuthorityKind, AuthorityRecord, State } from "../ledger/state.ts";
 import { checkAuthority, createAuthority, createRoot } from "../pki/authority.ts";
 import { newSerial } from "../pki/leaf.ts";
 import type { Resources } from "../resources/declared.ts";
-import type { MeshTenant } from "../resources/mesh-tenant.ts";
+import { proveAuthority } from "./proof.ts";
+import { authorityBackdateMs, decideAuthorities, endUnder, type Step } from "./succession.ts";
 
 export interface AuthorityParts {
   readonly state: State;
@@ -19,11 +21,11 @@ export interface AuthorityParts {
   readonly random: (bytes: number) => Uint8Array;
 }
 
-/** Clocks of those who verify may be behind ours by this much. */
-const authorityBackdateMs = 3_600_000;
 const dayMs = 86_400_000;
 /** Hex digits at the end of an id. */
 const idRandomHex = 8;
+/** A tenant's first authority takes two steps; what needs more than this does not settle. */
+const roundsMax = 8;
 
 export interface RootOrder {
   readonly kind: "hub" | "root" | "serving";
@@ -44,7 +46,7 @@ export async function makeRoot(
   if (existing !== undefined)
     throw new Refusal("not-ready", `${order.kind} "${order.owner}" has an active root already: ${existing.id}`);
   const made = await makeKey(order.kind, order.owner, order.algorithm, parts);
-  const times = validity(order.validityDays, undefined, parts);
+  const times = { notBefore: backdated(parts), notAfter: new Date(+seconds(parts.now()) + order.validityDays * dayMs) };
   const act = toAct(hubLog, `create-${order.kind === "root" ? "workload" : order.kind}-root`, by, {
     id: made.id,
     owner: order.owner,
@@ -57,36 +59,61 @@ export async function makeRoot(
     ...times,
   });
   const { kind, owner, algorithm } = order;
-  return await keep({ kind, owner, algorithm, id: made.id, keyName: made.id, ...times, certificate }, act, parts);
+  return await keep(
+    { kind, owner, algorithm, id: made.id, keyName: made.id, ...times, certificate, state: "active" },
+    act,
+    parts,
+  );
 }
 
-/** What is missing: a tenant whose root is made and that has no authority to sign with. */
-export function decideAuthorities(
+/**
+ * Does what is due, and says each step that was done. One tenant's failure is not another's: it is thrown once all the others
+ * have theirs. Replicas may do this at once: whoever is second finds what the first has made.
+ */
+export async function makeAuthorities(
   declared: Resources,
-  records: readonly AuthorityRecord[],
-): readonly { readonly tenant: MeshTenant; readonly root: AuthorityRecord }[] {
-  return [...declared.tenants.values()].flatMap((tenant) => {
-    if (records.some((r) => r.kind === "tenant" && r.owner === tenant.name && r.state === "active")) return [];
-    const root = records.find((r) => r.kind === "root" && r.owner === tenant.root && r.state === "active");
-    return root === undefined ? [] : [{ tenant, root }];
-  });
-}
-
-/** Makes what is missing. One tenant's failure is not another's: it is thrown once all the others have theirs. */
-export async function makeAuthorities(declared: Resources, parts: AuthorityParts): Promise<void> {
-  const failures: unknown[] = [];
-  for (const { tenant, root } of decideAuthorities(declared, await parts.state.authorities())) {
-    await makeAuthority(tenant, root, parts).catch((error: unknown) => failures.push(error));
+  parts: AuthorityParts,
+  told: (step: Step) => void = () => {},
+): Promise<void> {
+  const failures = new Map<string, unknown>();
+  for (let round = 0; round < roundsMax; round += 1) {
+    const due = decideAuthorities(declared, await parts.state.authorities(), parts.now());
+    const steps = due.filter((step) => !failures.has(ownerOf(step)));
+    if (steps.length === 0) break;
+    for (const step of steps) {
+      try {
+        await apply(step, parts);
+        told(step);
+      } catch (error) {
+        // Another replica was first, and what it has written decides what is due now.
+        if (!(error instanceof Refusal && error.code === "not-ready")) failures.set(ownerOf(step), error);
+      }
+    }
   }
-  if (failures.length > 0) throw failures[0];
+  for (const failure of failures.values()) throw failure;
 }
 
-async function makeAuthority(tenant: MeshTenant, root: AuthorityRecord, parts: AuthorityParts): Promise<void> {
-  const { algorithm, validityDays } = tenant.authority;
+function ownerOf(step: Step): string {
+  return step.kind === "retire" ? step.record.owner : step.tenant.name;
+}
+
+async function apply(step: Step, parts: AuthorityParts): Promise<void> {
+  switch (step.kind) {
+    case "prepare":
+      return await prepare(step, parts);
+    case "activate":
+      return await activate(step, parts);
+    case "retire":
+      return await retire(step, parts);
+  }
+}
+
+async function prepare(step: Extract<Step, { kind: "prepare" }>, parts: AuthorityParts): Promise<void> {
+  const { tenant, root, reason } = step;
+  const { algorithm } = tenant.authority;
   const made = await makeKey("tenant", tenant.name, algorithm, parts);
-  const times = validity(validityDays, root.notAfter, parts);
-  const by = { operator: "espalier", reason: `tenant ${tenant.name} has no authority` };
-  const act = toAct(tenant.name, "create-authority", by, { id: made.id, root: root.id, algorithm });
+  const times = { notBefore: backdated(parts), notAfter: endUnder(root, tenant, parts.now()) };
+  const act = byItself(tenant.name, "prepare-authority", reason, { id: made.id, root: root.id, algorithm });
   const rootSigner = await parts.custody.openKey(root.keyName);
   const certificate = await createAuthority({
     signer: intending(rootSigner, act, parts.state),
@@ -102,6 +129,7 @@ async function makeAuthority(tenant: MeshTenant, root: AuthorityRecord, parts: A
     {
       kind: "tenant",
       owner: tenant.name,
+      state: "prepared",
       algorithm,
       id: made.id,
       keyName: made.id,
@@ -112,6 +140,28 @@ async function makeAuthority(tenant: MeshTenant, root: AuthorityRecord, parts: A
     act,
     parts,
   );
+}
+
+async function activate(step: Extract<Step, { kind: "activate" }>, parts: AuthorityParts): Promise<void> {
+  const { tenant, successor, root, active } = step;
+  const details = { id: successor.id, ...(active === undefined ? {} : { replaces: active.id }) };
+  const reason = active === undefined ? `tenant ${tenant.name} has no authority` : `in the place of ${active.id}`;
+  const act = byItself(tenant.name, "activate-authority", reason, details);
+  // As it was kept, and not as it was made: this is what every replica will sign with.
+  const signer = intending(await parts.custody.openKey(successor.keyName), act, parts.state);
+  await proveAuthority({ record: successor, root: root.certificate, trustDomain: tenant.trustDomain, signer }, parts);
+  const changes = [{ id: successor.id, from: "prepared", to: "active" } as const];
+  // If we stop before this, the old one signs on; after it, the new one does, on every replica as soon as it has read this.
+  await parts.state.setAuthorityStates(
+    active === undefined ? changes : [{ id: active.id, from: "active", to: "retiring" }, ...changes],
+    act,
+  );
+}
+
+async function retire({ record, reason }: Extract<Step, { kind: "retire" }>, parts: AuthorityParts): Promise<void> {
+  const act = byItself(record.owner, "retire-authority", reason, { id: record.id });
+  // If we stop before this, its key is still opened, and signs nothing new. After it, it is opened no more.
+  await parts.state.setAuthorityStates([{ id: record.id, from: record.state, to: "retired" }], act);
 }
 
 const titles: Readonly<Record<AuthorityKind, string>> = {
@@ -141,26 +191,21 @@ async function makeKey(
   return { id, signer: await parts.custody.createKey(id, algorithm) };
 }
 
-function validity(
-  days: number,
-  end: Date | undefined,
-  parts: AuthorityParts,
-): { readonly notBefore: Date; readonly notAfter: Date } {
-  const now = Math.floor(parts.now().getTime() / 1000) * 1000;
-  const wanted = now + days * dayMs;
-  return {
-    notBefore: new Date(now - authorityBackdateMs),
-    notAfter: new Date(Math.min(wanted, end?.getTime() ?? wanted)),
-  };
+function backdated({ now }: AuthorityParts): Date {
+  return new Date(+seconds(now()) - authorityBackdateMs);
 }
 
-/** A CA certificate is intended like a leaf: the bytes are in the ledger before a key touches them. */
+function seconds(date: Date): Date {
+  return new Date(Math.floor(+date / 1000) * 1000);
+}
+
+/** What a CA key is to sign here is intended like a leaf: the bytes are in the ledger before the key touches them. */
 function intending(signer: Signer, act: Act, state: State): Signer {
   return {
     algorithm: signer.algorithm,
     spki: signer.spki,
     sign: async (tbs) => {
-      // If we stop after this: an intended CA certificate that nobody has, under a key that signs nothing.
+      // If we stop after this: an intended certificate that nobody has.
       await state.act({
         ...act,
         verb: `intend-${act.verb}`,
@@ -171,14 +216,18 @@ function intending(signer: Signer, act: Act, state: State): Signer {
   };
 }
 
-async function keep(made: Omit<AuthorityRecord, "state">, act: Act, parts: AuthorityParts): Promise<AuthorityRecord> {
-  const record: AuthorityRecord = { ...made, state: "active" };
+async function keep(record: AuthorityRecord, act: Act, parts: AuthorityParts): Promise<AuthorityRecord> {
   const sha256 = createHash("sha256").update(record.certificate).digest("hex");
-  // If we stop before this: a certificate whose intent is written and that signs nothing. After it: in force everywhere.
+  // If we stop before this: a certificate whose intent is written and that signs nothing. After it: a root is in force
+  // everywhere, and an authority prepared, which signs nothing yet.
   await parts.state.addAuthority(record, { ...act, details: { ...act.details, sha256 } });
   return record;
 }
 
 function toAct(log: string, verb: string, by: Pick<Act, "operator" | "reason">, details: Act["details"]): Act {
   return { log, verb, ...by, details };
+}
+
+function byItself(log: string, verb: string, reason: string, details: Act["details"]): Act {
+  return toAct(log, verb, { operator: "espalier", reason }, details);
 }

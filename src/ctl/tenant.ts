@@ -23,10 +23,14 @@ export function addTenant(program: Command, context: Context): void {
         t.trustDomain,
         t.root,
         t.suspended ? "suspended" : t.problem === "" ? "ready" : "not ready",
+        t.authorities.find((a) => a.state === "active")?.notAfter ?? "",
+        t.next,
         t.problem,
       ]);
       context.stdout(
-        output === "json" ? toJson(tenants) : toTable(["NAME", "TRUST DOMAIN", "ROOT", "STATE", "PROBLEM"], rows),
+        output === "json"
+          ? toJson(tenants)
+          : toTable(["NAME", "TRUST DOMAIN", "ROOT", "STATE", "AUTHORITY UNTIL", "NEXT", "PROBLEM"], rows),
       );
     });
   withOutput(withSocket(tenant.command("show <name>"), context))
@@ -54,6 +58,7 @@ function describe(t: Tenant__Output): string {
     ["problem", t.problem],
     ["rules", t.rules.join(", ")],
     ["bundle", t.bundleVersion],
+    ["next", t.next],
   ];
   const authorities = t.authorities.map((a) => [a.id, a.state, a.algorithm, a.notAfter]);
   return `${toFields(fields)}\n${toTable(["AUTHORITY", "STATE", "ALGORITHM", "NOT AFTER"], authorities)}`;

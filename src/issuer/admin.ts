@@ -1,9 +1,8 @@
 /** The operators' verbs. Each that changes something writes an act with who and why; the socket's permissions say who may. */
 import { createHash, randomBytes } from "node:crypto";
-import { type AuthorityParts, makeAuthorities, makeRoot, type RootOrder } from "../controller/authority.ts";
+import { makeRoot, type RootOrder } from "../controller/authority.ts";
 import { Refusal } from "../errors.ts";
 import { type Act, hubLog, type Ledger } from "../ledger/ledger.ts";
-import type { Log } from "../ops/log.ts";
 import type { Act__Output } from "../rpc/gen/espalier/v1/Act.ts";
 import type { CreateJoinTokenRequest__Output } from "../rpc/gen/espalier/v1/CreateJoinTokenRequest.ts";
 import type { CreateRootRequest__Output } from "../rpc/gen/espalier/v1/CreateRootRequest.ts";
@@ -13,11 +12,11 @@ import type { SetSuspendedRequest__Output } from "../rpc/gen/espalier/v1/SetSusp
 import type { Suspension } from "../rpc/gen/espalier/v1/Suspension.ts";
 import { toRoot } from "./describe.ts";
 import type { LiveWorld } from "./live.ts";
+import { type RenewParts, renewAuthorities } from "./renew.ts";
 
-export interface AdminParts extends AuthorityParts {
+export interface AdminParts extends RenewParts {
   readonly live: LiveWorld;
   readonly ledger: Ledger;
-  readonly log: Log;
 }
 
 const joinTokenSecondsMax = 7 * 86_400;
@@ -44,7 +43,7 @@ export async function createRoot(request: CreateRootRequest__Output, parts: Admi
 /** What stands under a root follows by itself. */
 async function withAuthorities(root: Root, parts: AdminParts): Promise<Root> {
   try {
-    await makeAuthorities(parts.live.world().declared, parts);
+    await renewAuthorities(parts.live.world().declared, parts);
   } finally {
     await parts.live.refresh();
   }

@@ -10,6 +10,7 @@ import type { Cluster } from "../rpc/gen/espalier/v1/Cluster.ts";
 import type { Entry } from "../rpc/gen/espalier/v1/Entry.ts";
 import type { Root } from "../rpc/gen/espalier/v1/Root.ts";
 import type { Tenant } from "../rpc/gen/espalier/v1/Tenant.ts";
+import { toNext } from "./renew.ts";
 import type { World } from "./world.ts";
 
 export function toRoot(record: AuthorityRecord, created: boolean): Root {
@@ -26,7 +27,7 @@ export function toRoot(record: AuthorityRecord, created: boolean): Root {
   };
 }
 
-export function toTenant(tenant: MeshTenant, world: World): Tenant {
+export function toTenant(tenant: MeshTenant, world: World, now: Date): Tenant {
   const bundle = world.authorities.bundleOf("root", tenant.root);
   const authorities = world.authorities.records.filter((r) => r.kind === "tenant" && r.owner === tenant.name);
   return {
@@ -46,12 +47,15 @@ export function toTenant(tenant: MeshTenant, world: World): Tenant {
     bundleVersion: bundle.version,
     bundlePem: bundle.roots.map((root) => toPem("CERTIFICATE", root)).join(""),
     problem: tenantProblem(tenant, world),
+    next: toNext(tenant, world, now),
   };
 }
 
 /** What keeps it from certificates; empty when nothing does. */
 export function tenantProblem(tenant: MeshTenant, world: World): string {
   if (world.authorities.active("tenant", tenant.name) !== undefined) return "";
+  const isRoot = (r: AuthorityRecord): boolean => r.kind === "root" && r.owner === tenant.root && r.state === "active";
+  if (world.authorities.records.some(isRoot)) return "it has no authority yet; the issuer's log says why";
   return `TrustRoot "${tenant.root}" has not been made: run \`espalier root create ${tenant.root}\``;
 }
 

@@ -1,5 +1,4 @@
 /** Starts an issuer: what must be there is opened, in order, and closed in reverse. Nothing is created that an operator creates. */
-import { makeAuthorities } from "../controller/authority.ts";
 import type { Write } from "../ledger/connection.ts";
 import type { WriterCounts } from "../ledger/writer.ts";
 import type { IssuerConfig } from "../ops/config.ts";
@@ -15,6 +14,7 @@ import { type Dispatch, openDispatch } from "./dispatch.ts";
 import { followResources } from "./follow-resources.ts";
 import { openLive } from "./live.ts";
 import { openQuotas } from "./quota.ts";
+import { renewAuthorities, signingNow, startRenewal } from "./renew.ts";
 import { startServerCertificate } from "./server-certificate.ts";
 import { adminService, issuerService } from "./services.ts";
 import { openSource } from "./source.ts";
@@ -29,6 +29,8 @@ export interface IssuerParts {
   readonly metrics: Metrics;
   /** Stands around every commit of the database; for tests that make one fail. */
   readonly write?: Write;
+  /** How often authorities are looked at. Default a minute. */
+  readonly renewalMs?: number;
 }
 
 export interface RunningIssuer extends AsyncDisposable {
@@ -63,12 +65,13 @@ export async function startIssuer(config: IssuerConfig, options: IssuerParts): P
   const source = stack.use(await openSource(config, { now, log, leads: () => epoch() > 0 }));
   const declared = await source.load();
   // A tenant without an authority is told as not ready; the others are served meanwhile.
-  await makeAuthorities(declared, parts).catch((error: unknown) => log.error("authorities not made", {}, error));
+  await renewAuthorities(declared, parts).catch((error: unknown) => log.error("authorities not made", {}, error));
   const live = stack.use(await openLive({ ...parts, hub: config.hub, declared }));
   stack.use(source.show(live));
   stack.use(followResources(source, declared, { ...parts, live }));
   const lost = (error: unknown): void => log.error("another issuer's changes not taken", {}, error);
   stack.use(follow(() => void live.refresh().catch(lost)));
+  stack.use(startRenewal({ ...parts, live, leads: () => epoch() !== 0 }, options.renewalMs));
   const dispatch = openDispatch({
     ...parts,
     quotas: openQuotas(),
@@ -76,6 +79,16 @@ export async function startIssuer(config: IssuerConfig, options: IssuerParts): P
     queueBytes: config.queueBytes,
   });
   addGauges(metrics, dispatch, counts);
+  metrics.gauges(
+    "authority_expiry_seconds",
+    "How long until what signs for this owner ends, in seconds; negative afterwards. A kind is tenant, root, serving or hub.",
+    ["kind", "owner"],
+    () =>
+      signingNow(live.world()).map(({ kind, owner, notAfter }) => [
+        { kind, owner },
+        Math.floor((+notAfter - +now()) / 1000),
+      ]),
+  );
   metrics.gauge(
     "ledger_epoch",
     "Epoch under which this issuer puts the ledger's entries in order; 0 while another one does.",

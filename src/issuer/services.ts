@@ -113,7 +113,7 @@ export function adminService(parts: AdminParts): AdminHandlers {
     }),
     ListTenants: unary(unaryDeadlineMs, async () => {
       const world = live.world();
-      return { tenants: [...world.declared.tenants.values()].map((t) => toTenant(t, world)) };
+      return { tenants: [...world.declared.tenants.values()].map((t) => toTenant(t, world, parts.now())) };
     }),
     ListClusters: unary(unaryDeadlineMs, async () => {
       const world = live.world();

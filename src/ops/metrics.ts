@@ -11,10 +11,14 @@ export interface Metrics {
   answered(seconds: number): void;
   /** A number read when the metrics are scraped. */
   gauge(name: string, help: string, read: () => number): void;
+  /** One for each of the labels it returns, a bounded number; what is gone then is shown no more. */
+  gauges(name: string, help: string, labelNames: readonly string[], read: () => readonly Labelled[]): void;
   counter(name: string, help: string): () => void;
   /** Under the names of istiod's CA; an agent's only, and kept by `issued` and `refused`. */
   readonly istio: Pick<IstioMetrics, "ends"> | undefined;
 }
+
+export type Labelled = readonly [labels: Readonly<Record<string, string>>, value: number];
 
 export function openMetrics(options: { readonly process: "issuer" | "agent"; readonly runtime?: boolean }): Metrics {
   const registry = new Registry();
@@ -59,6 +63,19 @@ export function openMetrics(options: { readonly process: "issuer" | "agent"; rea
     answered: (value) => seconds.observe(value),
     gauge: (name, help, read) => {
       const gauge: Gauge = new Gauge({ name: prefix + name, help, registers: [], collect: () => gauge.set(read()) });
+      registry.registerMetric(gauge);
+    },
+    gauges: (name, help, labelNames, read) => {
+      const gauge: Gauge = new Gauge({
+        name: prefix + name,
+        help,
+        labelNames: [...labelNames],
+        registers: [],
+        collect: () => {
+          gauge.reset();
+          for (const [labels, value] of read()) gauge.set(labels, value);
+        },
+      });
       registry.registerMetric(gauge);
     },
     counter: (name, help) => {

@@ -166,7 +166,9 @@ const specFields = z
       .strictObject({
         algorithm: algorithm
           .default("P-256")
-          .describe("The key of its authorities. Default P-256. Counts from the next one on."),
+          .describe(
+            "The key of its authorities. Default P-256. Another one makes a successor, which signs ten minutes later.",
+          ),
         validityDays: days(1, 1825)
           .default(365)
           .describe("How long an authority is valid, in days, 1 to 1825. Default 365. Counts from the next one on."),

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { randomBytes, X509Certificate } from "node:crypto";
 import { test } from "node:test";
-import { decideAuthorities, makeAuthorities, makeRoot } from "../../src/controller/authority.ts";
+import { makeAuthorities, makeRoot } from "../../src/controller/authority.ts";
+import { decideAuthorities } from "../../src/controller/succession.ts";
 import { openFileCustody } from "../../src/custody/file.ts";
 import type { Write } from "../../src/ledger/connection.ts";
 import { openSqlite } from "../../src/ledger/sqlite.ts";
@@ -29,7 +30,7 @@ test("an authority is missing where a tenant has none in force and its root is m
   await using database = await openSqlite({ path: site.databasePath, now, create: false });
   const records = await database.state.authorities();
   const missing = (all: readonly AuthorityRecord[]): readonly string[] =>
-    decideAuthorities(declared, all).map(({ tenant }) => tenant.name);
+    decideAuthorities(declared, all, now()).flatMap((step) => (step.kind === "prepare" ? [step.tenant.name] : []));
   assert.deepEqual(missing(records), []);
   assert.deepEqual(missing(records.filter((r) => r.kind !== "tenant")).toSorted(), ["late", "media", "payments"]);
   assert.deepEqual(missing(records.filter((r) => r.kind !== "tenant" && r.owner !== "second")).toSorted(), [

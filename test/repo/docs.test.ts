@@ -81,7 +81,17 @@ function metricsOf(process: "issuer" | "agent"): readonly (readonly string[])[] 
       ([, type = "", name = "", help = ""]) => [`\`espalier_${process}_${name}\``, type, "", help],
     ),
   );
-  return [...fixed, ...added];
+  const labelled = sources(`src/${process}`).flatMap((path) =>
+    [...read(path).matchAll(/metrics\.gauges\(\s*"([^"]+)",\s*"([^"]+)",\s*\[([^\]]*)\]/g)].map(
+      ([, name = "", help = "", labels = ""]) => [
+        `\`espalier_${process}_${name}\``,
+        "gauge",
+        labels.replaceAll('"', ""),
+        help,
+      ],
+    ),
+  );
+  return [...fixed, ...added, ...labelled];
 }
 
 test("docs/operating.md has every metric", () => {

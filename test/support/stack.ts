@@ -276,14 +276,19 @@ export interface IssuerOptions {
   readonly clock?: Clock;
   readonly write?: Write;
   readonly listen?: string;
+  readonly renewalMs?: number;
 }
 
 export async function startIssuerOn(site: Site, options: IssuerOptions = {}): Promise<IssuerStack> {
-  const { clock = openClock(), write, listen = site.config.listen } = options;
+  const { clock = openClock(), listen = site.config.listen } = options;
+  const more = {
+    ...(options.write === undefined ? {} : { write: options.write }),
+    ...(options.renewalMs === undefined ? {} : { renewalMs: options.renewalMs }),
+  };
   const log = openKeptLog();
   const metrics = openMetrics({ process: "issuer" });
-  const parts = { now: clock.now, random: (n: number) => randomBytes(n), log, metrics };
-  const running = await startIssuer({ ...site.config, listen }, write === undefined ? parts : { ...parts, write });
+  const parts = { now: clock.now, random: (n: number) => randomBytes(n), log, metrics, ...more };
+  const running = await startIssuer({ ...site.config, listen }, parts);
   const admin = openAdmin(site.config.adminSocket);
   const act = { operator: "test", reason: "test" };
   return {
@@ -401,7 +406,7 @@ export interface Stack extends AsyncDisposable {
   use<T extends AsyncDisposable | Disposable>(one: T): T;
 }
 
-export interface StackOptions extends SiteOptions, Pick<IssuerOptions, "write"> {
+export interface StackOptions extends SiteOptions, Pick<IssuerOptions, "write" | "renewalMs"> {
   readonly clusters?: readonly string[];
   readonly agent?: Omit<AgentOptions, "clock" | "issuers">;
 }
@@ -412,7 +417,11 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const { clusters = ["east"] } = options;
   const site = opened.use(await makeSite({ serving: clusters, ...options }));
   const issuer = opened.use(
-    await startIssuerOn(site, { clock, ...(options.write === undefined ? {} : { write: options.write }) }),
+    await startIssuerOn(site, {
+      clock,
+      ...(options.write === undefined ? {} : { write: options.write }),
+      ...(options.renewalMs === undefined ? {} : { renewalMs: options.renewalMs }),
+    }),
   );
   const agents: Record<string, AgentStack> = {};
   for (const cluster of clusters) {

@@ -12,6 +12,7 @@ export interface Tenant {
   'bundleVersion'?: (string);
   'bundlePem'?: (string);
   'problem'?: (string);
+  'next'?: (string);
 }
 
 export interface Tenant__Output {
@@ -24,4 +25,5 @@ export interface Tenant__Output {
   'bundleVersion': (string);
   'bundlePem': (string);
   'problem': (string);
+  'next': (string);
 }

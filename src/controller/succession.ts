@@ -1,0 +1,118 @@
+/**
+ * What a tenant's authorities come to, and when: `prepared → active → retiring → retired`. Pure: the documents, the records and
+ * a time make the next step, so that it is the same for whoever asks, before a crash and after it.
+ */
+import type { AuthorityRecord } from "../ledger/state.ts";
+import type { Resources } from "../resources/declared.ts";
+import type { MeshTenant } from "../resources/mesh-tenant.ts";
+
+/** What is done for one tenant: one durable change of its authorities. */
+export type Step =
+  | { readonly kind: "prepare"; readonly tenant: MeshTenant; readonly root: AuthorityRecord; readonly reason: string }
+  | {
+      readonly kind: "activate";
+      readonly tenant: MeshTenant;
+      readonly successor: AuthorityRecord;
+      readonly root: AuthorityRecord;
+      readonly active?: AuthorityRecord;
+    }
+  | { readonly kind: "retire"; readonly record: AuthorityRecord; readonly reason: string };
+
+export type Next =
+  | { readonly kind: "step"; readonly step: Step; readonly at: Date }
+  /** Nobody can make one under this root: it is not there, or it ends with what there is. */
+  | { readonly kind: "stuck"; readonly root: AuthorityRecord | undefined };
+
+/** Clocks of those who verify may be behind ours by this much. */
+export const authorityBackdateMs = 3_600_000;
+/** A successor is made this long before it signs, for what is wrong with it to show while nothing hangs on it. */
+export const aheadMs = 600_000;
+/** One that could not take over in this time is given up, and another is made. */
+const preparedMsMax = 3_600_000;
+/** How long before the last full-length leaf its successor is due. */
+const marginMs = 3_600_000;
+
+/** Everything that is due, at most one step for each tenant, and what has ended. */
+export function decideAuthorities(
+  { tenants }: Resources,
+  records: readonly AuthorityRecord[],
+  now: Date,
+): readonly Step[] {
+  const steps = [...tenants.values()].flatMap((tenant) => {
+    const next = nextStep(tenant, records, now);
+    return next.kind === "step" && next.at <= now ? [next.step] : [];
+  });
+  // No leaf outlives its authority (RFC 5280's path, and our lint), so nothing that chains to these is valid.
+  const ended = records.filter((r) => r.kind === "tenant" && r.state === "retiring" && r.notAfter < now);
+  return [...steps, ...ended.map((record): Step => ({ kind: "retire", record, reason: "it has ended" }))];
+}
+
+export function nextStep(tenant: MeshTenant, records: readonly AuthorityRecord[], now: Date): Next {
+  const own = (state: AuthorityRecord["state"]): AuthorityRecord | undefined =>
+    records.find((r) => r.kind === "tenant" && r.owner === tenant.name && r.state === state);
+  const active = own("active");
+  const successor = own("prepared");
+  if (successor !== undefined) return activation(tenant, successor, active, records, now);
+  const root = records.find((r) => r.kind === "root" && r.owner === tenant.root && r.state === "active");
+  const flaw = active === undefined ? `tenant ${tenant.name} has no authority` : flawOf(active, tenant, records);
+  const at = active === undefined || flaw !== undefined ? now : successionAt(active, tenant);
+  // Under a root that is about to end each would be as short-lived as the last, and there would be no end of them.
+  const until = root && endUnder(root, tenant, new Date(Math.max(+at, +now)));
+  const useful = until !== undefined && until > now && (flaw !== undefined || until > (active?.notAfter ?? now));
+  if (root === undefined || !useful) return { kind: "stuck", root };
+  const reason = flaw ?? `${active?.id} ends ${active?.notAfter.toISOString()}`;
+  return { kind: "step", step: { kind: "prepare", tenant, root, reason }, at };
+}
+
+/** When an authority ends that is made at that time: never after its root. */
+export function endUnder(root: AuthorityRecord, { authority }: MeshTenant, at: Date): Date {
+  const wanted = Math.floor(+at / 1000) * 1000 + authority.validityDays * 86_400_000;
+  return new Date(Math.min(wanted, +root.notAfter));
+}
+
+/** From a third of its life left, somebody has to be told that it has no successor. */
+export function isNearEnd({ notBefore, notAfter }: AuthorityRecord, now: Date): boolean {
+  return +notAfter - +now < (+notAfter - +notBefore) / 3;
+}
+
+function activation(
+  tenant: MeshTenant,
+  successor: AuthorityRecord,
+  active: AuthorityRecord | undefined,
+  records: readonly AuthorityRecord[],
+  now: Date,
+): Next {
+  const root = records.find((r) => r.id === successor.parent);
+  const preparedAt = +successor.notBefore + authorityBackdateMs;
+  const late = +now - preparedAt > preparedMsMax ? "it could not take over in time" : undefined;
+  const reason = flawOf(successor, tenant, records) ?? late;
+  if (reason !== undefined || root === undefined) {
+    const step = { kind: "retire", record: successor, reason: reason ?? "its root is not there" } as const;
+    return { kind: "step", step, at: now };
+  }
+  // Who has nothing that gives full-length leaves waits for nothing.
+  const waits = active !== undefined && +active.notAfter - +now >= leafMs(tenant);
+  const step = { kind: "activate", tenant, successor, root, ...(active === undefined ? {} : { active }) } as const;
+  return { kind: "step", step, at: waits ? new Date(preparedAt + aheadMs) : now };
+}
+
+/** Why it has to be replaced however long it lives. */
+function flawOf(
+  record: AuthorityRecord,
+  { authority }: MeshTenant,
+  records: readonly AuthorityRecord[],
+): string | undefined {
+  if (record.algorithm !== authority.algorithm)
+    return `${record.id} is ${record.algorithm}, not ${authority.algorithm}`;
+  const parent = records.find((r) => r.id === record.parent);
+  return parent?.state === "active" ? undefined : `the root of ${record.id} is not active any more`;
+}
+
+/** At half of its life; or when leaves would soon be cut short, where they may be almost as long as that. */
+function successionAt({ notBefore, notAfter }: AuthorityRecord, tenant: MeshTenant): Date {
+  return new Date(+notAfter - Math.max((+notAfter - +notBefore) / 2, leafMs(tenant) + marginMs));
+}
+
+function leafMs({ profiles }: MeshTenant): number {
+  return profiles.workload.maximumSeconds * 1000;
+}

@@ -1,0 +1,120 @@
+/** Authorities are renewed behind everything else, by the issuer that leads; and whoever looks is told what ends, and when. */
+import { setTimeout } from "node:timers/promises";
+import { type AuthorityParts, makeAuthorities } from "../controller/authority.ts";
+import { isNearEnd, nextStep, type Step } from "../controller/succession.ts";
+import type { AuthorityRecord } from "../ledger/state.ts";
+import type { Log } from "../ops/log.ts";
+import type { Declared } from "../resources/declared.ts";
+import type { MeshTenant } from "../resources/mesh-tenant.ts";
+import type { LiveWorld } from "./live.ts";
+import type { World } from "./world.ts";
+
+export interface RenewParts extends AuthorityParts {
+  readonly log: Log;
+}
+
+export interface RenewalParts extends RenewParts {
+  readonly live: Pick<LiveWorld, "world" | "refresh">;
+  /** Whether this issuer is the one that leads. */
+  readonly leads: () => boolean;
+}
+
+const renewalMsDefault = 60_000;
+/** How often one authority's end is told again. */
+const tellMs = 86_400_000;
+
+/** Does what is due, and logs it. @throws the first tenant's failure, once all the others have theirs. */
+export async function renewAuthorities(declared: Declared, { log, ...parts }: RenewParts): Promise<void> {
+  await makeAuthorities(declared, parts, (step) => tellStep(step, log));
+}
+
+export function startRenewal(parts: RenewalParts, intervalMs = renewalMsDefault): AsyncDisposable {
+  const { live, log, leads } = parts;
+  const closing = new AbortController();
+  const told = new Map<string, number>();
+  async function pass(): Promise<void> {
+    if (leads()) {
+      const failed = (error: unknown): void => log.error("authorities not made", {}, error);
+      await renewAuthorities(live.world().declared, parts).catch(failed);
+    }
+    // Also what was written though we were told that it was not: else the old one would sign on until it ends.
+    const records = await parts.state.authorities();
+    if (toText(records) !== toText(live.world().authorities.records)) await live.refresh();
+    if (leads()) tellNearEnd(live.world(), parts.now(), told, log);
+  }
+  async function passes(): Promise<void> {
+    while (!closing.signal.aborted) {
+      await setTimeout(intervalMs, undefined, closing).catch(() => undefined);
+      if (closing.signal.aborted) return;
+      await pass().catch((error: unknown) => log.error("authorities not looked at", {}, error));
+    }
+  }
+  const running = passes();
+  return {
+    async [Symbol.asyncDispose]() {
+      closing.abort();
+      await running;
+    },
+  };
+}
+
+/** What becomes of a tenant's authority next, in a sentence. */
+export function toNext(tenant: MeshTenant, { authorities }: World, now: Date): string {
+  const next = nextStep(tenant, authorities.records, now);
+  if (next.kind === "stuck") {
+    if (next.root === undefined) return `nothing: TrustRoot "${tenant.root}" has no active root`;
+    return `no successor: TrustRoot "${tenant.root}" ends ${next.root.notAfter.toISOString()}, and no authority outlives it`;
+  }
+  const when = next.at > now ? `from ${next.at.toISOString()}` : "now";
+  switch (next.step.kind) {
+    case "prepare":
+      return `a successor is made ${when}`;
+    case "activate":
+      return `${next.step.successor.id} signs ${when}`;
+    case "retire":
+      return `${next.step.record.id} is given up ${when}: ${next.step.reason}`;
+  }
+}
+
+/** What signs now, of everything that is declared: a bounded number. */
+export function signingNow({ authorities, declared, hub }: World): readonly AuthorityRecord[] {
+  const owners: Readonly<Record<AuthorityRecord["kind"], (name: string) => boolean>> = {
+    hub: (name) => name === hub,
+    root: (name) => declared.roots.has(name),
+    serving: (name) => declared.clusters.has(name),
+    tenant: (name) => declared.tenants.has(name),
+  };
+  return authorities.records.filter(({ state, kind, owner }) => state === "active" && owners[kind](owner));
+}
+
+function tellStep(step: Step, log: Log): void {
+  switch (step.kind) {
+    case "prepare":
+      return log.info("authority prepared", { tenant: step.tenant.name, reason: step.reason });
+    case "activate": {
+      const { tenant, successor, active } = step;
+      return log.info("authority active", { tenant: tenant.name, authority: successor.id, replaces: active?.id });
+    }
+    case "retire":
+      return log.info("authority retired", {
+        tenant: step.record.owner,
+        authority: step.record.id,
+        reason: step.reason,
+      });
+  }
+}
+
+function tellNearEnd(world: World, now: Date, told: Map<string, number>, log: Log): void {
+  for (const record of signingNow(world)) {
+    const { id: authority, kind, owner, notAfter } = record;
+    if (!isNearEnd(record, now) || +now - (told.get(authority) ?? Number.NEGATIVE_INFINITY) < tellMs) continue;
+    told.set(authority, +now);
+    const tenant = kind === "tenant" ? world.declared.tenants.get(owner) : undefined;
+    const next = tenant === undefined ? "it has to be rotated" : toNext(tenant, world, now);
+    log.warn("authority near its end", { kind, owner, authority, notAfter: notAfter.toISOString(), next });
+  }
+}
+
+function toText(records: readonly AuthorityRecord[]): string {
+  return records.map(({ id, state }) => `${id} ${state}`).join("\n");
+}

@@ -1,0 +1,169 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { decideAuthorities, isNearEnd, nextStep } from "../../src/controller/succession.ts";
+import type { AuthorityRecord } from "../../src/ledger/state.ts";
+import type { Declared } from "../../src/resources/declared.ts";
+import { cluster, join, read, root, tenant } from "../resources/build.ts";
+
+const hour = 3_600_000;
+const day = 24 * hour;
+const start = Date.parse("2026-01-01T00:00:00Z");
+const at = (ms: number): Date => new Date(start + ms);
+
+function declare(more = "authority: { validityDays: 100 }"): Declared {
+  return read(join(root("main"), cluster("east"), tenant("shop", { more })));
+}
+
+const main: AuthorityRecord = {
+  id: "main-1",
+  kind: "root",
+  owner: "main",
+  state: "active",
+  algorithm: "P-256",
+  keyName: "main-1",
+  certificate: new Uint8Array(),
+  notBefore: at(-day),
+  notAfter: at(3650 * day),
+};
+
+/** As it is made at the start for a hundred days. */
+function shop(state: AuthorityRecord["state"], overrides: Partial<AuthorityRecord> = {}): AuthorityRecord {
+  const times = { notBefore: at(-hour), notAfter: at(100 * day) };
+  return {
+    ...main,
+    id: `shop-${state}`,
+    kind: "tenant",
+    owner: "shop",
+    state,
+    parent: "main-1",
+    ...times,
+    ...overrides,
+  };
+}
+
+/** The due steps in words. */
+function due(now: Date, records: readonly AuthorityRecord[], declared = declare()): readonly string[] {
+  return decideAuthorities(declared, [main, ...records], now).map((step) => {
+    switch (step.kind) {
+      case "prepare":
+        return `prepare under ${step.root.id}`;
+      case "activate":
+        return `${step.successor.id} for ${step.active?.id ?? "nobody"}`;
+      case "retire":
+        return `retire ${step.record.id}`;
+    }
+  });
+}
+
+const preparedAt = 50 * day;
+const prepared = shop("prepared", { notBefore: at(preparedAt - hour), notAfter: at(150 * day) });
+const longer = declare(
+  "authority: { validityDays: 100 }\n  profiles: { workload: { maximumSeconds: 4000000 } }", // 46.3 days
+);
+const oldRoot = { ...main, id: "main-0", state: "retiring" } as const;
+
+const table: readonly (readonly [string, Date, readonly AuthorityRecord[], readonly string[], Declared?])[] = [
+  ["the first is made at once", at(0), [], ["prepare under main-1"]],
+  ["and signs at once", at(0), [shop("prepared")], ["shop-prepared for nobody"]],
+  ["nothing before half of its life", at(50 * day - hour), [shop("active")], []],
+  ["a successor from there on", at(50 * day), [shop("active")], ["prepare under main-1"]],
+  ["which waits ten minutes", at(preparedAt + hour / 6 - 1), [shop("active"), prepared], []],
+  ["and takes over", at(preparedAt + hour / 6), [shop("active"), prepared], ["shop-prepared for shop-active"]],
+  [
+    "one that could not in an hour is given up",
+    at(preparedAt + hour + 1),
+    [shop("active"), prepared],
+    ["retire shop-prepared"],
+  ],
+  [
+    "nobody waits beside one that cuts leaves short",
+    at(99.5 * day),
+    [shop("active"), shop("prepared", { notBefore: at(99.5 * day - hour) })],
+    ["shop-prepared for shop-active"],
+  ],
+  ["nor beside one that has ended", at(101 * day), [shop("active")], ["prepare under main-1"]],
+  [
+    "the old one may have leaves until its end",
+    at(100 * day),
+    [shop("retiring"), shop("active", { notAfter: at(200 * day) })],
+    [],
+  ],
+  [
+    "and then is retired",
+    at(100 * day + 1),
+    [shop("retiring"), shop("active", { notAfter: at(200 * day) })],
+    ["retire shop-retiring"],
+  ],
+  [
+    "also a tenant's that is declared no more",
+    at(100 * day + 1),
+    [shop("retiring", { owner: "gone" }), shop("active", { notAfter: at(200 * day) })],
+    ["retire shop-retiring"],
+  ],
+  [
+    "leaves that are almost half as long bring it forward by an hour",
+    at(100 * day - 4_000_000_000 - hour),
+    [shop("active")],
+    ["prepare under main-1"],
+    longer,
+  ],
+  [
+    "what has another algorithm has a successor at once",
+    at(0),
+    [shop("active", { algorithm: "P-384" })],
+    ["prepare under main-1"],
+  ],
+  [
+    "a successor of another algorithm is given up",
+    at(0),
+    [shop("active"), shop("prepared", { algorithm: "P-384" })],
+    ["retire shop-prepared"],
+  ],
+  [
+    "what stands under an older root has a successor at once",
+    at(0),
+    [oldRoot, shop("active", { parent: "main-0" })],
+    ["prepare under main-1"],
+  ],
+  [
+    "a successor under an older root is given up",
+    at(0),
+    [oldRoot, shop("active"), shop("prepared", { parent: "main-0" })],
+    ["retire shop-prepared"],
+  ],
+  ["a revoked one has a successor at once", at(0), [shop("revoked")], ["prepare under main-1"]],
+  ["another tenant's are not its own", at(0), [shop("active", { owner: "bank" })], ["prepare under main-1"]],
+];
+
+for (const [title, now, records, expected, declared] of table) {
+  test(title, () => assert.deepEqual(due(now, records, declared), expected));
+}
+
+test("longer leaves than an authority can give make a successor at once, which gives them", () => {
+  const declared = declare("authority: { validityDays: 365 }\n  profiles: { workload: { maximumSeconds: 7776000 } }");
+  assert.deepEqual(due(at(20 * day), [shop("active")], declared), ["prepare under main-1"]);
+  const made = shop("prepared", { notBefore: at(20 * day - hour), notAfter: at(385 * day) });
+  assert.deepEqual(due(at(20 * day), [shop("active"), made], declared), ["shop-prepared for shop-active"]);
+  assert.deepEqual(due(at(20 * day), [shop("retiring"), { ...made, state: "active" }], declared), []);
+});
+
+test("under a root that ends no later nothing is made, again and again", () => {
+  const [declared] = [declare()];
+  const [payer] = declared.tenants.values();
+  assert.ok(payer);
+  for (const left of [100 * day, 0, -day]) {
+    const ending = { ...main, notAfter: at(100 * day + left) };
+    const next = nextStep(payer, [ending, shop("active")], at(90 * day));
+    assert.equal(next.kind, left > 0 ? "step" : "stuck", String(left));
+    const after = [ending, shop("active", { notAfter: ending.notAfter })];
+    assert.equal(nextStep(payer, after, at(99 * day + left)).kind, "stuck");
+    assert.equal(nextStep(payer, [ending], at(101 * day + left)).kind, "stuck");
+  }
+  assert.equal(nextStep(payer, [], at(0)).kind, "stuck");
+});
+
+test("the end is near from a third of a life on", () => {
+  const third = (100 * day + hour) / 3;
+  assert.equal(isNearEnd(shop("active"), at(100 * day - third)), false);
+  assert.equal(isNearEnd(shop("active"), at(100 * day - third + 1)), true);
+});
