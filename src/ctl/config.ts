@@ -44,6 +44,13 @@ async function check(
     );
   }
   const { directory, hub } = found.isDirectory() ? { directory: path, hub: options.hub } : await readIssuer(path);
+  if (directory === undefined) {
+    return stdout(
+      options.output === "json"
+        ? toJson({ sound: true, hub })
+        : `${path}: the issuer of hub "${hub}"; it holds. Its resources are a cluster's objects: kubectl get espalier\n`,
+    );
+  }
   const declared = await loadDirectory(directory, hub === undefined ? {} : { hub });
   const warnings = declared.warnings.map(toLine);
   const counts = { roots: declared.roots.size, tenants: declared.tenants.size, clusters: declared.clusters.size };
@@ -54,7 +61,8 @@ async function check(
   );
 }
 
-async function readIssuer(path: string): Promise<{ readonly directory: string; readonly hub: string }> {
-  const { resources, hub } = await readIssuerConfig(path);
-  return { directory: resources, hub };
+/** Without a directory, the resources are not in files. */
+async function readIssuer(path: string): Promise<{ readonly directory: string | undefined; readonly hub: string }> {
+  const { resources, kubernetes, hub } = await readIssuerConfig(path);
+  return { directory: kubernetes === undefined ? resources : undefined, hub };
 }

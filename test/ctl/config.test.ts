@@ -61,6 +61,12 @@ for (const [text, says] of [
   });
 }
 
+test("of an issuer.yaml whose resources are objects, no directory is looked at", async () => {
+  const { code, stdout } = await checkFile("hub: hub.example\nkubernetes: {}\n");
+  assert.equal(code, 0);
+  assert.match(stdout, /hub "hub\.example"; it holds\. Its resources are a cluster's objects/);
+});
+
 const agent = `hub: hub.example
 cluster: east
 issuers: [issuer.example:15443]
