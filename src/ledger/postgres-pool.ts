@@ -151,8 +151,7 @@ export function openPool(
       return await use(client);
     } catch (error) {
       const refusal = translated(error);
-      // What failed for the server's sake, or in a way nobody knows, is not used again.
-      if (refusal instanceof Refusal && refusal.cause !== undefined) broken = refusal;
+      if (breaksConnection(refusal)) broken = refusal;
       throw refusal;
     } finally {
       client.off("error", ignore);
@@ -190,7 +189,12 @@ export function openPool(
         await commit(client, name, write);
         return result;
       } catch (error) {
-        await client.query("ROLLBACK").catch(ignore);
+        // A connection that is given up rolls back by itself, and waits for nobody's answer.
+        if (!breaksConnection(translated(error))) {
+          await client.query("ROLLBACK").catch((cause: unknown) => {
+            throw translated(cause);
+          });
+        }
         throw error;
       }
     });
@@ -210,11 +214,6 @@ export function openPool(
     },
     close: async () => await connections.end(),
   };
-}
-
-/** Whether a row was refused because another has the same unique key. */
-export function isUniqueViolation(error: unknown): boolean {
-  return error instanceof DatabaseError && error.code === "23505";
 }
 
 /**
@@ -289,6 +288,11 @@ integers.setTypeParser(bigintOid, readInteger);
 
 /** SQLSTATE classes: data exception, integrity constraint, syntax or access rule. The server is well, the statement is not. */
 const ourMistakes: ReadonlySet<string> = new Set(["22", "23", "42"]);
+
+/** What failed for the server's sake, or in a way nobody knows, leaves a connection that is not used again. */
+function breaksConnection(error: unknown): error is Refusal {
+  return error instanceof Refusal && error.cause !== undefined;
+}
 
 function translated(error: unknown): unknown {
   if (error instanceof Refusal) return error;
