@@ -71,27 +71,28 @@ async function startIssuer(file: string): Promise<Daemon> {
   return daemon;
 }
 
-async function startAgent(ports: readonly number[]): Promise<string> {
+/** With nothing else to go by, an agent takes the first of its issuers. */
+async function startAgent(name: string, ports: readonly number[]): Promise<string> {
   const account = { namespace: "espalier-system", serviceAccount: "espalier-agent", audience: `espalier:${hub}` };
   await writeFile(at("agent.token"), east.token(account));
   await writeFile(at("east.json"), JSON.stringify(east.jwks));
   const port = await freePort();
   await writeFile(
-    at("agent.yaml"),
+    at(`${name}.yaml`),
     `hub: ${hub}
 cluster: east
 listen: 127.0.0.1:${port}
 http: 127.0.0.1:0
 issuers: [${ports.map((one) => `"127.0.0.1:${one}"`).join(", ")}]
 hubRoots: hub/hub-root.pem
-data: data
+data: ${name}
 tokenFile: agent.token
 deadlineMs: 5000
 channelsPerIssuer: 1
 tokens: { issuer: "https://east.example", jwksFile: east.json }
 `,
   );
-  const daemon = daemons.use(startDaemon(["agent", "run", "--config", at("agent.yaml")]));
+  const daemon = daemons.use(startDaemon(["agent", "run", "--config", at(`${name}.yaml`)]));
   await daemon.event("serving workloads");
   return `localhost:${port}`;
 }
@@ -126,7 +127,7 @@ test("two issuers share a PostgreSQL ledger: leaves from both, one order, one th
   await say("first", "root", "create", "main");
   await say("first", "root", "create", "--serving", "east");
   const second = await startIssuer(files[1] ?? "");
-  const agent = await startAgent(ports);
+  const agents = [await startAgent("one", ports), await startAgent("two", ports.toReversed())];
   let asked = 0;
   const request = async (): Promise<void> => {
     await writeFile(
@@ -134,8 +135,8 @@ test("two issuers share a PostgreSQL ledger: leaves from both, one order, one th
       east.token({ namespace: "shop", serviceAccount: "web", audience: "istio-ca" }),
     );
     const out = at(`out-${(asked += 1)}`);
-    const files = ["--token-file", at("workload.token"), "--ca", at("data", "root-cert.pem"), "--out", out];
-    await say("first", "request", "--agent", agent, ...files, "--trust-domain", "shop.example");
+    const files = ["--token-file", at("workload.token"), "--ca", at("one", "root-cert.pem"), "--out", out];
+    await say("first", "request", "--agent", agents[asked % 2] ?? "", ...files, "--trust-domain", "shop.example");
   };
   const issuedBy = (daemon: Daemon): number =>
     daemon.lines.filter((line) => line["event"] === "issued" && line["tenant"] === "shop").length;
