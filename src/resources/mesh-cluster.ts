@@ -58,6 +58,9 @@ const jwksKeywords: Keywords = {
   },
 };
 
+/** A host and perhaps a port, for CEL. */
+const authority = String.raw`^https://([^/?#]*@)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?#]|$)`;
+
 const url = holds(
   z
     .string()
@@ -65,7 +68,8 @@ const url = holds(
     .regex(/^https:\/\//, "must be an https:// URL"),
   {
     says: "is not a URL",
-    cel: "isURL(self)",
+    // What the API server calls a URL may have any host and any port. Some numbers in the place of a host are left to the issuer.
+    cel: `isURL(self) && self.matches(r'${authority}') && (url(self).getPort() == '' || int(url(self).getPort()) < 65536)`,
     check: (url, broken) => {
       if (!URL.canParse(url)) broken();
     },

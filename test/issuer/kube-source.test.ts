@@ -178,6 +178,16 @@ test("what is bad from the start is waited for, and says so in its status", asyn
   assert.deepEqual([...(await started).tenants.keys()], ["shop"]);
 });
 
+test("connections that break and history that is lost lose no edit", async (t) => {
+  const stage = await openStage(t);
+  for (const text of [root(), tenant("shop"), cluster("east")]) stage.put(text);
+  await stage.start();
+  stage.api.closeConnections();
+  stage.put(cluster("west", { servingNames: "[ca.west.example]" }));
+  stage.api.store.compact();
+  await eventually(() => assert.equal(stage.taken.at(-1)?.clusters.has("west"), true), 20_000);
+});
+
 test("who does not lead writes nothing, until it does", async (t) => {
   const stage = await openStage(t);
   stage.lead = false;

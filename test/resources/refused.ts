@@ -181,6 +181,16 @@ const rows: readonly (readonly [what: string, text: string, line: string])[] = [
     "all.yaml:8:13 spec.tokens.keys.url: is not a URL",
   ],
   [
+    "a URL of nothing",
+    cluster("east", { keys: "{ url: 'https://' }" }),
+    "all.yaml:8:13 spec.tokens.keys.url: is not a URL",
+  ],
+  [
+    "a port there is not",
+    cluster("east", { keys: "{ url: 'https://a.example:65536/keys' }" }),
+    "all.yaml:8:13 spec.tokens.keys.url: is not a URL",
+  ],
+  [
     "a symmetric key",
     cluster("east", { keys: "{ jwks: { keys: [{ kty: oct, k: c2VjcmV0 }] } }" }),
     'all.yaml:8:13 spec.tokens.keys.jwks: not a JWKS of public keys: a key has the private member "k": only public keys belong here, and this one must be replaced where it is used',
