@@ -130,6 +130,12 @@ test("tenant list and cluster list say what keeps one from being served, and the
   assert.match(stdout, /^west .* not ready +it has no serving root: run `espalier root create --serving west`$/m);
 });
 
+test("a tenant's authority is shown with its end and what comes next", async () => {
+  const { stdout } = await stage.say("tenant", "list");
+  assert.match(stdout, /^shop .* ready +20\d\d-\S+Z +a successor is made from 20\d\d-\S+Z$/m);
+  assert.match((await stage.say("tenant", "show", "shop")).stdout, /^next: +a successor is made from 20\d\d-\S+Z$/m);
+});
+
 test("who and why stand in the ledger", async () => {
   await stage.say("cluster", "suspend", "west", "--reason", "incident 12");
   const entries: { kind: string; body: Record<string, string> }[] = JSON.parse(

@@ -1,8 +1,4 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import type { WriteName } from "../../src/ledger/connection.ts";
@@ -10,6 +6,7 @@ import { openSqlite } from "../../src/ledger/sqlite.ts";
 import { readCertificate } from "../../src/pki/certificate.ts";
 import { certificateLabel, readPem } from "../../src/pki/pem.ts";
 import { call, openAdmin } from "../../src/rpc/client.ts";
+import { type Child, type Moment, moments, spawnIssuer } from "../support/spawn-issuer.ts";
 import {
   assertIssued,
   csrFor,
@@ -24,26 +21,6 @@ import {
   tlsOf,
   type WorkloadClient,
 } from "../support/stack.ts";
-
-type Moment = "before" | "after";
-
-interface Child {
-  readonly process: ChildProcess;
-  /** Missing when it died before it served. */
-  readonly port: string;
-  readonly dead: Promise<unknown>;
-}
-
-async function spawnIssuer(site: Site, listen: string, name: WriteName | "none", moment: Moment): Promise<Child> {
-  const file = join(site.directory, "issuer.json");
-  writeFileSync(file, JSON.stringify({ ...site.config, listen }));
-  const script = join(import.meta.dirname, "../support/dying-issuer.ts");
-  const child = spawn(process.execPath, [script, file, name, moment], { stdio: ["pipe", "pipe", "inherit"] });
-  child.stdin.on("error", () => {});
-  const dead = once(child, "exit");
-  const said = await Promise.race([once(child.stdout, "data"), dead]);
-  return { process: child, port: said[0] instanceof Buffer ? said[0].toString().trim() : "", dead };
-}
 
 /** Every certificate that a client holds is what the ledger has, byte for byte. */
 async function assertInLedger(site: Site, leaves: readonly Uint8Array[]): Promise<void> {
@@ -75,8 +52,6 @@ function startLoad(workload: WorkloadClient, leaves: Uint8Array[]): { stop(): Pr
     },
   };
 }
-
-const moments = ["before", "after"] as const;
 
 test("an issuer killed around any durable write leaves no certificate without its intent, and goes on", {
   concurrency: 2,

@@ -10,6 +10,7 @@ import { openSqlite } from "../../src/ledger/sqlite.ts";
 import { loadDirectory } from "../../src/resources/load.ts";
 import { call, openAdmin } from "../../src/rpc/client.ts";
 import type { Tenants__Output } from "../../src/rpc/gen/espalier/v1/Tenants.ts";
+import { type Moment, moments, spawnIssuer } from "../support/spawn-issuer.ts";
 import {
   assertIssued,
   daySeconds,
@@ -116,4 +117,33 @@ test("an authority without a successor is told of from a third of its life on, o
   assert.match(String(log.of("authority near its end")[0]?.fields["next"]), /^a successor is made now$/);
   offsetMs += daySeconds * 1000;
   await eventually(() => assert.deepEqual(told().toSorted(), [...both, ...both].toSorted()));
+});
+
+test("an issuer killed around any write of a renewal leaves one authority for each tenant, and the next one finishes", {
+  concurrency: 2,
+}, async (t) => {
+  const renew = async (moment: Moment): Promise<void> => {
+    // Both tenants' authorities can give no full-length certificates any more, so that nothing waits.
+    using site = await makeSite({ bornDaysAgo: 364.5 });
+    const states = async (): Promise<readonly string[]> => {
+      await using database = await openSqlite({ path: site.databasePath, now: () => new Date(), create: false });
+      const records = (await database.state.authorities()).filter(({ kind }) => kind === "tenant");
+      return records.map(({ owner, state }) => `${owner} ${state}`).sort();
+    };
+    // Intended, prepared, proven, active: of one tenant and then of the other.
+    for (const nth of [1, 2, 3, 4]) {
+      const child = await spawnIssuer(site, "127.0.0.1:0", "state", moment, String(nth));
+      await child.dead;
+      assert.deepEqual([child.process.signalCode, child.port], ["SIGKILL", ""], `write ${nth}`);
+      const active = (await states()).filter((one) => one.endsWith(" active"));
+      assert.deepEqual(active, ["media active", "payments active"], `write ${nth}`);
+      await site.verify();
+    }
+    const last = await spawnIssuer(site, "127.0.0.1:0", "none", moment);
+    last.process.kill("SIGKILL");
+    await last.dead;
+    assert.deepEqual(await states(), ["media active", "media retiring", "payments active", "payments retiring"]);
+    await site.verify();
+  };
+  await Promise.all(moments.map(async (moment) => await t.test(moment, async () => await renew(moment))));
 });

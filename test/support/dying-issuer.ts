@@ -1,7 +1,7 @@
 /**
  * An issuer that kills itself with SIGKILL right before or right after one durable write:
- * `node test/support/dying-issuer.ts CONFIG.json WRITE before|after`. It prints its port, and dies at the first write of that
- * name after a line on its input. `none` lives.
+ * `node test/support/dying-issuer.ts CONFIG.json WRITE before|after [N]`. It prints its port, and dies at the first write of
+ * that name after a line on its input; or, with a number, at the Nth since it began. `none` lives.
  */
 import { randomBytes } from "node:crypto";
 import { readFileSync, writeSync } from "node:fs";
@@ -10,9 +10,10 @@ import { issuerSchema } from "../../src/ops/config.ts";
 import { silentLog } from "../../src/ops/log.ts";
 import { openMetrics } from "../../src/ops/metrics.ts";
 
-const [file = "", name = "", moment = ""] = process.argv.slice(2);
+const [file = "", name = "", moment = "", nth = ""] = process.argv.slice(2);
 // The epoch is taken while it starts, before anybody could say anything.
-let armed = name === "epoch";
+let armed = name === "epoch" || nth !== "";
+let left = Number(nth === "" ? 1 : nth);
 process.stdin.once("data", () => {
   armed = true;
   // The heads are signed once a minute, and when it closes.
@@ -26,7 +27,7 @@ const running = await startIssuer(issuerSchema.parse(JSON.parse(readFileSync(fil
   log: silentLog,
   metrics: openMetrics({ process: "issuer" }),
   write: (write, commit) => {
-    const fatal = armed && write === name;
+    const fatal = armed && write === name && --left === 0;
     if (fatal && moment === "before") die();
     commit();
     if (fatal) die();
