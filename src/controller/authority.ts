@@ -111,10 +111,11 @@ async function apply(step: Step, parts: AuthorityParts): Promise<void> {
 async function prepare(step: Extract<Step, { kind: "prepare" }>, parts: AuthorityParts): Promise<void> {
   const { tenant, root, reason } = step;
   const { algorithm } = tenant.authority;
+  // First: this is tried again and again, and would leave a key each time.
+  const rootSigner = await parts.custody.openKey(root.keyName);
   const made = await makeKey("tenant", tenant.name, algorithm, parts);
   const times = { notBefore: backdated(parts), notAfter: endUnder(root, tenant, parts.now()) };
   const act = byItself(tenant.name, "prepare-authority", reason, { id: made.id, root: root.id, algorithm });
-  const rootSigner = await parts.custody.openKey(root.keyName);
   const certificate = await createAuthority({
     signer: intending(rootSigner, act, parts.state),
     parent: root.certificate,

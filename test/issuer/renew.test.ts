@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { randomBytes, X509Certificate } from "node:crypto";
+import { readdirSync } from "node:fs";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { openFileCustody } from "../../src/custody/file.ts";
@@ -89,6 +90,7 @@ test("workloads see no refusal while their authority is renewed, and then its su
 test("an authority without a successor is told of from a third of its life on, once a day, by the one that leads", async () => {
   using site = await makeSite({ bornDaysAgo: 240 });
   const custody = await openFileCustody({ directory: site.config.keys });
+  const keys = readdirSync(site.config.keys);
   let offsetMs = 0;
   let leads = false;
   const now = (): Date => new Date(Date.now() + offsetMs);
@@ -117,6 +119,7 @@ test("an authority without a successor is told of from a third of its life on, o
   assert.match(String(log.of("authority near its end")[0]?.fields["next"]), /^a successor is made now$/);
   offsetMs += daySeconds * 1000;
   await eventually(() => assert.deepEqual(told().toSorted(), [...both, ...both].toSorted()));
+  assert.deepEqual(readdirSync(site.config.keys), keys, "every try left a key");
 });
 
 test("an issuer killed around any write of a renewal leaves one authority for each tenant, and the next one finishes", {
