@@ -23,7 +23,8 @@ function toWords(command: Command, path = ""): ReadonlyMap<string, readonly stri
   const options = command.options.flatMap((option) =>
     option.long === undefined || option.long === null ? [] : [option.long],
   );
-  words.set(path, [...command.commands.map((child) => child.name()), ...options, "--help"]);
+  const choices = command.registeredArguments.flatMap(({ argChoices }) => argChoices ?? []);
+  words.set(path, [...command.commands.map((child) => child.name()), ...choices, ...options, "--help"]);
   for (const child of command.commands) {
     for (const [key, value] of toWords(child, `${path} ${child.name()}`.trim())) words.set(key, value);
   }

@@ -129,6 +129,7 @@ test("bash completes verbs, and the options of a verb", async () => {
   };
   assert.deepEqual(complete("te"), ["tenant"]);
   assert.deepEqual(complete("tenant", "s"), ["show", "suspend"]);
+  assert.deepEqual(complete("completion", "z"), ["zsh"]);
   assert.deepEqual(complete("ledger", "list", "--l"), ["--log", "--limit"]);
   assert.deepEqual(complete("ledger", "list", "--log", "shop", "--lim"), ["--limit"]);
 });
