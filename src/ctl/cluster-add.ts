@@ -9,7 +9,7 @@ import { apiVersion } from "../resources/fields.ts";
 import { readFiles } from "../resources/load.ts";
 import type { MeshCluster } from "../resources/mesh-cluster.ts";
 import { toLine } from "../resources/problem.ts";
-import { readDocuments } from "../resources/read.ts";
+import { readApart, readDocuments } from "../resources/read.ts";
 import { type Jwk, readJwks, toJwk } from "../token/jwk.ts";
 import { startKeySet } from "../token/jwks-source.ts";
 import { readOpenid } from "./cluster-openid.ts";
@@ -199,7 +199,8 @@ async function place(
   if (resources === undefined) return { ...made, changed: true };
   const files = await readFiles(resources);
   const context = hub === undefined ? {} : { hub };
-  const before = readDocuments(files, context).clusters.get(name);
+  // A tenant may name the cluster already: they hold together only once it is there.
+  const before = readApart(files).clusters.get(name);
   if (before !== undefined) {
     const differing = differences(before, cluster);
     if (differing.length > 0)

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { posix } from "node:path";
 import { type Context, checkDeclared } from "./check.ts";
-import { collect, type Declared, type Placed } from "./declared.ts";
+import { collect, type Declared, type Placed, type Resources } from "./declared.ts";
 import { readResource } from "./kind.ts";
 import type { Beside } from "./mesh-cluster.ts";
 import { DocumentsRefused, type Problem } from "./problem.ts";
@@ -20,6 +20,13 @@ export function readDocuments(files: readonly SourceFile[], context: Context = {
   const oversize = checkSizes(files);
   if (oversize.length > 0) throw new DocumentsRefused(oversize);
   return declare(readAll(files), digestOf(files), context);
+}
+
+/** The same without the rules between documents, for what is about to be added to them. @throws DocumentsRefused. */
+export function readApart(files: readonly SourceFile[]): Resources {
+  const { placed, problems } = readAll(files);
+  if (problems.length > 0) throw new DocumentsRefused(inOrder(problems));
+  return collect(placed).resources;
 }
 
 /** What was read one by one, judged together. @throws DocumentsRefused. */

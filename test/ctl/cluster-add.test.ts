@@ -164,6 +164,19 @@ test("what does not hold together with the other documents is not written", asyn
   assert.match((await add("--resources", broken)).stderr, /broken\.yaml:1:1/);
 });
 
+test("a tenant may name the cluster before it is there", async () => {
+  const tenant = `apiVersion: espalier.dev/v1alpha1
+kind: MeshTenant
+metadata: { name: shop }
+spec: { trustDomain: shop.example, root: main, rules: [{ name: workloads, clusters: [east], namespaces: [shop] }] }
+`;
+  const path = await directory({ "shop.yaml": tenant });
+  assert.equal((await espalier(["config", "check", path])).code, 2);
+  const { code, stderr } = await add("--resources", path);
+  assert.equal(code, 0, stderr);
+  assert.equal((await espalier(["config", "check", path])).code, 0);
+});
+
 async function espalierWest(): Promise<Said> {
   return await espalier(["cluster", "add", "west", "--from-kubeconfig", kubeconfig]);
 }
