@@ -38,7 +38,11 @@ async function check({ config: configFile, output, ...options }: CheckOptions, c
   context.stdout(output === "json" ? toJson(found) : toText(found));
   const failed = found.filter(({ state }) => state === "fail");
   const [first] = failed;
-  if (first !== undefined) throw new Refusal("not-ready", `${failed.length} checks failed, ${first.id} first`);
+  if (first !== undefined)
+    throw new Refusal(
+      "not-ready",
+      `${failed.length === 1 ? "1 check" : `${failed.length} checks`} failed, ${first.id} first`,
+    );
 }
 
 const marks: Readonly<Record<Finding["state"], string>> = { ok: "ok", warn: "WARN", fail: "FAIL", skipped: "-" };

@@ -42,7 +42,11 @@ const agentPort = 15012;
 /** @throws Refusal `not-found`, or `config` for what no values can make work. */
 export function toIstioValues(wanted: Wanted, { clusters, tenants }: Resources): IstioValues {
   const cluster = clusters.get(wanted.cluster);
-  if (cluster === undefined) throw new Refusal("not-found", `no MeshCluster "${wanted.cluster}" is declared`);
+  if (cluster === undefined)
+    throw new Refusal(
+      "not-found",
+      `no MeshCluster "${wanted.cluster}" is declared: \`espalier cluster add ${wanted.cluster}\` writes one`,
+    );
   const served = tenantsOf(cluster, tenants, wanted.tenant);
   const trustDomain = toTrustDomain(cluster, served);
   const address = wanted.agentAddress ?? `${cluster.agent.serviceAccount}.${cluster.agent.namespace}.svc:${agentPort}`;
@@ -150,7 +154,8 @@ function tenantsOf(
     .filter((tenant) => wanted === undefined || tenant.name === wanted)
     .filter(({ rules }) => rules.some(({ clusters }) => clusters.includes("*") || clusters.includes(name)));
   const whose = wanted === undefined ? "no tenant has" : `tenant "${wanted}" does not have`;
-  if (found.length === 0) throw new Refusal("config", `${whose} a rule for cluster "${name}"`);
+  if (found.length === 0)
+    throw new Refusal("config", `${whose} a rule for cluster "${name}": name it in a MeshTenant's spec.rules first`);
   return found;
 }
 

@@ -78,7 +78,7 @@ export async function createJoinToken(request: CreateJoinTokenRequest__Output, p
   if (cluster.tokens.keys.kind === "static" || cluster.tokens.keys.kind === "url") {
     throw new Refusal(
       "not-ready",
-      `cluster "${cluster.name}" declares its keys and needs no join token (keys: {joined: true} would)`,
+      `cluster "${cluster.name}" declares its keys and needs no join token (keys: {joined: true} or {proposed: approved} would)`,
     );
   }
   if (!thumbprintGrammar.test(request.keyThumbprint)) {

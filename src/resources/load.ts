@@ -50,7 +50,8 @@ async function listFiles(directory: string): Promise<readonly Listed[]> {
 
 async function walk(directory: string, depth: number, found: Listed[]): Promise<void> {
   const names = await readdir(directory).catch((error: unknown) => {
-    throw refused(directory, `cannot be read (${codeOf(error)})`, error);
+    const isMissing = depth === 0 && codeOf(error) === "ENOENT";
+    throw refused(directory, isMissing ? "there is no such directory" : `cannot be read (${codeOf(error)})`, error);
   });
   for (const name of names) {
     // A ConfigMap's files are links into a hidden ..data, which would else be read twice.

@@ -126,7 +126,8 @@ for (const [argv, status, says] of [
   [["--agent-address", "ca.example"], 2, /is not host:port/],
   [["--revision", "Canary.1"], 2, /--revision is a part of a Service's name, not "Canary\.1"/],
   [["--tenant", "nobody"], 1, /no MeshTenant "nobody" is declared/],
-  [["--cluster", "west"], 1, /no MeshCluster "west" is declared/],
+  [["--cluster", "west"], 1, /no MeshCluster "west" is declared: `espalier cluster add west` writes one/],
+  [["--resources", "nowhere"], 2, /nowhere:1:1: there is no such directory/],
   [["--chart", "ztunnel"], 2, /"ztunnel" has to be told nothing here/],
 ] as const) {
   test(`istio values ${argv.join(" ")} says what is wrong`, async () => {
