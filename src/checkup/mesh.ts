@@ -71,16 +71,15 @@ export async function trustDomain(view: View): Promise<Verdict> {
   const trust = await view.trust();
   if (trust === undefined) return skipped("the agents have no trust yet");
   const domains = [...new Set(trust.tenants.map((tenant) => tenant.trustDomain))];
+  if (domains.length === 0)
+    return fail(
+      "no tenant has a rule for this cluster and a root: nobody gets a certificate",
+      "at the hub: give a MeshTenant a rule that names it; `espalier tenant list` says what else it lacks",
+    );
   const verdicts = (await istiods(view)).map(async (istiod) => {
     // Istio's own default.
     const told = textAt(await meshOf(view, istiod), "trustDomain") ?? "cluster.local";
     if (domains.includes(told)) return ok(`${toName(istiod)}: ${told}`);
-    if (domains.length === 0) {
-      return fail(
-        "no tenant has a rule for this cluster: nobody gets a certificate",
-        "at the hub: give a MeshTenant a rule that names it",
-      );
-    }
     return fail(
       `${toName(istiod)} is of trust domain "${told}", and this cluster's tenants are of ${some(domains)}`,
       `set meshConfig.trustDomain: ${domains.length === 1 ? domains[0] : `one of ${some(domains)}`}`,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { checks, runChecks } from "../../src/checkup/checks.ts";
-import { openView } from "../../src/checkup/view.ts";
+import { openView, secretText } from "../../src/checkup/view.ts";
 import { recordAt } from "../../src/kube/json.ts";
 import { read, tableBelow } from "../repo/sources.ts";
 import { writeKubeconfig } from "../support/kube-cluster.ts";
@@ -45,6 +45,12 @@ test("a healthy cluster passes every check", async () => {
     checks.map(({ id }) => id),
   );
 });
+
+/** What the agents keep where the hub told them of nobody. */
+function withoutTenants(secret: Parameters<ReturnType<typeof withData>>[0]): ReturnType<ReturnType<typeof withData>> {
+  const kept: object = JSON.parse(secretText(secret, "trust.json") ?? "");
+  return withData({ "trust.json": base64(JSON.stringify({ ...kept, tenants: [] })) })(secret);
+}
 
 const bundle = "istio.io:istiod-ca:root-cert";
 
@@ -391,6 +397,16 @@ const cases: readonly Case[] = [
       put(world, `v1/configmaps ${names.istio}/istio`, withData({ mesh: "rootNamespace: istio-system\n" })),
     says: /is of trust domain "cluster\.local", and this cluster's tenants are of shop\.example/,
     fix: /^set meshConfig\.trustDomain: shop\.example$/,
+  },
+  {
+    id: "trust-domain",
+    broken: "a cluster that is no tenant's, before Istio is there too",
+    change: (world) => {
+      put(world, state, withoutTenants);
+      for (const key of [istiod, ztunnel]) world.objects.delete(key);
+    },
+    says: /no tenant has a rule for this cluster and a root/,
+    fix: /give a MeshTenant a rule that names it/,
   },
   {
     id: "cluster-name",
