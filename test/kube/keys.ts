@@ -1,7 +1,7 @@
 /**
  * A real API server changes the key it signs service-account tokens with, under two hubs: one fetches the keys from it, to the other
  * its agent proposes them. `KUBECONFIG=… node --test test/kube/keys.ts`, where the API server is a process of this machine: it is
- * started again with other keys, twice, and stays so.
+ * started again with other keys, twice, and at the end as it was.
  */
 import assert from "node:assert/strict";
 import { generateKeyPairSync, randomUUID } from "node:crypto";
@@ -56,6 +56,7 @@ interface Hub {
 
 let cluster: RealCluster;
 let server: ServerProcess | undefined;
+let asItWas: readonly string[] = [];
 let fetching: Hub;
 let proposing: Hub;
 let oldToken = "";
@@ -65,6 +66,7 @@ before(async () => {
   cluster = stack.use(await openRealCluster(path));
   server = findServer(cluster.access.server.port);
   if (server === undefined) return;
+  asItWas = server.command;
   await cluster.namespace(shop);
   await cluster.account(shop, "cart");
   await cluster.pod(shop, "cart-1", "cart", "node-1");
@@ -73,7 +75,11 @@ before(async () => {
   proposing = await openHub("proposed", { proposed: "approved" });
 });
 
-after(async () => await stack.disposeAsync());
+after(async () => {
+  // The keys it has now lie in a folder that goes.
+  if (server !== undefined) await restart({ ...server, command: asItWas }, cluster.access);
+  await stack.disposeAsync();
+});
 
 /** A hub with an agent of this cluster, and that agent's namespace. */
 async function openHub(kind: string, keys: object): Promise<Hub> {

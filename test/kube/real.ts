@@ -1,16 +1,16 @@
 /**
- * The contract against a real API server: `KUBECONFIG=… node --test test/kube/real.ts`, with the rights of an administrator. With
- * the API server's process id in ESPALIER_APISERVER_PID it is also killed and started again.
+ * The contract against a real API server: `KUBECONFIG=… node --test test/kube/real.ts`, with the rights of an administrator. Where the
+ * API server is a process of this machine, it is also killed and started again.
  */
 import { kubeconfigCredentials } from "../../src/kube/kubeconfig.ts";
 import { kubeContract } from "../contract/kube.ts";
-import { readProcess, restart } from "../support/kube-process.ts";
+import { findServer, restart } from "../support/kube-process.ts";
 import { realContract } from "./real-process.ts";
 
-const { KUBECONFIG: path, ESPALIER_APISERVER_PID: pid } = process.env;
+const { KUBECONFIG: path } = process.env;
 if (path === undefined) throw new Error("KUBECONFIG is not set: test/kube/run starts an API server if it can");
 const access = await (await kubeconfigCredentials(path)).current();
-const server = pid === undefined ? undefined : readProcess(Number(pid));
+const server = findServer(access.server.port);
 
 const open = async () => ({
   access,

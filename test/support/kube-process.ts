@@ -12,7 +12,7 @@ export interface ServerProcess {
   readonly directory: string;
 }
 
-export function readProcess(pid: number): ServerProcess {
+function readProcess(pid: number): ServerProcess {
   const words = (file: string) =>
     readFileSync(`/proc/${pid}/${file}`, "utf8")
       .split("\0")

@@ -20,7 +20,7 @@ import { type RefusalCode, refusals } from "../../src/errors.ts";
 import { workloadId } from "../../src/identity.ts";
 import { type RunningIssuer, startIssuer } from "../../src/issuer/server.ts";
 import type { Write } from "../../src/ledger/connection.ts";
-import type { LogReport } from "../../src/ledger/ledger.ts";
+import { hubLog, type LogReport } from "../../src/ledger/ledger.ts";
 import { openSqlite } from "../../src/ledger/sqlite.ts";
 import { type AgentConfig, agentSchema, type IssuerConfig, issuerSchema } from "../../src/ops/config.ts";
 import type { Fields, Log } from "../../src/ops/log.ts";
@@ -151,6 +151,7 @@ export interface Site extends Disposable {
   declare(documents: readonly Document[]): void;
   /** How many entries the ledger has: intents and acts. */
   entries(): number;
+  /** Certificates of workloads alone: agents renew their own whenever they like. */
   intents(): number;
   /** Intents without a recorded signature. */
   unrecorded(): number;
@@ -212,7 +213,7 @@ export async function makeSite(options: SiteOptions = {}): Promise<Site> {
     databasePath: config.database,
     declare,
     entries: () => count(""),
-    intents: () => count("WHERE kind = 'intent'"),
+    intents: () => count(`WHERE kind = 'intent' AND log <> '${hubLog}'`),
     unrecorded: () => count("WHERE kind = 'intent' AND id NOT IN (SELECT entry FROM signatures)"),
     verify: async () => await verifyAll(config),
     [Symbol.dispose]: () => rmSync(directory, { recursive: true, force: true }),
