@@ -7,6 +7,7 @@ const schema = z.strictObject({
   /** Empty: not said. What an earlier version kept has none. */
   servingNames: z.array(z.string()).default([]),
   clusterSuspended: z.boolean(),
+  tokenKeysMissing: z.boolean().default(false),
   tenants: z.array(
     z.strictObject({
       tenant: z.string(),

@@ -236,6 +236,9 @@ function whatIsMissing(
     ...(api?.review === undefined && keys.keys().length === 0 ? ["the cluster's token keys"] : []),
     ...(own.current() === undefined ? ["a certificate from the hub (join)"] : []),
     ...(trust?.current() === undefined ? ["the cluster's trust from the hub"] : []),
+    ...(trust?.current()?.tokenKeysMissing === true
+      ? ["the cluster's token keys at the hub (there: espalier cluster keys list)"]
+      : []),
     ...(serving.current() === undefined ? ["a serving certificate (has its serving root been created?)"] : []),
     ...(hub.connected() === 0 ? ["a connection to an issuer"] : []),
   ];

@@ -141,13 +141,15 @@ export async function startTrust(parts: TrustParts): Promise<TrustWatch> {
   };
 }
 
-function toKept({ version, tenants, servingRoots, servingNames, clusterSuspended }: Trust__Output): KeptTrust {
+function toKept(trust: Trust__Output): KeptTrust {
+  const { version, tenants, servingRoots, servingNames, clusterSuspended, tokenKeysMissing } = trust;
   const pem = (roots: readonly Uint8Array[]): string => roots.map((root) => toPem(certificateLabel, root)).join("");
   return {
     version,
     servingRootsPem: pem(servingRoots),
     servingNames,
     clusterSuspended,
+    tokenKeysMissing,
     tenants: tenants.map((t) => ({
       tenant: t.tenant,
       trustDomain: t.trustDomain,

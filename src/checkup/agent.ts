@@ -70,6 +70,11 @@ const remedies: readonly (readonly [waitingFor: RegExp, fix: (cluster: string) =
     () => "let the agents reach the API server: networkPolicy.apiServerPorts and apiServerCidrs",
   ],
   [
+    /token keys at the hub/,
+    (cluster) =>
+      `at the hub: espalier cluster keys list ${cluster}; where a join token is to bring them, delete the agent's Secret <release>-state so that it joins again`,
+  ],
+  [
     /token keys/,
     () =>
       "say who the cluster's tokens are by: tokens.issuer, as kubectl get --raw /.well-known/openid-configuration has it",

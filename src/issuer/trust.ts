@@ -9,6 +9,8 @@ export interface ClusterTrust {
   readonly servingRoots: readonly Uint8Array[];
   readonly servingNames: readonly string[];
   readonly suspended: boolean;
+  /** Nothing that shows a token of this cluster gets anything. */
+  readonly tokenKeysMissing: boolean;
 }
 
 export interface TenantTrust {
@@ -37,12 +39,14 @@ export function toClusterTrust(world: World, cluster: string): ClusterTrust {
   const serving = world.authorities.bundleOf("serving", cluster);
   const { servingNames = [] } = world.declared.clusters.get(cluster) ?? {};
   const suspended = world.isSuspended("cluster", cluster);
+  const tokenKeysMissing = world.findCluster(cluster)?.keys().length === 0;
   const parts = [
     tenants.map((t) => [t.tenant, t.trustDomain, t.bundleVersion, t.suspended]),
     serving.version,
     servingNames,
     suspended,
+    tokenKeysMissing,
   ];
   const version = createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 16);
-  return { version, tenants, servingRoots: serving.roots, servingNames, suspended };
+  return { version, tenants, servingRoots: serving.roots, servingNames, suspended, tokenKeysMissing };
 }

@@ -39,7 +39,7 @@ export function acceptWatch(stream: Stream<TrustAck__Output, Trust>, agent: Agen
     throw new Refusal("not-this-caller", `cluster "${agent.cluster}" is not declared`);
   }
   const send = (): void => {
-    const { version, tenants, servingRoots, servingNames, suspended } = toClusterTrust(
+    const { version, tenants, servingRoots, servingNames, suspended, tokenKeysMissing } = toClusterTrust(
       parts.live.world(),
       agent.cluster,
     );
@@ -53,6 +53,7 @@ export function acceptWatch(stream: Stream<TrustAck__Output, Trust>, agent: Agen
       servingRoots: [...servingRoots],
       servingNames: [...servingNames],
       clusterSuspended: suspended,
+      tokenKeysMissing,
     });
   };
   const unsubscribe = parts.live.onChange(send);

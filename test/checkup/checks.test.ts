@@ -180,6 +180,16 @@ const cases: readonly Case[] = [
   },
   {
     id: "agent",
+    broken: "a hub that has none of the cluster's token keys",
+    change: (world) =>
+      Object.assign(world, {
+        readyz: "waiting for the cluster's token keys at the hub (there: espalier cluster keys list)\n",
+      }),
+    says: /espalier-agent-1 waits for the cluster's token keys at the hub/,
+    fix: /espalier cluster keys list east; .*-state/,
+  },
+  {
+    id: "agent",
     broken: "no pods",
     change: ({ objects }) => void objects.delete(`v1/pods ${names.system}/espalier-agent-1`),
     says: /no pod of the agent runs in espalier-system/,

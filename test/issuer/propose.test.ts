@@ -461,4 +461,10 @@ test("an agent says what its cluster shows, and only what an operator approves i
   await done("approve", "east", "--jwks", seen);
   using thief = await openThief(site, issuer.address, "east");
   assert.equal(await codeOf(thief, next), "issued");
+
+  const readyz = async (): Promise<string> =>
+    await (await fetch(`http://127.0.0.1:${agent.running.httpPort}/readyz`)).text();
+  await eventually(async () => assert.doesNotMatch(await readyz(), /token keys at the hub/));
+  await done("remove", "east", "--all");
+  await eventually(async () => assert.match(await readyz(), /the cluster's token keys at the hub/));
 });

@@ -8,6 +8,7 @@ export interface Trust {
   'servingRoots'?: (Buffer | Uint8Array | string)[];
   'clusterSuspended'?: (boolean);
   'servingNames'?: (string)[];
+  'tokenKeysMissing'?: (boolean);
 }
 
 export interface Trust__Output {
@@ -16,4 +17,5 @@ export interface Trust__Output {
   'servingRoots': (Buffer)[];
   'clusterSuspended': (boolean);
   'servingNames': (string)[];
+  'tokenKeysMissing': (boolean);
 }
