@@ -4,10 +4,9 @@
  */
 import { hash } from "node:crypto";
 import { Refusal } from "../errors.ts";
-import { sameBytes, toTime } from "./octets.ts";
+import { toTime } from "./octets.ts";
 import { type Pool, postgresLocks, type Transaction } from "./postgres-pool.ts";
-import { blob, integer, text } from "./rows.ts";
-import { type Migration, migrations } from "./schema.ts";
+import { checkApplied, type Migration, migrations, selectApplied } from "./schema.ts";
 
 /** What follows the migration of that name. */
 const additions: Readonly<Record<string, string>> = {
@@ -51,7 +50,7 @@ export async function migratePostgres(pool: Pool, create: boolean, now: Date, kn
     "migrate",
     async (transaction) => {
       await openSchema(transaction, create);
-      const applied = await readApplied(transaction, known);
+      const applied = checkApplied(await transaction.query(selectApplied), known, checksum);
       if (applied === 0 && !create) throw nothingThere();
       for (const [index, migration] of known.entries()) {
         if (index < applied) continue;
@@ -79,25 +78,6 @@ async function openSchema(transaction: Transaction, create: boolean): Promise<vo
   await transaction.query(
     "CREATE TABLE migrations (version bigint PRIMARY KEY, name text NOT NULL, sha256 bytea NOT NULL, at text NOT NULL)",
   );
-}
-
-/** How many of the known migrations are applied. */
-async function readApplied(transaction: Transaction, known: readonly Migration[]): Promise<number> {
-  const rows = await transaction.query("SELECT version, name, sha256 FROM migrations ORDER BY version");
-  for (const [index, row] of rows.entries()) {
-    const migration = known[index];
-    const name = `${integer(row, "version")} (${text(row, "name")})`;
-    if (migration === undefined) {
-      throw new Refusal(
-        "config",
-        `the database has schema ${name} and this binary knows ${known.length}: use a newer one`,
-      );
-    }
-    if (integer(row, "version") !== index + 1 || !sameBytes(blob(row, "sha256"), checksum(migration))) {
-      throw new Refusal("config", `schema ${name} of the database is not the one this binary knows`);
-    }
-  }
-  return rows.length;
 }
 
 function nothingThere(): Refusal {

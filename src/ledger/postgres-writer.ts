@@ -3,24 +3,14 @@
  * of their own. Replicas write beside one another; only what has one idempotency key waits for the other.
  */
 import { Refusal } from "../errors.ts";
-import { type Encoded, encodeDraft } from "./intents.ts";
+import type { Encoded } from "./intents.ts";
 import type { Intended, Intent, Ledger } from "./ledger.ts";
-import { createTimes, sameBytes } from "./octets.ts";
+import { sameBytes } from "./octets.ts";
 import { type DraftAnswer, intendDrafts, readSuspensions, recordSignatures } from "./postgres-intents.ts";
 import { type Pool, postgresLocks } from "./postgres-pool.ts";
 import { blob } from "./rows.ts";
-import {
-  type Answer,
-  type Call,
-  checkRoom,
-  closeAttempts,
-  draftsPerWriteMax,
-  recordsPerWriteMax,
-  recordsQueuedMax,
-  retryMsMax,
-  settle,
-  type WriterCounts,
-} from "./writer.ts";
+import { type Answer, type Call, openWaiting, settle } from "./waiting.ts";
+import { closeAttempts, recordsPerWriteMax, recordsQueuedMax, retryMsMax, type WriterCounts } from "./writer.ts";
 
 export interface PostgresWriter extends Pick<Ledger, "intend" | "record"> {
   counts(): WriterCounts;
@@ -32,11 +22,9 @@ export interface PostgresWriter extends Pick<Ledger, "intend" | "record"> {
 const writesMax = 3;
 
 export function startPostgresWriter(pool: Pool, now: () => Date, delayMs: number): PostgresWriter {
-  const times = createTimes();
   const counts = { recordsRetried: 0, recordsDropped: 0, failedWrites: 0 };
-  const calls: Call[] = [];
+  const waiting = openWaiting(now, schedule);
   const writing = new Set<Promise<void>>();
-  let draftsQueued = 0;
   let flushing: NodeJS.Immediate | undefined;
   let closed = false;
   let promised: (Encoded & { readonly id: number }) | undefined;
@@ -69,7 +57,7 @@ export function startPostgresWriter(pool: Pool, now: () => Date, delayMs: number
 
   function flush(): void {
     flushing = undefined;
-    const group = takeGroup();
+    const group = waiting.take();
     const written = write(group).finally(() => {
       writing.delete(written);
       schedule();
@@ -78,16 +66,8 @@ export function startPostgresWriter(pool: Pool, now: () => Date, delayMs: number
     schedule();
   }
 
-  function takeGroup(): readonly Call[] {
-    let drafts = 0;
-    const end = calls.findIndex((call) => (drafts += call.drafts.length) > draftsPerWriteMax);
-    const group = calls.splice(0, end === -1 ? calls.length : end);
-    for (const call of group) draftsQueued -= call.drafts.length;
-    return group;
-  }
-
   function schedule(): void {
-    if (calls.length > 0 && writing.size < writesMax) flushing ??= setImmediate(flush);
+    if (waiting.calls() > 0 && writing.size < writesMax) flushing ??= setImmediate(flush);
   }
 
   // After a failover to a server that did not have everything, nothing is written until somebody has seen to it.
@@ -100,18 +80,7 @@ export function startPostgresWriter(pool: Pool, now: () => Date, delayMs: number
   });
 
   return {
-    async intend(drafts) {
-      if (closed) throw new Refusal("unavailable", "the ledger is closed");
-      if (drafts.length === 0) return [];
-      checkRoom(drafts, draftsQueued);
-      const time = now();
-      const encoded = drafts.map((draft) => encodeDraft(draft, time, times));
-      draftsQueued += encoded.length;
-      return new Promise((resolve, reject) => {
-        calls.push({ drafts: encoded, resolve, reject });
-        schedule();
-      });
-    },
+    intend: waiting.intend,
 
     record(intent, signature) {
       if (closed) counts.recordsDropped += 1;
@@ -122,8 +91,9 @@ export function startPostgresWriter(pool: Pool, now: () => Date, delayMs: number
 
     async close() {
       closed = true;
-      while (calls.length > 0 || writing.size > 0) {
-        if (calls.length > 0) flush();
+      waiting.close();
+      while (waiting.calls() > 0 || writing.size > 0) {
+        if (waiting.calls() > 0) flush();
         await Promise.all(writing);
       }
       clearImmediate(flushing);

@@ -6,7 +6,7 @@ import { hash } from "node:crypto";
 import { Refusal } from "../errors.ts";
 import type { Connection } from "./connection.ts";
 import { sameBytes, toTime } from "./octets.ts";
-import { blob, integer, text } from "./rows.ts";
+import { blob, integer, type Row, text } from "./rows.ts";
 
 export interface Migration {
   readonly name: string;
@@ -173,7 +173,18 @@ function checkApplication(connection: Connection, create: boolean): void {
 /** How many of the known migrations are applied. */
 function readApplied(connection: Connection, known: readonly Migration[]): number {
   if (connection.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'migrations'").get() === undefined) return 0;
-  const rows = connection.prepare("SELECT version, name, sha256 FROM migrations ORDER BY version").all();
+  return checkApplied(connection.prepare(selectApplied).all(), known, checksum);
+}
+
+/** In the order of their versions. */
+export const selectApplied = "SELECT version, name, sha256 FROM migrations ORDER BY version";
+
+/** How many are applied. @throws Refusal `config` for one that is not known, or not as it was. */
+export function checkApplied(
+  rows: readonly Row[],
+  known: readonly Migration[],
+  checksumOf: (migration: Migration) => Uint8Array,
+): number {
   for (const [index, row] of rows.entries()) {
     const migration = known[index];
     const name = `${integer(row, "version")} (${text(row, "name")})`;
@@ -183,7 +194,7 @@ function readApplied(connection: Connection, known: readonly Migration[]): numbe
         `the database has schema ${name} and this binary knows ${known.length}: use a newer one`,
       );
     }
-    if (integer(row, "version") !== index + 1 || !sameBytes(blob(row, "sha256"), checksum(migration))) {
+    if (integer(row, "version") !== index + 1 || !sameBytes(blob(row, "sha256"), checksumOf(migration))) {
       throw new Refusal("config", `schema ${name} of the database is not the one this binary knows`);
     }
   }

@@ -2,18 +2,13 @@
  * Group commit. All drafts that wait when the event loop has read its sockets go into one transaction, with the
  * signatures recorded since; one fsync answers them all.
  */
-import { Refusal } from "../errors.ts";
 import type { Connection } from "./connection.ts";
-import { type Encoded, encodeDraft, type IntentStatements, prepareIntents } from "./intents.ts";
-import type { Draft, Intended, Ledger } from "./ledger.ts";
-import { createTimes } from "./octets.ts";
+import { type Encoded, type IntentStatements, prepareIntents } from "./intents.ts";
+import type { Intended, Ledger } from "./ledger.ts";
+import { type Answer, type Call, openWaiting, settle } from "./waiting.ts";
 
 /** How long a signature waits for the next durable write before it gets one of its own. */
 export const recordDelayMs = 20;
-/** The most drafts of one transaction, and so of one call. */
-export const draftsPerWriteMax = 256;
-/** Drafts that may wait; a disk that is slower than this many is overloaded. */
-const draftsQueuedMax = 8192;
 export const recordsPerWriteMax = 1024;
 /** Signatures that may wait while the disk is full; more are dropped, which leaves their intents unrecorded. */
 export const recordsQueuedMax = 65_536;
@@ -36,15 +31,6 @@ export interface Writer extends Pick<Ledger, "intend" | "record"> {
   close(): void;
 }
 
-/** Drafts that wait to be written, and who waits for them. */
-export interface Call {
-  readonly drafts: readonly Encoded[];
-  readonly resolve: (answers: readonly Intended[]) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-export type Answer = readonly Intended[] | Error;
-
 interface RecordedSignature {
   readonly entry: number;
   readonly signature: Uint8Array;
@@ -52,11 +38,9 @@ interface RecordedSignature {
 
 export function startWriter(connection: Connection, now: () => Date, delayMs = recordDelayMs): Writer {
   const statements = prepareIntents(connection);
-  const times = createTimes();
+  const waiting = openWaiting(now, schedule);
   const counts = { recordsRetried: 0, recordsDropped: 0, failedWrites: 0 };
-  let calls: Call[] = [];
   let records: RecordedSignature[] = [];
-  let draftsQueued = 0;
   let retryMs = delayMs;
   let flushing: NodeJS.Immediate | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -90,7 +74,7 @@ export function startWriter(connection: Connection, now: () => Date, delayMs = r
 
   function flush(): void {
     flushing = undefined;
-    const group = takeGroup();
+    const group = waiting.take();
     try {
       const answers = write("intend", group);
       for (const [index, call] of group.entries()) settle(call, answers[index]);
@@ -98,14 +82,6 @@ export function startWriter(connection: Connection, now: () => Date, delayMs = r
       for (const call of group) call.reject(error);
     }
     schedule();
-  }
-
-  function takeGroup(): readonly Call[] {
-    let drafts = 0;
-    const end = calls.findIndex((call) => (drafts += call.drafts.length) > draftsPerWriteMax);
-    const group = calls.splice(0, end === -1 ? calls.length : end);
-    for (const call of group) draftsQueued -= call.drafts.length;
-    return group;
   }
 
   function flushRecords(): void {
@@ -120,23 +96,12 @@ export function startWriter(connection: Connection, now: () => Date, delayMs = r
   }
 
   function schedule(): void {
-    if (calls.length > 0) flushing ??= setImmediate(flush);
+    if (waiting.calls() > 0) flushing ??= setImmediate(flush);
     if (records.length > 0 && !closed) timer ??= setTimeout(flushRecords, retryMs);
   }
 
   return {
-    async intend(drafts) {
-      if (closed) throw new Refusal("unavailable", "the ledger is closed");
-      if (drafts.length === 0) return [];
-      checkRoom(drafts, draftsQueued);
-      const time = now();
-      const encoded = drafts.map((draft) => encodeDraft(draft, time, times));
-      draftsQueued += encoded.length;
-      return new Promise((resolve, reject) => {
-        calls.push({ drafts: encoded, resolve, reject });
-        schedule();
-      });
-    },
+    intend: waiting.intend,
 
     record(intent, signature) {
       if (closed || records.length >= recordsQueuedMax) {
@@ -151,9 +116,10 @@ export function startWriter(connection: Connection, now: () => Date, delayMs = r
 
     close() {
       closed = true;
+      waiting.close();
       clearImmediate(flushing);
       clearTimeout(timer);
-      while (calls.length > 0) flush();
+      while (waiting.calls() > 0) flush();
       clearImmediate(flushing);
       for (let failures = 0; records.length > 0 && failures < closeAttempts; ) {
         try {
@@ -178,19 +144,4 @@ function intendAll(statements: IntentStatements, drafts: readonly Encoded[], sus
     else answers.push(answer);
   }
   return failed ?? answers;
-}
-
-export function settle(call: Call, answer: Answer | undefined): void {
-  if (answer === undefined || answer instanceof Error) call.reject(answer ?? new Error("a call without an answer"));
-  else call.resolve(answer);
-}
-
-/** @throws Refusal `overloaded`. */
-export function checkRoom(drafts: readonly Draft[], queued: number): void {
-  if (drafts.length > draftsPerWriteMax) {
-    throw new Error(`${drafts.length} drafts are more than one durable write takes (${draftsPerWriteMax})`);
-  }
-  if (queued + drafts.length > draftsQueuedMax) {
-    throw new Refusal("overloaded", `${queued} certificates wait for the ledger's disk`);
-  }
 }
