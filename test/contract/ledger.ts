@@ -8,7 +8,7 @@ import { act, draft, sha256 } from "./drafts.ts";
 /** Opens a new, empty database. */
 export type OpenDatabase = (now?: () => Date) => Promise<Database>;
 
-export async function intendOne(database: Database, made: Draft = draft()): Promise<Intent> {
+export async function intendOne(database: Pick<Database, "ledger">, made: Draft = draft()): Promise<Intent> {
   const [answer] = await database.ledger.intend([made]);
   if (answer?.kind !== "intent") throw new Error(`not an intent but ${answer?.kind}`);
   return answer.intent;

@@ -1,8 +1,7 @@
 /** A child process that issues as fast as it can and prints the serial of what it signed, until it is killed. */
-import { writeSync } from "node:fs";
 import { openFileCustody } from "../../src/custody/file.ts";
 import { openSqlite } from "../../src/ledger/sqlite.ts";
-import { draft } from "../contract/drafts.ts";
+import { issueForever } from "../contract/issue-loop.ts";
 
 const [path = "", keys = ""] = process.argv.slice(2);
 const custody = await openFileCustody({ directory: keys });
@@ -10,15 +9,4 @@ const signer = await custody.openKey("ledger");
 const database = await openSqlite({ path, now: () => new Date(), create: false, recordDelayMs: 3 });
 await database.startSequencer(signer, { intervalMs: 2, headIntervalMs: 10 });
 
-async function issue(): Promise<never> {
-  for (;;) {
-    for (const answer of await database.ledger.intend([draft(), draft({ log: "bank" })])) {
-      if (answer.kind !== "intent") throw new Error(answer.kind);
-      const signature = await signer.sign(answer.intent.tbs);
-      database.ledger.record(answer.intent, signature);
-      writeSync(1, `${Buffer.from(answer.intent.serial).toString("hex")}\n`);
-    }
-  }
-}
-
-await Promise.all([issue(), issue(), issue()]);
+await issueForever(database, signer);

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { generateKeyPairSync, sign, verify } from "node:crypto";
 import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -8,40 +7,20 @@ import { openFileCustody } from "../../src/custody/file.ts";
 import { leafHash } from "../../src/ledger/merkle.ts";
 import { openSqlite } from "../../src/ledger/sqlite.ts";
 import { temporaryDirectory } from "../contract/directory.ts";
-import { act, draft, sha256 } from "../contract/drafts.ts";
-import { intendOne } from "../contract/ledger.ts";
+import { faultsOf, writeOriginal } from "../contract/original.ts";
 
 const base = temporaryDirectory();
 after(() => base[Symbol.dispose]());
 const now = () => new Date("2026-11-21T11:00:00Z");
-const authority = generateKeyPairSync("ec", { namedCurve: "P-256" });
-const check = (_: string, tbs: Uint8Array, signature: Uint8Array) =>
-  verify("sha256", tbs, authority.publicKey, signature);
 const original = join(base.path, "original.db");
 
-/** Entries 1 to 6 are placed under two heads; 7 (an intent) and 8 (an act) are not placed yet. */
 before(async () => {
   const custody = await openFileCustody({ directory: join(base.path, "keys") });
   const signer = await custody.createKey("ledger", "P-256");
   const path = join(base.path, "live.db");
   await using database = await openSqlite({ path, now, create: true, recordDelayMs: 1 });
   const sequencer = await database.startSequencer(signer, { intervalMs: 1e6 });
-  async function issue(log: string, name: string): Promise<void> {
-    const idempotency = { key: name, digest: sha256(name) };
-    const intent = await intendOne(database, draft({ log, cluster: `cluster-${name}`, identity: name, idempotency }));
-    database.ledger.record(intent, sign("sha256", intent.tbs, authority.privateKey));
-  }
-  await issue("shop", "1");
-  await issue("bank", "2");
-  await database.state.act(act({ log: "shop" }));
-  await sequencer.sequence();
-  await issue("shop", "4");
-  await issue("bank", "5");
-  await database.state.act(act());
-  await sequencer.sequence();
-  await issue("shop", "7");
-  await database.state.act(act({ log: "bank" }));
-  while (database.counts().recordsQueued > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  await writeOriginal(database, sequencer);
   new DatabaseSync(path).exec(`VACUUM INTO '${original}'`);
 });
 
@@ -56,9 +35,7 @@ async function faultsAfter(sql: string, alter: (database: DatabaseSync) => void 
   alter(database);
   database.close();
   await using changed = await openSqlite({ path, now, create: false });
-  const faults: string[] = [];
-  for await (const report of changed.ledger.verify(undefined, check)) if (report.done) faults.push(...report.faults);
-  return faults.join("\n");
+  return await faultsOf(changed);
 }
 
 test("an untouched ledger has no faults", async () => {

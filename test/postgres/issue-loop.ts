@@ -1,8 +1,7 @@
 /** A replica that issues as fast as it can and prints the serial of what it signed, until it is killed. */
-import { writeSync } from "node:fs";
 import { openFileCustody } from "../../src/custody/file.ts";
 import { openPostgres } from "../../src/ledger/postgres.ts";
-import { draft } from "../contract/drafts.ts";
+import { issueForever } from "../contract/issue-loop.ts";
 import { toConfig } from "../support/postgres.ts";
 
 const [json = "", keys = ""] = process.argv.slice(2);
@@ -15,15 +14,4 @@ const holder = String(process.pid);
 const database = await openPostgres({ connection, now, create: false, holder, silenceMs: 300, recordDelayMs: 3 });
 await database.startSequencer(signer, { intervalMs: 2, headIntervalMs: 10 });
 
-async function issue(): Promise<never> {
-  for (;;) {
-    for (const answer of await database.ledger.intend([draft(), draft({ log: "bank" })])) {
-      if (answer.kind !== "intent") throw new Error(answer.kind);
-      const signature = await signer.sign(answer.intent.tbs);
-      database.ledger.record(answer.intent, signature);
-      writeSync(1, `${Buffer.from(answer.intent.serial).toString("hex")}\n`);
-    }
-  }
-}
-
-await Promise.all([issue(), issue(), issue()]);
+await issueForever(database, signer);

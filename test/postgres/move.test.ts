@@ -2,29 +2,21 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, test } from "node:test";
-import { openFileCustody } from "../../src/custody/file.ts";
+import { test } from "node:test";
 import { type DatabaseConfig, openDatabase } from "../../src/issuer/database.ts";
 import { type MoveStep, moveDatabase, readDatabaseStatus } from "../../src/issuer/database-verbs.ts";
 import type { Database } from "../../src/ledger/database.ts";
 import { openSqlite } from "../../src/ledger/sqlite.ts";
 import { issuerSchema } from "../../src/ops/config.ts";
-import { temporaryDirectory } from "../contract/directory.ts";
 import { act, draft, sha256 } from "../contract/drafts.ts";
 import { assertSound, intendOne, plain, verifyAll } from "../contract/ledger.ts";
 import { manual } from "../contract/sequencer.ts";
-import { password, startPostgres } from "../support/postgres.ts";
+import { password } from "../support/postgres.ts";
+import { startStand } from "../support/postgres-stand.ts";
 
-const base = temporaryDirectory();
-const custody = await openFileCustody({ directory: join(base.path, "keys") });
-const signer = await custody.createKey("ledger", "P-256");
-const server = await startPostgres();
-after(async () => {
-  await server[Symbol.asyncDispose]();
-  base[Symbol.dispose]();
-});
+const { path: base, signer, server } = await startStand();
 const now = () => new Date();
-const passwordFile = join(base.path, "password");
+const passwordFile = join(base, "password");
 writeFileSync(passwordFile, `${password}\n`);
 let made = 0;
 
@@ -37,7 +29,7 @@ async function newServerDatabase(): Promise<DatabaseConfig & { readonly name: st
 
 /** A ledger with everything in it: placed and not, recorded and not, acts and made state. */
 async function makeFile(entries = 1200): Promise<string> {
-  const path = join(base.path, `ledger-${(made += 1)}.db`);
+  const path = join(base, `ledger-${(made += 1)}.db`);
   await using database = await openSqlite({ path, now, create: true, recordDelayMs: 1 });
   await addHub(database);
   const sequencer = await database.startSequencer(signer, manual);

@@ -3,28 +3,20 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { openFileCustody } from "../../src/custody/file.ts";
 import type { Database } from "../../src/ledger/database.ts";
 import type { Intent } from "../../src/ledger/ledger.ts";
 import { openPostgres } from "../../src/ledger/postgres.ts";
 import type { PostgresConfig } from "../../src/ledger/postgres-pool.ts";
-import { temporaryDirectory } from "../contract/directory.ts";
 import { draft, sha256 } from "../contract/drafts.ts";
 import { assertSound, intendOne } from "../contract/ledger.ts";
 import { manual } from "../contract/sequencer.ts";
 import { copyPostgres, startPostgres } from "../support/postgres.ts";
+import { startStand } from "../support/postgres-stand.ts";
 import { startRelay } from "../support/relay.ts";
 
-const base = temporaryDirectory();
-const custody = await openFileCustody({ directory: join(base.path, "keys") });
-const signer = await custody.createKey("ledger", "P-256");
-const server = await startPostgres();
-after(async () => {
-  await server[Symbol.asyncDispose]();
-  base[Symbol.dispose]();
-});
+const { signer, server } = await startStand();
 const unavailable = { code: "unavailable" };
 
 async function open(connection: PostgresConfig, now = () => new Date()): Promise<Database> {

@@ -3,27 +3,18 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { openFileCustody } from "../../src/custody/file.ts";
 import type { Database } from "../../src/ledger/database.ts";
 import { openPostgres, type PostgresOptions } from "../../src/ledger/postgres.ts";
 import type { PostgresConfig } from "../../src/ledger/postgres-pool.ts";
 import { migrations } from "../../src/ledger/schema.ts";
-import { temporaryDirectory } from "../contract/directory.ts";
 import { act, draft, sha256 } from "../contract/drafts.ts";
 import { assertSound, intendOne, plain, verifyAll } from "../contract/ledger.ts";
 import { manual } from "../contract/sequencer.ts";
-import { startPostgres } from "../support/postgres.ts";
+import { startStand } from "../support/postgres-stand.ts";
 
-const base = temporaryDirectory();
-const custody = await openFileCustody({ directory: join(base.path, "keys") });
-const signer = await custody.createKey("ledger", "P-256");
-const server = await startPostgres();
-after(async () => {
-  await server[Symbol.asyncDispose]();
-  base[Symbol.dispose]();
-});
+const { path: base, signer, server } = await startStand();
 
 const now = () => new Date();
 
@@ -190,7 +181,7 @@ test("replicas that are killed leave a sound ledger that has every certificate t
   const script = join(import.meta.dirname, "issue-loop.ts");
   const serials: string[] = [];
   const start = (): { kill(): Promise<void> } => {
-    const child = spawn(process.execPath, [script, JSON.stringify(connection), join(base.path, "keys")], {
+    const child = spawn(process.execPath, [script, JSON.stringify(connection), join(base, "keys")], {
       stdio: ["ignore", "pipe", "inherit"],
     });
     let output = "";

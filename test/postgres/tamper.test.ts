@@ -1,54 +1,24 @@
 /** Whoever can write to the server is not believed: what they have changed is named. */
 import assert from "node:assert/strict";
-import { generateKeyPairSync, sign, verify } from "node:crypto";
-import { join } from "node:path";
-import { after, test } from "node:test";
-import { setTimeout as delay } from "node:timers/promises";
-import { openFileCustody } from "../../src/custody/file.ts";
+import { test } from "node:test";
 import { openPostgres } from "../../src/ledger/postgres.ts";
-import { temporaryDirectory } from "../contract/directory.ts";
-import { act, draft, sha256 } from "../contract/drafts.ts";
-import { intendOne } from "../contract/ledger.ts";
+import { faultsOf, writeOriginal } from "../contract/original.ts";
 import { manual } from "../contract/sequencer.ts";
-import { startPostgres, toConfig } from "../support/postgres.ts";
+import { toConfig } from "../support/postgres.ts";
+import { startStand } from "../support/postgres-stand.ts";
 
-const base = temporaryDirectory();
-const custody = await openFileCustody({ directory: join(base.path, "keys") });
-const signer = await custody.createKey("ledger", "P-256");
-const server = await startPostgres();
-after(async () => {
-  await server[Symbol.asyncDispose]();
-  base[Symbol.dispose]();
-});
+const { signer, server } = await startStand();
 const now = () => new Date("2026-11-21T11:00:00Z");
-const authority = generateKeyPairSync("ec", { namedCurve: "P-256" });
-const check = (_: string, tbs: Uint8Array, signature: Uint8Array) =>
-  verify("sha256", tbs, authority.publicKey, signature);
 const original = await makeOriginal();
 
-/** Entries 1 to 6 are placed under two heads; 7 (an intent) and 8 (an act) are not placed yet. */
 async function makeOriginal(): Promise<string> {
   const connection = await server.database();
   await using database = await openPostgres({ connection, now, create: true, holder: "test", recordDelayMs: 1 });
-  const issue = async (log: string, name: string): Promise<void> => {
-    const idempotency = { key: name, digest: sha256(name) };
-    const intent = await intendOne(database, draft({ log, cluster: `cluster-${name}`, identity: name, idempotency }));
-    database.ledger.record(intent, sign("sha256", intent.tbs, authority.privateKey));
-  };
   const sequencer = await database.startSequencer(signer, manual);
-  await issue("shop", "1");
-  await issue("bank", "2");
-  await database.state.act(act({ log: "shop" }));
-  await sequencer.sequence();
-  await issue("shop", "4");
-  await issue("bank", "5");
-  await database.state.act(act());
-  await sequencer.sequence();
-  // Nobody places what comes now.
-  await server.sql("UPDATE espalier.epochs SET epoch = epoch + 1", connection.database);
-  await issue("shop", "7");
-  await database.state.act(act({ log: "bank" }));
-  while (database.counts().recordsQueued > 0) await delay(5);
+  await writeOriginal(database, sequencer, async () => {
+    // Nobody places what comes now.
+    await server.sql("UPDATE espalier.epochs SET epoch = epoch + 1", connection.database);
+  });
   return connection.database;
 }
 
@@ -61,9 +31,7 @@ async function faultsAfter(sql: string): Promise<string> {
   await server.sql(`SET search_path = espalier; SET session_replication_role = replica; ${sql}`, copy);
   const connection = toConfig(server.port, copy);
   await using changed = await openPostgres({ connection, now, create: false, holder: "test" });
-  const faults: string[] = [];
-  for await (const report of changed.ledger.verify(undefined, check)) if (report.done) faults.push(...report.faults);
-  return faults.join("\n");
+  return await faultsOf(changed);
 }
 
 test("an untouched ledger has no faults", async () => {
