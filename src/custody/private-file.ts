@@ -46,6 +46,22 @@ export async function readPrivateFile(path: string): Promise<string> {
   return file.readFile("utf8");
 }
 
+/**
+ * A secret that somebody else may have put there, as Kubernetes mounts one: by a symbolic link, root's own, and readable by the
+ * group that the pod was given. Without its line end. `what` is what a refusal calls it. @throws Refusal `config`.
+ */
+export async function readSecretFile(path: string, what: string): Promise<string> {
+  await using file = await open(path, constants.O_RDONLY).catch((cause: unknown) => {
+    throw new Refusal("config", `${what}: ${path} cannot be read`, { cause });
+  });
+  const stats = await file.stat();
+  if (!stats.isFile() || stats.size > bytesMax) throw new Refusal("config", `${what}: ${path} is no file of a secret`);
+  const mounted = stats.uid === 0 && process.geteuid?.() !== 0;
+  if (!mounted) checkOwner(path, stats);
+  if ((stats.mode & (mounted ? 0o037 : 0o077)) !== 0) throw openToOthers(path, stats, "400");
+  return (await file.readFile("utf8")).replace(/\r?\n$/, "");
+}
+
 /** A directory that is not there yet is fine: it is made with the first file. */
 export async function checkDirectory(path: string): Promise<void> {
   const stats = await stat(path).catch((cause: unknown) => {

@@ -4,6 +4,7 @@ import { Refusal } from "../errors.ts";
 import { encodeAct } from "./entry.ts";
 import type { Act } from "./ledger.ts";
 import { fetchedState, joinState, proposalState } from "./made-keys.ts";
+import { sealedState } from "./made-sealed.ts";
 import { leafHash } from "./merkle.ts";
 import { blob, date, optionalText, type Row, text } from "./rows.ts";
 import type {
@@ -46,6 +47,7 @@ export function openState(stage: Stage, now: () => Date): State {
     ...fetchedState(stage),
     ...suspensionState(stage, change),
     ...acknowledgementState(stage),
+    ...sealedState(stage, change),
   };
 }
 

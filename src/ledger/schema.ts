@@ -135,6 +135,17 @@ CREATE TABLE fetched_keys (
 ) STRICT;
 `,
   },
+  {
+    name: "sealed keys",
+    sql: `
+CREATE TABLE sealed_keys (
+  name TEXT PRIMARY KEY,
+  spki BLOB NOT NULL,
+  sealed_by TEXT NOT NULL,
+  sealed BLOB NOT NULL
+) STRICT;
+`,
+  },
 ];
 
 /**

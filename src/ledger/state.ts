@@ -1,4 +1,6 @@
 /** Made state: what Espalier and its operators made, in the same database as the ledger. Each change is one durable write with its act. */
+import type { SealedKeys } from "../custody/sealed.ts";
+import type { SealedKey } from "../custody/sealing-key.ts";
 import type { KeyAlgorithm } from "../custody/signer.ts";
 import type { Act } from "./ledger.ts";
 
@@ -75,7 +77,7 @@ export interface AcknowledgementRecord {
   readonly inForceSince: Date;
 }
 
-export interface State {
+export interface State extends SealedKeys {
   /** Writes an act that changes nothing else: the intention behind a CA certificate, before it is signed. */
   act(act: Act): Promise<void>;
 
@@ -128,4 +130,10 @@ export interface State {
   /** Of one cluster's agents the 64 newest stand. */
   acknowledge(record: AcknowledgementRecord): Promise<void>;
   acknowledgements(): Promise<readonly AcknowledgementRecord[]>;
+
+  /**
+   * Puts these in the place of all sealed keys, which `from` has sealed; both in the order of their names.
+   * @throws Refusal `not-ready` when others are there by now.
+   */
+  resealKeys(from: string, to: readonly SealedKey[], act: Act): Promise<void>;
 }

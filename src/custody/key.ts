@@ -1,0 +1,52 @@
+/** Key pairs of the closed table, for the kinds of custody that hold the key itself; and what any kind calls a key. */
+import { createPublicKey, generateKeyPair, type KeyObject, sign } from "node:crypto";
+import { Refusal } from "../errors.ts";
+import { algorithmOf, digests } from "./algorithm.ts";
+import type { KeyAlgorithm, Signer } from "./signer.ts";
+
+const nameGrammar = /^[a-z0-9][a-z0-9._-]{0,126}[a-z0-9]$|^[a-z0-9]$/;
+
+/** Lower case, digits, ".", "_", "-"; no path, nothing hidden, nothing that goes up. @throws Refusal `config`. */
+export function checkKeyName(name: string): string {
+  if (nameGrammar.test(name) && !name.includes("..")) return name;
+  throw new Refusal("config", `${JSON.stringify(name)} is no key name: a-z, 0-9 and, inside, ".", "_", "-", at most 128`);
+}
+
+export function generateKey(algorithm: KeyAlgorithm): Promise<KeyObject> {
+  return new Promise((resolve, reject) => {
+    const done = (error: Error | null, _: KeyObject, key: KeyObject) => (error === null ? resolve(key) : reject(error));
+    switch (algorithm) {
+      case "P-256":
+      case "P-384":
+        return generateKeyPair("ec", { namedCurve: algorithm }, done);
+      case "RSA-2048":
+      case "RSA-3072":
+      case "RSA-4096":
+        return generateKeyPair("rsa", { modulusLength: Number(algorithm.slice(4)) }, done);
+    }
+  });
+}
+
+/** DER SubjectPublicKeyInfo of a private key. */
+export function toSpki(key: KeyObject): Uint8Array {
+  return createPublicKey(key).export({ format: "der", type: "spki" });
+}
+
+/** `where` is what a refusal calls the key. @throws Refusal `config` for a key of none of the table's algorithms. */
+export function toSigner(key: KeyObject, where: string): Signer {
+  const algorithm = algorithmOf(key);
+  if (algorithm === undefined) throw new Refusal("config", `${where} holds a key of an algorithm we do not use`);
+  const digest = digests[algorithm];
+  return {
+    algorithm,
+    spki: toSpki(key),
+    // One-shot and synchronous: the thread pool costs more processor time than a P-256 signature itself.
+    async sign(bytes) {
+      try {
+        return sign(digest, bytes, key);
+      } catch (cause) {
+        throw new Refusal("unavailable", `the key in ${where} cannot sign`, { cause });
+      }
+    },
+  };
+}
