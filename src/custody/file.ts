@@ -6,7 +6,7 @@ import { createPrivateKey, type KeyObject, randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Refusal } from "../errors.ts";
-import { checkKeyName, generateKey, toSigner } from "./key.ts";
+import { checkKeyName, generateKey, readPkcs8, toPkcs8, toSigner } from "./key.ts";
 import { checkDirectory, createPrivateFile, readPrivateFile } from "./private-file.ts";
 import type { MovableCustody, Signer } from "./signer.ts";
 
@@ -31,16 +31,16 @@ export async function openFileCustody(config: FileCustodyConfig): Promise<Movabl
     await createPrivateFile(path, encode(key, passphrase), config.random ?? randomBytes);
     return signer;
   }
-  async function readKey(name: string): Promise<KeyObject> {
+  async function open(name: string): Promise<KeyObject> {
     const path = pathOf(name);
     await checkDirectory(config.directory);
     return decode(await readPrivateFile(path), path, passphrase);
   }
   return {
     createKey: async (name, algorithm) => await keep(checkKeyName(name), await generateKey(algorithm)),
-    openKey: async (name) => toSigner(await readKey(name), pathOf(name)),
-    importKey: keep,
-    readKey,
+    openKey: async (name) => toSigner(await open(name), pathOf(name)),
+    importKey: async (name, pkcs8) => await keep(name, readPkcs8(pkcs8)),
+    readKey: async (name) => toPkcs8(await open(name)),
   };
 }
 

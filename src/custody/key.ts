@@ -1,5 +1,5 @@
 /** Key pairs of the closed table, for the kinds of custody that hold the key itself; and what any kind calls a key. */
-import { createPublicKey, generateKeyPair, type KeyObject, sign } from "node:crypto";
+import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject, sign } from "node:crypto";
 import { Refusal } from "../errors.ts";
 import { algorithmOf, digests } from "./algorithm.ts";
 import type { KeyAlgorithm, Signer } from "./signer.ts";
@@ -25,6 +25,20 @@ export function generateKey(algorithm: KeyAlgorithm): Promise<KeyObject> {
         return generateKeyPair("rsa", { modulusLength: Number(algorithm.slice(4)) }, done);
     }
   });
+}
+
+/** @throws Refusal `config`. */
+export function readPkcs8(pkcs8: Uint8Array): KeyObject {
+  try {
+    return createPrivateKey({ key: Buffer.from(pkcs8), format: "der", type: "pkcs8" });
+  } catch {
+    // Without its cause, which may quote what it could not read.
+    throw new Refusal("config", "what was brought is no private key in PKCS #8");
+  }
+}
+
+export function toPkcs8(key: KeyObject): Buffer {
+  return key.export({ format: "der", type: "pkcs8" });
 }
 
 /** DER SubjectPublicKeyInfo of a private key. */

@@ -4,7 +4,7 @@
  */
 import type { KeyObject } from "node:crypto";
 import { Refusal } from "../errors.ts";
-import { checkKeyName, generateKey, toSigner } from "./key.ts";
+import { checkKeyName, generateKey, readPkcs8, toPkcs8, toSigner } from "./key.ts";
 import { readSealingKey, type SealedKey } from "./sealing-key.ts";
 import type { MovableCustody, Signer } from "./signer.ts";
 
@@ -27,15 +27,15 @@ export async function openSealedCustody(keyFile: string, keys: SealedKeys): Prom
     await keys.addSealedKey((await readSealingKey(keyFile)).seal(checkKeyName(name), key));
     return signer;
   }
-  async function readKey(name: string): Promise<KeyObject> {
+  async function open(name: string): Promise<KeyObject> {
     const found = await keys.sealedKey(checkKeyName(name));
     if (found === undefined) throw new Refusal("not-found", `there is no sealed key "${name}"`);
     return (await readSealingKey(keyFile)).unseal(found);
   }
   return {
     createKey: async (name, algorithm) => await keep(checkKeyName(name), await generateKey(algorithm)),
-    openKey: async (name) => toSigner(await readKey(name), `the sealed key "${name}"`),
-    importKey: keep,
-    readKey,
+    openKey: async (name) => toSigner(await open(name), `the sealed key "${name}"`),
+    importKey: async (name, pkcs8) => await keep(name, readPkcs8(pkcs8)),
+    readKey: async (name) => toPkcs8(await open(name)),
   };
 }

@@ -4,9 +4,9 @@
  *
  *     sealed = 1 (format) | nonce (12) | ciphertext | tag (16)
  */
-import { createCipheriv, createDecipheriv, createPrivateKey, hkdfSync, type KeyObject, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, hkdfSync, type KeyObject, randomBytes } from "node:crypto";
 import { Refusal } from "../errors.ts";
-import { toSpki } from "./key.ts";
+import { readPkcs8, toPkcs8, toSpki } from "./key.ts";
 import { createPrivateFile, readSecretFile } from "./private-file.ts";
 
 export interface SealedKey {
@@ -67,7 +67,7 @@ function toSealingKey(secret: Uint8Array, path: string): SealingKey {
       const nonce = randomBytes(nonceBytes);
       const encrypting = createCipheriv(cipher, key, nonce, { authTagLength: tagBytes });
       encrypting.setAAD(toBound(name, spki));
-      const pkcs8 = plain.export({ format: "der", type: "pkcs8" });
+      const pkcs8 = toPkcs8(plain);
       const ciphertext = Buffer.concat([encrypting.update(pkcs8), encrypting.final()]);
       pkcs8.fill(0);
       const sealed = Buffer.concat([Buffer.of(format), nonce, ciphertext, encrypting.getAuthTag()]);
@@ -84,12 +84,10 @@ function toSealingKey(secret: Uint8Array, path: string): SealingKey {
         decrypting.setAAD(toBound(name, spki));
         decrypting.setAuthTag(bytes.subarray(-tagBytes));
         const pkcs8 = Buffer.concat([decrypting.update(bytes.subarray(nonceBytes, -tagBytes)), decrypting.final()]);
-        const plain = createPrivateKey({ key: pkcs8, format: "der", type: "pkcs8" });
-        pkcs8.fill(0);
-        return plain;
+        return readPkcs8(pkcs8);
       } catch {
         // Without its cause, which may quote what it could not read.
-        throw new Refusal("config", `key "${name}" was changed in the database since it was sealed: restore it from a backup`);
+        throw new Refusal("config", `key "${name}" in the database is not as it was sealed: restore it from a backup`);
       }
     },
   };

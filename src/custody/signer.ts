@@ -2,7 +2,6 @@
  * Keys we may use and not read. A signer signs bytes; where its key lives (a file, the database, a token) is its own
  * affair, and so is how long it takes.
  */
-import type { KeyObject } from "node:crypto";
 
 /** The closed table of keys an authority, a root or the ledger may have. */
 export type KeyAlgorithm = "P-256" | "P-384" | "RSA-2048" | "RSA-3072" | "RSA-4096";
@@ -26,14 +25,15 @@ export interface Custody {
   /** @throws Refusal `not-found`, or `config` when the key is there and must not be used (others can read it). */
   openKey(name: string): Promise<Signer>;
   /**
-   * Takes in a key that was made elsewhere; the name must be new. @throws Refusal `not-ready` when it is taken, `config` for a
-   * key of no algorithm of the table, or where keys can only be made.
+   * Takes in a key that was made elsewhere, PKCS #8 in DER; missing where keys can only be made. The name must be new.
+   * @throws Refusal `not-ready` when it is taken, `config` for a key of no algorithm of the table.
    */
-  importKey(name: string, key: KeyObject): Promise<Signer>;
+  importKey?(name: string, pkcs8: Uint8Array): Promise<Signer>;
 }
 
 /** A custody that holds the keys themselves, and can give them to another of its kind. Only moving them does. */
 export interface MovableCustody extends Custody {
-  /** @throws Refusal as `openKey`. */
-  readKey(name: string): Promise<KeyObject>;
+  importKey(name: string, pkcs8: Uint8Array): Promise<Signer>;
+  /** PKCS #8 in DER. @throws Refusal as `openKey`. */
+  readKey(name: string): Promise<Uint8Array>;
 }
