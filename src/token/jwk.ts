@@ -12,8 +12,11 @@ export interface Jwk {
   readonly jwk: Readonly<Record<string, string>>;
 }
 
-/** The most keys a set may hold; a cluster has one, or two while it changes. */
-export const jwksKeysMax = 64;
+/**
+ * The most keys a set may hold. A cluster has one, or two or three while it changes; a token that names none is tried with all of
+ * them, so this is also what anybody with a bad token can make us work.
+ */
+export const jwksKeysMax = 16;
 
 /** RFC 7518 6.2.2, 6.3.2, 6.4: whoever sent one of these has given a secret away, and must be told. */
 export const secretMembers = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];

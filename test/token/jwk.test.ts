@@ -63,3 +63,8 @@ test("a set is read from text or from an object, and not from anything else", ()
     assert.throws(() => readJwks(wrong), { code: "malformed" });
   }
 });
+
+test("a set of more keys than one bad token may be tried with is refused", () => {
+  assert.equal(readJwks({ keys: Array.from({ length: 16 }, () => publicEc) }).length, 16);
+  assert.throws(() => readJwks({ keys: Array.from({ length: 17 }, () => publicEc) }), /more than 16 keys/);
+});
