@@ -3,67 +3,72 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { until } from "../contract/kube-setting.ts";
-import { type KubeStage, openKubeStage } from "../support/kube-agent.ts";
+import { type KubeShop, openKubeShop } from "../support/kube-shop.ts";
 import { createTokenIssuer } from "../support/kubernetes.ts";
-import { assertIssued, assertRefused } from "../support/stack.ts";
+import { type AgentStack, type Answer, assertIssued, assertRefused } from "../support/stack.ts";
 
-let stage: KubeStage;
+let shop: KubeShop;
+let agent: AgentStack;
 before(async () => {
-  stage = await openKubeStage(() => ({ tokens: "review" }));
+  shop = await openKubeShop();
+  agent = await shop.site.startAgent("review", { tokens: "review" });
 });
-after(async () => await stage[Symbol.asyncDispose]());
+after(async () => await shop[Symbol.asyncDispose]());
 
 const cart = async (options: { readonly audience?: string; readonly pod?: string } = { pod: "cart-1" }) =>
-  await stage.cluster.token(stage.names.shop, "cart", options);
+  await shop.site.cluster.token(shop.namespace, "cart", options);
+
+const askAs = async (token: string, account = "cart"): Promise<Answer> => await shop.ask(agent, { token, account });
 
 test("a token that the API server authenticates gets its certificate, bound to a pod or not", async () => {
-  assertIssued(await stage.askAs(await cart()));
-  assertIssued(await stage.askAs(await cart({})));
-  assertRefused(await stage.askAs(await cart(), "till"), "identity-denied");
+  assertIssued(await askAs(await cart()));
+  assertIssued(await askAs(await cart({})));
+  assertRefused(await askAs(await cart(), "till"), "identity-denied");
 });
 
 test("a token that it does not is refused", async (t) => {
-  const { cluster, names } = stage;
+  const { namespace, node } = shop;
+  const { cluster } = shop.site;
   const token = await cart();
   await t.test("with another signature", async () => {
     const forged = `${token.slice(0, -8)}${token.at(-8) === "A" ? "B" : "A"}${token.slice(-7)}`;
-    assertRefused(await stage.askAs(forged), "proof-invalid", /does not authenticate it/);
+    assertRefused(await askAs(forged), "proof-invalid", /does not authenticate it/);
   });
   await t.test("by another key, and otherwise as it should be", async () => {
     const stranger = createTokenIssuer(cluster.issuer);
-    const one = stranger.token({ namespace: names.shop, serviceAccount: "cart" });
-    assertRefused(await stage.askAs(one), "proof-invalid", /does not authenticate it/);
+    const one = stranger.token({ namespace, serviceAccount: "cart" });
+    assertRefused(await askAs(one), "proof-invalid", /does not authenticate it/);
   });
   await t.test("for another audience", async () => {
-    assertRefused(await stage.askAs(await cart({ audience: "vault" })), "proof-invalid", /audience/);
+    assertRefused(await askAs(await cart({ audience: "vault" })), "proof-invalid", /audience/);
   });
   await t.test("once its pod is gone", async () => {
-    await cluster.pod(names.shop, "cart-2", "cart", `node-${stage.run}`);
+    await cluster.pod(namespace, "cart-2", "cart", node);
     const second = await cart({ pod: "cart-2" });
-    assertIssued(await stage.askAs(second));
-    await cluster.deletePod(names.shop, "cart-2");
-    await until("it is refused", async () => "code" in (await stage.askAs(second)));
-    assertRefused(await stage.askAs(second), "proof-invalid");
+    assertIssued(await askAs(second));
+    await cluster.deletePod(namespace, "cart-2");
+    await until("it is refused", async () => "code" in (await askAs(second)));
+    assertRefused(await askAs(second), "proof-invalid");
   });
 });
 
 test("an API server that stalls, or is away, is an outage and never a no", async () => {
-  const { relay } = stage;
+  const { relay } = shop.site;
   const token = await cart();
-  assertIssued(await stage.askAs(token));
+  assertIssued(await askAs(token));
   // Until that yes is forgotten.
   await delay(1_200);
   relay.freeze({ newOnes: true });
-  assertRefused(await stage.askAs(token), "unavailable");
+  assertRefused(await askAs(token), "unavailable");
   relay.thaw();
-  await until("it is served again", async () => "chain" in (await stage.askAs(token)), 30_000);
+  await until("it is served again", async () => "chain" in (await askAs(token)), 30_000);
   await delay(1_200);
   relay.cut();
-  assertRefused(await stage.askAs(token), "unavailable");
+  assertRefused(await askAs(token), "unavailable");
   relay.accept();
-  await until("it is served again", async () => "chain" in (await stage.askAs(token)), 30_000);
+  await until("it is served again", async () => "chain" in (await askAs(token)), 30_000);
   assert.equal(
-    stage.agent.log.lines.some(({ fields }) => JSON.stringify(fields).includes(token)),
+    agent.log.lines.some(({ fields }) => JSON.stringify(fields).includes(token)),
     false,
   );
 });

@@ -13,27 +13,30 @@ import { deleteObject, getObject } from "../../src/kube/objects.ts";
 import { type Resource, resources } from "../../src/kube/resource.ts";
 import { servedVersion } from "../../src/kube/served.ts";
 import { until } from "../contract/kube-setting.ts";
-import { type KubeStage, openKubeStage } from "../support/kube-agent.ts";
-import { assertIssued } from "../support/stack.ts";
+import { type KubeShop, openKubeShop } from "../support/kube-shop.ts";
+import { type AgentStack, assertIssued } from "../support/stack.ts";
 
-let stage: KubeStage;
+let shop: KubeShop;
+let agent: AgentStack;
 let resource: Resource | undefined;
 const nameOf = (run: string): string => `espalier.example:test-${run}:root-cert`;
 
 before(async () => {
-  stage = await openKubeStage((run) => ({ clusterTrustBundle: nameOf(run) }));
-  resource = await servedVersion(stage.cluster.client, resources.clusterTrustBundles, ["v1", "v1beta1", "v1alpha1"]);
+  shop = await openKubeShop();
+  const { cluster, run } = shop.site;
+  agent = await shop.site.startAgent("bundles", { clusterTrustBundle: nameOf(run) });
+  resource = await servedVersion(cluster.client, resources.clusterTrustBundles, ["v1", "v1beta1", "v1alpha1"]);
   console.log(`ClusterTrustBundles are served as ${resource?.version ?? "none"}`);
 });
 after(async () => {
   if (resource !== undefined)
-    await deleteObject(stage.cluster.client, resource, { name: nameOf(stage.run) }).catch(() => undefined);
-  await stage[Symbol.asyncDispose]();
+    await deleteObject(shop.site.cluster.client, resource, { name: nameOf(shop.site.run) }).catch(() => undefined);
+  await shop[Symbol.asyncDispose]();
 });
 
 async function trustBundle(served: Resource): Promise<string | undefined> {
   try {
-    return readClusterTrustBundle(await getObject(stage.cluster.client, served, { name: nameOf(stage.run) }))
+    return readClusterTrustBundle(await getObject(shop.site.cluster.client, served, { name: nameOf(shop.site.run) }))
       .trustBundle;
   } catch (error) {
     if (isNotFound(error)) return undefined;
@@ -48,16 +51,16 @@ async function reasons(): Promise<readonly (string | undefined)[]> {
     about: textAt(recordAt(event, "regarding"), "name"),
   });
   const onPage = (page: readonly ReturnType<typeof read>[]): void => {
-    for (const { reason, about } of page) if (about === nameOf(stage.run)) found.push(reason);
+    for (const { reason, about } of page) if (about === nameOf(shop.site.run)) found.push(reason);
   };
-  await listItems(stage.cluster.client, { resource: resources.events }, {}, { read, onPage, onRestart: () => {} });
+  await listItems(shop.site.cluster.client, { resource: resources.events }, {}, { read, onPage, onRestart: () => {} });
   return found;
 }
 
 test("the serving roots stand in the bundle of its signer, and another's are overwritten with an Event", async (t) => {
   if (resource === undefined) return t.skip("this API server serves none");
   const served = resource;
-  const { cluster, site, run } = stage;
+  const { cluster, site, run } = shop.site;
   const wanted = site.servingRootsPem["east"];
   await until("the bundle has them", async () => (await trustBundle(served)) === wanted);
   const object = await getObject(cluster.client, served, { name: nameOf(run) });
@@ -81,14 +84,15 @@ test("the serving roots stand in the bundle of its signer, and another's are ove
 });
 
 test("namespaces get their ConfigMaps and workloads their certificates, whether there are bundles or not", async () => {
-  const { cluster, names, rootConfigMap, site, agent } = stage;
+  const { cluster, rootConfigMap, site } = shop.site;
   const rootsIn = async (namespace: string): Promise<string | undefined> => {
     const one = { namespace, name: rootConfigMap };
     const found = await getObject(cluster.client, resources.configMaps, one).catch(() => undefined);
     return found === undefined ? undefined : readConfigMap(found).data.get("root-cert.pem");
   };
-  await until("they have them", async () => (await rootsIn(names.shop)) === site.servingRootsPem["east"]);
-  assertIssued(await stage.askAs(await cluster.token(names.shop, "cart", { pod: "cart-1" })));
+  await until("they have them", async () => (await rootsIn(shop.namespace)) === site.servingRootsPem["east"]);
+  const token = await cluster.token(shop.namespace, "cart", { pod: "cart-1" });
+  assertIssued(await shop.ask(agent, { token }));
   assert.equal(agent.log.of("ClusterTrustBundles are not served").length, resource === undefined ? 1 : 0);
   assert.deepEqual(agent.log.of("trust refused"), []);
 });

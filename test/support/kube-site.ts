@@ -71,11 +71,10 @@ interface AgentFile {
   readonly config: { readonly tokenFile: string; readonly kubernetes: z.output<typeof kubernetesSchema> };
 }
 
-/** `toTenants` is given how a namespace of this run is called. */
-export async function openKubeSite(
-  kubeconfig: string,
-  toTenants: (named: (name: string) => string) => readonly Document[],
-): Promise<KubeSite> {
+/** The tenants' documents; it is given how a namespace of this run is called. */
+export type KubeTenants = (named: (name: string) => string) => readonly Document[];
+
+export async function openKubeSite(kubeconfig: string, toTenants: KubeTenants): Promise<KubeSite> {
   await using stack = new AsyncDisposableStack();
   const run = randomUUID().slice(0, 6);
   const named = (name: string): string => `${name}-${run}`;
