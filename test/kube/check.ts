@@ -14,7 +14,7 @@ import { type Resource, resources, toPath } from "../../src/kube/resource.ts";
 import { agentSchema } from "../../src/ops/config.ts";
 import { until } from "../contract/kube-setting.ts";
 import { espalier } from "../ctl/stage.ts";
-import { openRealCluster, type RealCluster, writeKubeconfig } from "../support/kube-cluster.ts";
+import { kubeconfigOf, openRealCluster, type RealCluster, writeKubeconfig } from "../support/kube-cluster.ts";
 import {
   type AgentStack,
   clusterDocument,
@@ -27,8 +27,7 @@ import {
   startIssuerOn,
 } from "../support/stack.ts";
 
-const { KUBECONFIG: path } = process.env;
-if (path === undefined) throw new Error("KUBECONFIG is not set: test/kube/run starts an API server if it can");
+const path = kubeconfigOf(process.env);
 
 const run = randomUUID().slice(0, 6);
 const names = { system: `check-${run}`, istio: `check-istio-${run}`, shop: `check-shop-${run}` };

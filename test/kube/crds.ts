@@ -15,10 +15,10 @@ import { readResource } from "../../src/resources/kind.ts";
 import { kinds } from "../repo/crds.ts";
 import { cluster, join, problemsOf, read, root, tenant } from "../resources/build.ts";
 import { refusedDocuments } from "../resources/refused.ts";
+import { kubeconfigOf } from "../support/kube-cluster.ts";
 import { applyCrds } from "../support/kube-crds.ts";
 
-const { KUBECONFIG: path } = process.env;
-if (path === undefined) throw new Error("KUBECONFIG is not set: test/kube/run starts an API server if it can");
+const path = kubeconfigOf(process.env);
 const client: Client = openClient({ credentials: await kubeconfigCredentials(path) });
 
 before(async () => await applyCrds(client));

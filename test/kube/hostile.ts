@@ -17,6 +17,7 @@ import { toPem } from "../../src/pki/pem.ts";
 import { openPort } from "../../src/rpc/guard.ts";
 import { until } from "../contract/kube-setting.ts";
 import { buildImage } from "../support/image.ts";
+import { kubeconfigOf } from "../support/kube-cluster.ts";
 import { type KubeSite, openKubeSite } from "../support/kube-site.ts";
 import { createTokenIssuer } from "../support/kubernetes.ts";
 import { makeAuthority, makeLeaf } from "../support/pki.ts";
@@ -40,8 +41,7 @@ import {
   traces,
 } from "../support/stack.ts";
 
-const { KUBECONFIG: path } = process.env;
-if (path === undefined) throw new Error("KUBECONFIG is not set: test/kube/run starts an API server if it can");
+const path = kubeconfigOf(process.env);
 
 const stack = new AsyncDisposableStack();
 let stage: KubeSite;

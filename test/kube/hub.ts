@@ -20,7 +20,7 @@ import { toApiResource } from "../../src/resources/crd.ts";
 import type { Kind } from "../../src/resources/kind.ts";
 import { kinds } from "../repo/crds.ts";
 import { read as readText, tableBelow } from "../repo/sources.ts";
-import { openRealCluster, writeKubeconfig } from "../support/kube-cluster.ts";
+import { kubeconfigOf, openRealCluster, writeKubeconfig } from "../support/kube-cluster.ts";
 import { applyCrds } from "../support/kube-crds.ts";
 import {
   assertIssued,
@@ -35,8 +35,7 @@ import {
   usualDocuments,
 } from "../support/stack.ts";
 
-const { KUBECONFIG: kubeconfig } = process.env;
-if (kubeconfig === undefined) throw new Error("KUBECONFIG is not set: test/kube/run starts an API server if it can");
+const kubeconfig = kubeconfigOf(process.env);
 const client: Client = openClient({ credentials: await kubeconfigCredentials(kubeconfig) });
 const account = { namespace: "default", name: `espalier-issuer-${randomUUID().slice(0, 6)}` };
 const { name } = account;

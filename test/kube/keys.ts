@@ -16,7 +16,7 @@ import { readDocuments } from "../../src/resources/read.ts";
 import { readJwks } from "../../src/token/jwk.ts";
 import { until } from "../contract/kube-setting.ts";
 import { espalier } from "../ctl/stage.ts";
-import { openRealCluster, type RealCluster, writeKubeconfig } from "../support/kube-cluster.ts";
+import { kubeconfigOf, openRealCluster, type RealCluster, writeKubeconfig } from "../support/kube-cluster.ts";
 import { findServer, restart, type ServerProcess } from "../support/kube-process.ts";
 import {
   type AgentStack,
@@ -37,8 +37,7 @@ import {
   tlsOf,
 } from "../support/stack.ts";
 
-const { KUBECONFIG: path } = process.env;
-if (path === undefined) throw new Error("KUBECONFIG is not set: test/kube/run starts an API server if it can");
+const path = kubeconfigOf(process.env);
 
 const run = randomUUID().slice(0, 6);
 const shop = `shop-${run}`;

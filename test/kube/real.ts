@@ -4,11 +4,11 @@
  */
 import { kubeconfigCredentials } from "../../src/kube/kubeconfig.ts";
 import { kubeContract } from "../contract/kube.ts";
+import { kubeconfigOf } from "../support/kube-cluster.ts";
 import { findServer, restart } from "../support/kube-process.ts";
 import { realContract } from "./real-process.ts";
 
-const { KUBECONFIG: path } = process.env;
-if (path === undefined) throw new Error("KUBECONFIG is not set: test/kube/run starts an API server if it can");
+const path = kubeconfigOf(process.env);
 const access = await (await kubeconfigCredentials(path)).current();
 const server = findServer(access.server.port);
 

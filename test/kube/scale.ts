@@ -10,13 +10,12 @@ import { createObject } from "../../src/kube/objects.ts";
 import { resources, toPath } from "../../src/kube/resource.ts";
 import { until } from "../contract/kube-setting.ts";
 import { buildImage } from "../support/image.ts";
-import { deleteNamespace } from "../support/kube-cluster.ts";
+import { deleteNamespace, kubeconfigOf } from "../support/kube-cluster.ts";
 import { toPod } from "../support/kube-pods.ts";
 import { type KubeSite, openKubeSite } from "../support/kube-site.ts";
 import { document } from "../support/stack.ts";
 
-const { KUBECONFIG: path } = process.env;
-if (path === undefined) throw new Error("KUBECONFIG is not set: test/kube/run starts an API server if it can");
+const path = kubeconfigOf(process.env);
 
 const [pods, namespaces, rssMbMax] = [10_000, 1_000, 150];
 /** Pods are in this many of the namespaces: each of those takes an account of theirs. */

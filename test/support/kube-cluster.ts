@@ -8,6 +8,13 @@ import { kubeconfigCredentials } from "../../src/kube/kubeconfig.ts";
 import { createObject, deleteObject } from "../../src/kube/objects.ts";
 import { resources, toPath } from "../../src/kube/resource.ts";
 
+/** Where the API server is, that test/kube/run has started. */
+export function kubeconfigOf(env: NodeJS.ProcessEnv): string {
+  const { KUBECONFIG: path } = env;
+  if (path === undefined) throw new Error("KUBECONFIG is not set: test/kube/run starts an API server if it can");
+  return path;
+}
+
 export interface RealCluster extends Disposable {
   readonly access: Access;
   readonly client: Client;

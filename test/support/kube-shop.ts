@@ -1,4 +1,5 @@
 /** On a KubeSite the tenant `shop` with a namespace of its own, in it the account `cart` and its pod `cart-1`: what most files need. */
+import { kubeconfigOf } from "./kube-cluster.ts";
 import { type KubeSite, type KubeTenants, openKubeSite } from "./kube-site.ts";
 import { type AgentStack, type Answer, csrFor, document, openWorkload, tlsOf } from "./stack.ts";
 
@@ -18,13 +19,6 @@ export interface ShopAsked {
   /** Whose CSR it is; `cart`, if nothing else is said. */
   readonly account?: string;
   readonly impersonated?: string;
-}
-
-/** Where the API server is, that test/kube/run has started. */
-export function kubeconfigOf(env: NodeJS.ProcessEnv): string {
-  const { KUBECONFIG: path } = env;
-  if (path === undefined) throw new Error("KUBECONFIG is not set: test/kube/run starts an API server if it can");
-  return path;
 }
 
 /** The proofs are those of its one rule. */
