@@ -9,7 +9,7 @@ import { Refusal } from "../errors.ts";
 import { signatureAlgorithmOf, signatureAlgorithms } from "./algorithm.ts";
 import { type Certificate, readCertificate } from "./certificate.ts";
 import { asFault, verifySignature } from "./chain.ts";
-import { tag } from "./der.ts";
+import { isSame, tag } from "./der.ts";
 import { fromHex, toElement, toSequence } from "./encode.ts";
 import { extensionId } from "./extension.ts";
 import { readPublicKey, toKeyId } from "./key.ts";
@@ -50,9 +50,9 @@ interface Content extends Validity {
   readonly aki?: Uint8Array;
 }
 
+/** Encoded, unlike those that pkijs takes. */
+export const commonNameOid = fromHex("0603550403");
 const oid = {
-  /** Encoded, unlike those that pkijs takes. */
-  commonName: fromHex("0603550403"),
   organization: fromHex("060355040a"),
   subjectKeyIdentifier: "2.5.29.14",
   keyUsage: "2.5.29.15",
@@ -62,7 +62,6 @@ const oid = {
 
 /** ub-common-name and ub-organization-name (RFC 5280 appendix A.1). */
 const nameLengthMax = 64;
-const mustBeCritical: ReadonlySet<number> = new Set([extensionId.basicConstraints, extensionId.keyUsage]);
 /** keyCertSign and cRLSign: bits 5 and 6, one unused. */
 const keyUsageContent = fromHex("06");
 
@@ -96,33 +95,21 @@ export function checkAuthority(certificate: Uint8Array, parent: Uint8Array, at: 
 function checkUnder(certificate: Uint8Array, parent: Uint8Array, at: Date): void {
   const child = readCertificate(certificate);
   const above = readCertificate(parent);
-  const selfSigned = Buffer.compare(certificate, parent) === 0;
-  for (const one of selfSigned ? [child] : [child, above]) checkCa(one, at);
-  if (Buffer.compare(child.issuer, above.subject) !== 0) throw new Error("the parent has another name than its issuer");
-  if (
-    !selfSigned &&
-    (child.aki === undefined || above.ski === undefined || Buffer.compare(child.aki, above.ski) !== 0)
-  ) {
-    throw new Error("the parent has another key identifier than its issuer");
+  for (const one of isSame(certificate, parent) ? [child] : [child, above]) checkCa(one, at);
+  if (!child.keyUsage.includes("cRLSign") || !isCritical(child, extensionId.keyUsage)) {
+    throw new Error("its key usage lacks cRLSign, or is not critical (RFC 5280 4.2.1.3)");
   }
-  if (!selfSigned && above.pathLength !== undefined && (child.pathLength ?? Infinity) >= above.pathLength) {
-    throw new Error("its path length is not below its parent's (RFC 5280 4.2.1.9)");
-  }
-  if (child.notAfter > above.notAfter) throw new Error("it outlives its parent");
-  if (!verifySignature(child, parent)) throw new Error("its signature is not by its parent's key");
+  checkIssued(child, above);
 }
 
-function checkCa(certificate: Certificate, at: Date): void {
-  const { isCa, keyUsage, extensions, subject, ski, spki, notBefore, notAfter } = certificate;
+/** What any CA certificate has to have, whoever made it. @throws Error with the reason, Refusal for its key */
+export function checkCa(certificate: Certificate, at: Date): void {
+  const { isCa, keyUsage, subject, ski, spki, notBefore, notAfter } = certificate;
   readPublicKey(spki);
-  if (!isCa || extensions.some(({ id, critical }) => mustBeCritical.has(id) && !critical)) {
-    throw new Error(
-      "it has no critical basic constraints with cA, or no critical key usage (RFC 5280 4.2.1.9, 4.2.1.3)",
-    );
+  if (!isCa || !isCritical(certificate, extensionId.basicConstraints)) {
+    throw new Error("it is no CA: it has no critical basic constraints with cA (RFC 5280 4.2.1.9)");
   }
-  if (!keyUsage.includes("keyCertSign") || !keyUsage.includes("cRLSign")) {
-    throw new Error("its key usage lacks keyCertSign or cRLSign");
-  }
+  if (!keyUsage.includes("keyCertSign")) throw new Error("its key usage lacks keyCertSign (RFC 5280 4.2.1.3)");
   if (subject.length === 2) throw new Error("its subject is empty (RFC 5280 4.1.2.6)");
   if (ski === undefined) throw new Error("it has no subject key identifier (RFC 5280 4.2.1.2)");
   if (at < notBefore || at > notAfter) {
@@ -130,6 +117,24 @@ function checkCa(certificate: Certificate, at: Date): void {
       `it is valid from ${notBefore.toISOString()} to ${notAfter.toISOString()}, not ${at.toISOString()}`,
     );
   }
+}
+
+/** Whether the one above has issued it, and may. @throws Error with the reason */
+export function checkIssued(child: Certificate, above: Certificate): void {
+  const selfSigned = isSame(child.der, above.der);
+  if (!isSame(child.issuer, above.subject)) throw new Error("the parent has another name than its issuer");
+  if (!selfSigned && (child.aki === undefined || above.ski === undefined || !isSame(child.aki, above.ski))) {
+    throw new Error("the parent has another key identifier than its issuer");
+  }
+  if (!selfSigned && above.pathLength !== undefined && (child.pathLength ?? Infinity) >= above.pathLength) {
+    throw new Error("its path length is not below its parent's (RFC 5280 4.2.1.9)");
+  }
+  if (child.notAfter > above.notAfter) throw new Error("it outlives its parent");
+  if (!verifySignature(child, above.der)) throw new Error("its signature is not by its parent's key");
+}
+
+function isCritical({ extensions }: Certificate, id: number): boolean {
+  return extensions.some((extension) => extension.id === id && extension.critical);
 }
 
 async function signWith(signer: Signer, content: Content): Promise<Uint8Array> {
@@ -177,13 +182,17 @@ function toExtension(extnID: string, critical: boolean, value: asn1js.BaseBlock)
   return new pkijs.Extension({ extnID, critical, extnValue: value.toBER() });
 }
 
-/**
- * Organization first, as Istio's tools write it; UTF8String (RFC 5280 4.1.2.4). pkijs would put both into one RDN, and in
- * no order, so it is given the name's bytes.
- */
 function toName(commonName: string, organization: string | undefined): pkijs.RelativeDistinguishedNames {
+  return readPkijsName(encodeName(commonName, organization));
+}
+
+/**
+ * A CA's name in DER. Organization first, as Istio's tools write it; UTF8String (RFC 5280 4.1.2.4). pkijs would put both into
+ * one RDN, and in no order, so it is given the name's bytes. @throws Refusal `config` for a name X.520 does not allow
+ */
+export function encodeName(commonName: string, organization?: string): Uint8Array {
   const names = organization === undefined ? [] : [toRdn(oid.organization, organization)];
-  return readPkijsName(toSequence(...names, toRdn(oid.commonName, commonName)));
+  return toSequence(...names, toRdn(commonNameOid, commonName));
 }
 
 function readPkijsName(name: Uint8Array): pkijs.RelativeDistinguishedNames {
