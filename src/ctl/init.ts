@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { access, mkdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
-import { makeRoot } from "../controller/authority.ts";
+import { addRoot } from "../controller/root.ts";
 import { openFileCustody } from "../custody/file.ts";
 import type { Custody } from "../custody/signer.ts";
 import { Refusal } from "../errors.ts";
@@ -66,7 +66,7 @@ async function init({ hub, dir, passphraseFile, dryRun }: InitOptions, { stdout,
   }
   const parts = { state: database.state, custody, now, random: (n: number) => randomBytes(n) };
   const order = { kind: "hub", owner: hub, algorithm: "P-256", validityDays: hubRootDays } as const;
-  const root = existing ?? (await makeRoot(order, { operator: `unix:${user}`, reason: "init" }, parts));
+  const root = existing ?? (await addRoot(order, { operator: `unix:${user}`, reason: "init" }, parts));
   if (existing === undefined) made.push("the hub root");
 
   await writeFile(join(directory, "hub-root.pem"), toPem("CERTIFICATE", root.certificate), { mode: 0o644 });

@@ -1,6 +1,6 @@
 /** The operators' verbs. Each that changes something writes an act with who and why; the socket's permissions say who may. */
 import { createHash, randomBytes } from "node:crypto";
-import { makeRoot, type RootOrder } from "../controller/authority.ts";
+import { addRoot, type RootOrder } from "../controller/root.ts";
 import { Refusal } from "../errors.ts";
 import { type Act, hubLog, type Ledger } from "../ledger/ledger.ts";
 import type { Act__Output } from "../rpc/gen/espalier/v1/Act.ts";
@@ -10,7 +10,7 @@ import type { JoinToken } from "../rpc/gen/espalier/v1/JoinToken.ts";
 import type { Root } from "../rpc/gen/espalier/v1/Root.ts";
 import type { SetSuspendedRequest__Output } from "../rpc/gen/espalier/v1/SetSuspendedRequest.ts";
 import type { Suspension } from "../rpc/gen/espalier/v1/Suspension.ts";
-import { toRoot } from "./describe.ts";
+import { bringVerb, toRoot } from "./describe.ts";
 import type { LiveWorld } from "./live.ts";
 import { type RenewParts, renewAuthorities } from "./renew.ts";
 
@@ -34,20 +34,20 @@ export async function createRoot(request: CreateRootRequest__Output, parts: Admi
   if (existing !== undefined) return await withAuthorities(toRoot(existing, false), parts);
   if (request.dryRun)
     return { name: order.owner, kind: wireKind(order.kind), state: "would be created", algorithm: order.algorithm };
-  const record = await makeRoot(order, by, parts);
+  const record = await addRoot(order, by, parts);
   const made = await withAuthorities(toRoot(record, true), parts);
   parts.log.info("root created", { kind: order.kind, owner: order.owner, id: record.id, operator: by.operator });
   return made;
 }
 
 /** What stands under a root follows by itself. */
-async function withAuthorities(root: Root, parts: AdminParts): Promise<Root> {
+export async function withAuthorities<T>(made: T, parts: AdminParts): Promise<T> {
   try {
     await renewAuthorities(parts.live.world().declared, parts);
   } finally {
     await parts.live.refresh();
   }
-  return root;
+  return made;
 }
 
 function toRootOrder({ target, trustRoot, servingOf }: CreateRootRequest__Output, parts: AdminParts): RootOrder {
@@ -57,6 +57,11 @@ function toRootOrder({ target, trustRoot, servingOf }: CreateRootRequest__Output
       const root = declared.roots.get(trustRoot ?? "");
       if (root === undefined)
         throw new Refusal("not-found", `no TrustRoot "${trustRoot}" is declared: write one into the resources first`);
+      if (root.source !== "espalier")
+        throw new Refusal(
+          "not-ready",
+          `TrustRoot "${root.name}" has source ${root.source}: \`${bringVerb(root.name, root.source)}\``,
+        );
       return { kind: "root", owner: root.name, algorithm: root.algorithm, validityDays: root.validityDays };
     }
     case "servingOf": {

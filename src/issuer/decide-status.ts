@@ -1,10 +1,9 @@
 /** What an object's status should say, as a pure function of what is in force. status.ts writes it. */
-import type { AuthorityRecord } from "../ledger/state.ts";
 import type { Declared } from "../resources/declared.ts";
 import type { Kind } from "../resources/kind.ts";
 import { type ResourceObject, toPlace } from "../resources/objects.ts";
 import { type Problem, toKeyPath } from "../resources/problem.ts";
-import { clusterProblem, tenantProblem } from "./describe.ts";
+import { clusterProblem, rootProblem, tenantProblem } from "./describe.ts";
 import type { KubeObject } from "./kube-objects.ts";
 import type { World } from "./world.ts";
 
@@ -82,10 +81,8 @@ function decideReady(object: KubeObject, { world }: Standing): Condition {
 /** What stands in the way, empty when nothing does; undefined when it is not in force at all. */
 const problemOf: Readonly<Record<Kind, (name: string, world: World) => string | undefined>> = {
   TrustRoot: (name, world) => {
-    if (!world.declared.roots.has(name)) return undefined;
-    const isMade = ({ kind, owner, state }: AuthorityRecord) => kind === "root" && owner === name && state === "active";
-    if (world.authorities.records.some(isMade)) return "";
-    return `it has not been made: run \`espalier root create ${name}\``;
+    const root = world.declared.roots.get(name);
+    return root && rootProblem(root, world);
   },
   MeshTenant: (name, world) => {
     const tenant = world.declared.tenants.get(name);

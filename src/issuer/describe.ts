@@ -1,15 +1,19 @@
 /** What operators are shown: the world and the ledger, as the wire has them. */
 import { createHash } from "node:crypto";
 import type { StoredEntry } from "../ledger/ledger.ts";
-import type { AcknowledgementRecord, AuthorityRecord } from "../ledger/state.ts";
+import type { AcknowledgementRecord, AuthorityRecord, AuthorityRequest } from "../ledger/state.ts";
+import { readAuthorityCsr } from "../pki/authority-request.ts";
+import { readCertificate } from "../pki/certificate.ts";
 import { toCertificate } from "../pki/leaf.ts";
 import { toPem } from "../pki/pem.ts";
 import type { MeshCluster } from "../resources/mesh-cluster.ts";
 import type { MeshTenant } from "../resources/mesh-tenant.ts";
+import type { TrustRoot } from "../resources/trust-root.ts";
 import type { Cluster } from "../rpc/gen/espalier/v1/Cluster.ts";
 import type { Entry } from "../rpc/gen/espalier/v1/Entry.ts";
 import type { Root } from "../rpc/gen/espalier/v1/Root.ts";
 import type { Tenant } from "../rpc/gen/espalier/v1/Tenant.ts";
+import type { TenantAuthority } from "../rpc/gen/espalier/v1/TenantAuthority.ts";
 import { toNext } from "./renew.ts";
 import type { World } from "./world.ts";
 
@@ -21,7 +25,7 @@ export function toRoot(record: AuthorityRecord, created: boolean): Root {
     algorithm: record.algorithm,
     notBefore: record.notBefore.toISOString(),
     notAfter: record.notAfter.toISOString(),
-    sha256: createHash("sha256").update(record.certificate).digest("hex"),
+    sha256: sha256(record.certificate),
     pem: toPem("CERTIFICATE", record.certificate),
     created,
   };
@@ -55,8 +59,67 @@ export function toTenant(tenant: MeshTenant, world: World, now: Date): Tenant {
 export function tenantProblem(tenant: MeshTenant, world: World): string {
   if (world.authorities.active("tenant", tenant.name) !== undefined) return "";
   const isRoot = (r: AuthorityRecord): boolean => r.kind === "root" && r.owner === tenant.root && r.state === "active";
+  if (world.authorityRequests.some((request) => request.tenant === tenant.name))
+    return `its authority waits for a certificate: run \`espalier authority request ${tenant.name}\`, have it signed, and \`espalier authority take FILE\``;
   if (world.authorities.records.some(isRoot)) return "it has no authority yet; the issuer's log says why";
-  return `TrustRoot "${tenant.root}" has not been made: run \`espalier root create ${tenant.root}\``;
+  const root = world.declared.roots.get(tenant.root);
+  return root === undefined ? `TrustRoot "${tenant.root}" is not declared` : rootProblem(root, world);
+}
+
+/** What has to be done for it to be in force; empty when it is. */
+export function rootProblem({ name, source }: TrustRoot, { authorities }: World): string {
+  if (authorities.records.some((r) => r.kind === "root" && r.owner === name && r.state === "active")) return "";
+  return source === "espalier"
+    ? `TrustRoot "${name}" has not been made: run \`espalier root create ${name}\``
+    : `TrustRoot "${name}" has not been brought: run \`${bringVerb(name, source)}\``;
+}
+
+export function bringVerb(name: string, source: "brought" | "offline"): string {
+  return `espalier root bring ${name} --certificate FILE${source === "brought" ? " --key FILE" : ""}`;
+}
+
+/** Of all tenants, also of those that are declared no more. */
+export function toAuthorities({ authorities, authorityRequests }: World): readonly TenantAuthority[] {
+  const { records } = authorities;
+  const ofTenants = records.filter(({ kind }) => kind === "tenant").map((r) => toAuthority(r, records));
+  return [...ofTenants, ...authorityRequests.map((request) => toWaiting(request, records))];
+}
+
+export function toAuthority(record: AuthorityRecord, records: readonly AuthorityRecord[]): TenantAuthority {
+  return {
+    tenant: record.owner,
+    id: record.id,
+    state: record.state,
+    algorithm: record.algorithm,
+    notBefore: record.notBefore.toISOString(),
+    notAfter: record.notAfter.toISOString(),
+    root: ownerOf(record.parent, records),
+    pem: toPem("CERTIFICATE", record.certificate),
+    keySha256: sha256(readCertificate(record.certificate).spki),
+  };
+}
+
+function toWaiting(request: AuthorityRequest, records: readonly AuthorityRecord[]): TenantAuthority {
+  const { tenant, id, algorithm, root, csr, requestedAt, validityDays } = request;
+  return {
+    tenant,
+    id,
+    state: "waiting",
+    algorithm,
+    root: ownerOf(root, records),
+    pem: toPem("CERTIFICATE REQUEST", csr),
+    requestedAt: requestedAt.toISOString(),
+    validityDays,
+    keySha256: sha256(readAuthorityCsr(csr).spki),
+  };
+}
+
+function ownerOf(id: string | undefined, records: readonly AuthorityRecord[]): string {
+  return records.find((r) => r.id === id)?.owner ?? "";
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
 }
 
 export function toCluster(

@@ -41,8 +41,9 @@ export async function openLive(parts: LiveParts): Promise<LiveWorld> {
   const listeners = new Set<() => void>();
 
   const build = async (): Promise<void> => {
-    const [records, suspensions, registered, proposals, kept] = await Promise.all([
+    const [records, authorityRequests, suspensions, registered, proposals, kept] = await Promise.all([
       state.authorities(),
+      state.authorityRequests(),
       state.suspensions(),
       state.registeredKeys(),
       state.keyProposals(),
@@ -69,7 +70,8 @@ export async function openLive(parts: LiveParts): Promise<LiveWorld> {
     await keep(keys, kept);
     const keysOf = (cluster: MeshCluster): readonly Jwk[] => keys.get(cluster.name) ?? [];
     const proposedOf = (cluster: MeshCluster): readonly Jwk[] => toPending(cluster, proposals);
-    current = toWorld({ hub: parts.hub, declared, authorities, suspensions, keysOf, proposedOf });
+    const made = { authorities, authorityRequests, suspensions };
+    current = toWorld({ hub: parts.hub, declared, ...made, keysOf, proposedOf });
     for (const changed of listeners) changed();
   };
 

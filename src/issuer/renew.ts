@@ -1,8 +1,9 @@
 /** Authorities are renewed behind everything else, by the issuer that leads; and whoever looks is told what ends, and when. */
 import { setTimeout } from "node:timers/promises";
-import { type AuthorityParts, makeAuthorities } from "../controller/authority.ts";
+import { makeAuthorities } from "../controller/authority.ts";
+import type { AuthorityParts } from "../controller/generation.ts";
 import { isNearEnd, nextStep, type Step } from "../controller/succession.ts";
-import type { AuthorityRecord } from "../ledger/state.ts";
+import type { AuthorityRecord, AuthorityRequest } from "../ledger/state.ts";
 import type { Log } from "../ops/log.ts";
 import type { Declared } from "../resources/declared.ts";
 import type { MeshTenant } from "../resources/mesh-tenant.ts";
@@ -38,8 +39,9 @@ export function startRenewal(parts: RenewalParts, intervalMs = renewalMsDefault)
       await renewAuthorities(live.world().declared, parts).catch(failed);
     }
     // Also what was written though we were told that it was not: else the old one would sign on until it ends.
-    const records = await parts.state.authorities();
-    if (toText(records) !== toText(live.world().authorities.records)) await live.refresh();
+    const [records, requests] = await Promise.all([parts.state.authorities(), parts.state.authorityRequests()]);
+    const { authorities, authorityRequests } = live.world();
+    if (toText(records, requests) !== toText(authorities.records, authorityRequests)) await live.refresh();
     if (leads()) tellNearEnd(live.world(), parts.now(), told, log);
   }
   async function passes(): Promise<void> {
@@ -59,8 +61,10 @@ export function startRenewal(parts: RenewalParts, intervalMs = renewalMsDefault)
 }
 
 /** What becomes of a tenant's authority next, in a sentence. */
-export function toNext(tenant: MeshTenant, { authorities }: World, now: Date): string {
-  const next = nextStep(tenant, authorities.records, now);
+export function toNext(tenant: MeshTenant, { authorities, authorityRequests }: World, now: Date): string {
+  const next = nextStep(tenant, authorities.records, now, authorityRequests);
+  if (next.kind === "waiting")
+    return `${next.request.id} waits for its certificate: \`espalier authority request ${tenant.name}\` has what is to be signed`;
   if (next.kind === "stuck") {
     if (next.root === undefined) return `nothing: TrustRoot "${tenant.root}" has no active root`;
     return `no successor: TrustRoot "${tenant.root}" ends ${next.root.notAfter.toISOString()}, and no authority outlives it`;
@@ -69,6 +73,10 @@ export function toNext(tenant: MeshTenant, { authorities }: World, now: Date): s
   switch (next.step.kind) {
     case "prepare":
       return `a successor is made ${when}`;
+    case "request":
+      return `a successor is asked for ${when}: the root's key is offline`;
+    case "withdraw":
+      return `the request of ${next.step.request.id} is withdrawn ${when}: ${next.step.reason}`;
     case "activate":
       return `${next.step.successor.id} signs ${when}`;
     case "retire":
@@ -91,6 +99,12 @@ function tellStep(step: Step, log: Log): void {
   switch (step.kind) {
     case "prepare":
       return log.info("authority prepared", { tenant: step.tenant.name, reason: step.reason });
+    case "request":
+      return log.warn("authority waits for its certificate", { tenant: step.tenant.name, reason: step.reason });
+    case "withdraw": {
+      const { tenant, id: authority } = step.request;
+      return log.info("authority request withdrawn", { tenant, authority, reason: step.reason });
+    }
     case "activate": {
       const { tenant, successor, active } = step;
       return log.info("authority active", { tenant: tenant.name, authority: successor.id, replaces: active?.id });
@@ -115,6 +129,6 @@ function tellNearEnd(world: World, now: Date, told: Map<string, number>, log: Lo
   }
 }
 
-function toText(records: readonly AuthorityRecord[]): string {
-  return records.map(({ id, state }) => `${id} ${state}`).join("\n");
+function toText(records: readonly AuthorityRecord[], requests: readonly AuthorityRequest[]): string {
+  return [...records.map(({ id, state }) => `${id} ${state}`), ...requests.map(({ id }) => `${id} waits`)].join("\n");
 }

@@ -95,6 +95,11 @@ export async function startIssuer(config: IssuerConfig, options: IssuerParts): P
     epoch,
   );
   metrics.gauge(
+    "authorities_waiting",
+    "Authorities that wait for a certificate from a root whose key is offline.",
+    () => live.world().authorityRequests.length,
+  );
+  metrics.gauge(
     "key_proposals",
     "Clusters whose agent proposes keys that an operator has not decided on.",
     () => [...live.world().declared.clusters.keys()].filter((name) => hasProposal(name, live.world())).length,

@@ -10,9 +10,10 @@ import type { IssuerHandlers } from "../rpc/gen/espalier/v1/Issuer.ts";
 import { type Caller, duplex, serverStream, unary } from "../rpc/server.ts";
 import type { Stream } from "../rpc/stream.ts";
 import { type AdminParts, createJoinToken, createRoot, setSuspended } from "./admin.ts";
-import { toCluster, toEntry, toRoot, toTenant } from "./describe.ts";
+import { toAuthorities, toCluster, toEntry, toRoot, toTenant } from "./describe.ts";
 import { type JoinParts, join } from "./join.ts";
 import { approveKeys, listKeys, rejectKeys, removeKeys } from "./key-verbs.ts";
+import { bringRoot, importFormer, takeAnswer } from "./root-verbs.ts";
 import { type AgentConnection, acceptSigning, type SignParts, signOnce } from "./sign-stream.ts";
 import { tellRefused } from "./tell-refused.ts";
 import { acceptWatch, type WatchParts } from "./watch.ts";
@@ -111,6 +112,10 @@ export function adminService(parts: AdminParts): AdminHandlers {
       const records = live.world().authorities.records.filter((r) => r.kind !== "tenant");
       return { roots: records.map((r) => toRoot(r, false)) };
     }),
+    BringRoot: unary(unaryDeadlineMs, async (request) => await bringRoot(request, parts)),
+    ListAuthorities: unary(unaryDeadlineMs, async () => ({ authorities: [...toAuthorities(live.world())] })),
+    TakeAuthority: unary(unaryDeadlineMs, async (request) => await takeAnswer(request, parts)),
+    ImportAuthority: unary(unaryDeadlineMs, async (request) => await importFormer(request, parts)),
     ListTenants: unary(unaryDeadlineMs, async () => {
       const world = live.world();
       return { tenants: [...world.declared.tenants.values()].map((t) => toTenant(t, world, parts.now())) };

@@ -1,6 +1,6 @@
 /** Everything a decision rests on, as one value. A batch takes the world as it is and sees no other until it is done. */
 import { Refusal } from "../errors.ts";
-import type { SuspensionKey } from "../ledger/state.ts";
+import type { AuthorityRequest, SuspensionKey } from "../ledger/state.ts";
 import { type RuleTable, toRuleTable } from "../policy/table.ts";
 import type { Declared } from "../resources/declared.ts";
 import type { MeshCluster } from "../resources/mesh-cluster.ts";
@@ -20,6 +20,8 @@ export interface World {
   readonly declared: Declared;
   readonly table: RuleTable;
   readonly authorities: Authorities;
+  /** Authorities that wait for a certificate. */
+  readonly authorityRequests: readonly AuthorityRequest[];
   /** @throws Refusal `not-this-caller` when it is not declared, `suspended` when it is. */
   cluster(name: string): ClusterState;
   /** Declared, suspended or not. */
@@ -31,12 +33,14 @@ export interface WorldParts {
   readonly hub: string;
   readonly declared: Declared;
   readonly authorities: Authorities;
+  readonly authorityRequests: readonly AuthorityRequest[];
   readonly suspensions: readonly SuspensionKey[];
   readonly keysOf: (cluster: MeshCluster) => readonly Jwk[];
   readonly proposedOf: (cluster: MeshCluster) => readonly Jwk[];
 }
 
-export function toWorld({ hub, declared, authorities, suspensions, keysOf, proposedOf }: WorldParts): World {
+export function toWorld(parts: WorldParts): World {
+  const { hub, declared, authorities, authorityRequests, suspensions, keysOf, proposedOf } = parts;
   const suspended = { tenant: new Set<string>(), cluster: new Set<string>() };
   for (const { kind, name } of suspensions) suspended[kind].add(name);
   for (const tenant of declared.tenants.values()) if (tenant.suspended) suspended.tenant.add(tenant.name);
@@ -53,6 +57,7 @@ export function toWorld({ hub, declared, authorities, suspensions, keysOf, propo
     declared,
     table: toRuleTable([...declared.tenants.values()]),
     authorities,
+    authorityRequests,
     isSuspended,
     findCluster: (name) => clusters.get(name),
     cluster: (name) => {

@@ -6,12 +6,13 @@ import type { Act } from "./ledger.ts";
 import { fetchedState, joinState, proposalState } from "./made-keys.ts";
 import { sealedState } from "./made-sealed.ts";
 import { leafHash } from "./merkle.ts";
-import { blob, date, optionalText, type Row, text } from "./rows.ts";
+import { blob, date, integer, optionalText, type Row, text } from "./rows.ts";
 import type {
   AcknowledgementRecord,
   AuthorityChange,
   AuthorityKind,
   AuthorityRecord,
+  AuthorityRequest,
   AuthorityState,
   State,
   SuspensionKey,
@@ -42,6 +43,7 @@ export function openState(stage: Stage, now: () => Date): State {
       await change(act, nothing());
     },
     ...authorityState(stage, change),
+    ...requestState(stage, change),
     ...joinState(stage, change),
     ...proposalState(stage, change),
     ...fetchedState(stage),
@@ -73,18 +75,6 @@ function authorityState(
   stage: Stage,
   change: Change,
 ): Pick<State, "authorities" | "addAuthority" | "setAuthorityStates"> {
-  function* add(record: AuthorityRecord): Steps<boolean> {
-    const { id, kind, owner, state, algorithm, keyName, certificate, parent, notBefore, notAfter } = record;
-    yield* checkAlone(kind, owner, state);
-    const values = [id, kind, owner, state, algorithm, keyName, certificate, parent ?? null, +notBefore, +notAfter];
-    const added = yield* alter(
-      `INSERT INTO authorities (id, kind, owner, state, algorithm, key_name, certificate, parent, not_before, not_after)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-      ...values,
-    );
-    if (added === 0) throw new Refusal("not-ready", `the authority ${id} exists`);
-    return true;
-  }
   function* set(changes: readonly AuthorityChange[]): Steps<boolean> {
     for (const { id, from, to } of changes) {
       const [row] = yield* select("SELECT * FROM authorities WHERE id = ?", id);
@@ -101,10 +91,67 @@ function authorityState(
       return (await stage.query("SELECT * FROM authorities ORDER BY rowid")).map(toAuthority);
     },
     async addAuthority(record, act) {
-      await change(act, add(record));
+      await change(act, insertAuthority(record));
     },
     async setAuthorityStates(changes, act) {
       await change(act, set(changes));
+    },
+  };
+}
+
+function* insertAuthority(record: AuthorityRecord): Steps<boolean> {
+  const { id, kind, owner, state, algorithm, keyName, certificate, parent, notBefore, notAfter } = record;
+  yield* checkAlone(kind, owner, state);
+  const values = [id, kind, owner, state, algorithm, keyName, certificate, parent ?? null, +notBefore, +notAfter];
+  const added = yield* alter(
+    `INSERT INTO authorities (id, kind, owner, state, algorithm, key_name, certificate, parent, not_before, not_after)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+    ...values,
+  );
+  if (added === 0) throw new Refusal("not-ready", `the authority ${id} exists`);
+  return true;
+}
+
+/** Authorities whose certificate somebody else has to sign. */
+function requestState(
+  stage: Stage,
+  change: Change,
+): Pick<State, "authorityRequests" | "addAuthorityRequest" | "answerAuthorityRequest" | "withdrawAuthorityRequest"> {
+  function* add({ tenant, id, root, algorithm, csr, validityDays, requestedAt }: AuthorityRequest): Steps<boolean> {
+    const added = yield* alter(
+      `INSERT INTO authority_requests (tenant, id, root, algorithm, csr, validity_days, requested_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+      tenant,
+      id,
+      root,
+      algorithm,
+      csr,
+      validityDays,
+      +requestedAt,
+    );
+    if (added === 0)
+      throw new Refusal("not-ready", `an authority of tenant ${tenant} waits for its certificate already`);
+    return true;
+  }
+  function* withdraw(id: string): Steps<boolean> {
+    return (yield* alter("DELETE FROM authority_requests WHERE id = ?", id)) > 0;
+  }
+  function* answer(record: AuthorityRecord): Steps<boolean> {
+    if (!(yield* withdraw(record.id))) throw new Refusal("not-ready", `the authority ${record.id} waits for nothing`);
+    return yield* insertAuthority(record);
+  }
+  return {
+    async authorityRequests() {
+      return (await stage.query("SELECT * FROM authority_requests ORDER BY tenant")).map(toAuthorityRequest);
+    },
+    async addAuthorityRequest(request, act) {
+      await change(act, add(request));
+    },
+    async answerAuthorityRequest(record, act) {
+      await change(act, answer(record));
+    },
+    async withdrawAuthorityRequest(id, act) {
+      return await change(act, withdraw(id));
     },
   };
 }
@@ -177,6 +224,18 @@ function toAuthority(row: Row): AuthorityRecord {
     ...(parent === undefined ? {} : { parent }),
     notBefore: date(row, "not_before"),
     notAfter: date(row, "not_after"),
+  };
+}
+
+function toAuthorityRequest(row: Row): AuthorityRequest {
+  return {
+    id: text(row, "id"),
+    tenant: text(row, "tenant"),
+    root: text(row, "root"),
+    algorithm: member(row, "algorithm", isKeyAlgorithm),
+    csr: blob(row, "csr"),
+    validityDays: integer(row, "validity_days"),
+    requestedAt: date(row, "requested_at"),
   };
 }
 

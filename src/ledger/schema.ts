@@ -146,6 +146,20 @@ CREATE TABLE sealed_keys (
 ) STRICT;
 `,
   },
+  {
+    name: "authority requests",
+    sql: `
+CREATE TABLE authority_requests (
+  tenant TEXT PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  root TEXT NOT NULL REFERENCES authorities (id),
+  algorithm TEXT NOT NULL,
+  csr BLOB NOT NULL,
+  validity_days INTEGER NOT NULL,
+  requested_at INTEGER NOT NULL
+) STRICT;
+`,
+  },
 ];
 
 /**

@@ -16,7 +16,7 @@ export interface AuthorityRecord {
   readonly owner: string;
   readonly state: AuthorityState;
   readonly algorithm: KeyAlgorithm;
-  /** Its key in custody. */
+  /** Its key in custody; empty for a root whose key is offline. */
   readonly keyName: string;
   /** DER. */
   readonly certificate: Uint8Array;
@@ -24,6 +24,20 @@ export interface AuthorityRecord {
   readonly parent?: string;
   readonly notBefore: Date;
   readonly notAfter: Date;
+}
+
+/** An authority that waits for its certificate: its root's key is offline, and a person has to have it signed. */
+export interface AuthorityRequest {
+  /** The authority's id to be, and its key's name in custody. */
+  readonly id: string;
+  readonly tenant: string;
+  /** The id of the root that is to sign it. */
+  readonly root: string;
+  readonly algorithm: KeyAlgorithm;
+  /** PKCS #10 in DER. */
+  readonly csr: Uint8Array;
+  readonly validityDays: number;
+  readonly requestedAt: Date;
 }
 
 /** One transition, and the state it goes out from. */
@@ -89,6 +103,15 @@ export interface State extends SealedKeys {
    * @throws Refusal `not-ready` when one is not in the state it is to leave, as when another replica was first; or as above.
    */
   setAuthorityStates(changes: readonly AuthorityChange[], act: Act): Promise<void>;
+
+  /** At most one of each tenant. */
+  authorityRequests(): Promise<readonly AuthorityRequest[]>;
+  /** @throws Refusal `not-ready` when its tenant has one. */
+  addAuthorityRequest(request: AuthorityRequest, act: Act): Promise<void>;
+  /** Adds the authority in the place of the request of its id. @throws Refusal `not-ready` when there is none, or as `addAuthority`. */
+  answerAuthorityRequest(record: AuthorityRecord, act: Act): Promise<void>;
+  /** False when there is none; then nothing is written. */
+  withdrawAuthorityRequest(id: string, act: Act): Promise<boolean>;
 
   addJoinToken(record: JoinTokenRecord, act: Act): Promise<void>;
   joinToken(tokenSha256: Uint8Array): Promise<JoinTokenRecord | undefined>;

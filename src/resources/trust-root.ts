@@ -3,11 +3,14 @@ import * as z from "zod";
 import type { KeyAlgorithm } from "../custody/signer.ts";
 import { algorithm, days, resource } from "./fields.ts";
 
+const sources = ["espalier", "brought", "offline"] as const;
+export type RootSource = (typeof sources)[number];
+
 export interface TrustRoot {
   readonly name: string;
   readonly algorithm: KeyAlgorithm;
   readonly validityDays: number;
-  readonly source: "espalier";
+  readonly source: RootSource;
 }
 
 /**
@@ -19,17 +22,19 @@ const spec = z
     algorithm: algorithm
       .default("P-256")
       .describe(
-        "The root's key: P-256, P-384, RSA-2048, RSA-3072 or RSA-4096. Default P-256. Counts when the root is made.",
+        "The root's key: P-256, P-384, RSA-2048, RSA-3072 or RSA-4096. Default P-256. Counts when the root is made here.",
       ),
     validityDays: days(30, 7300)
       .default(3650)
       .describe(
-        "How long the root's certificate is valid, in days, 30 to 7300. Default 3650. Counts when the root is made.",
+        "How long the root's certificate is valid, in days, 30 to 7300. Default 3650. Counts when the root is made here.",
       ),
     source: z
-      .enum(["espalier"])
+      .enum(sources)
       .default("espalier")
-      .describe("Where the root's key is: espalier (in the issuer's own custody). Default espalier."),
+      .describe(
+        "Where the root is from: espalier (made here), brought (certificate and key are given to the issuer's custody) or offline (its key stays elsewhere, and signs each authority there). Default espalier. Counts when the root is made or brought.",
+      ),
   })
   .prefault({})
   .describe("What the root is made as.");

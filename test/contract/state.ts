@@ -86,6 +86,31 @@ export function stateContract(kind: string, open: OpenDatabase): void {
     assert.equal((await verbs(database)).length, 4);
   });
 
+  test(`${kind}: a tenant has one authority that waits for its certificate; the answer takes its place in one write`, async () => {
+    await using database = await open();
+    const { state } = database;
+    const { parent: _, ...root } = authority({ id: "root-1", kind: "root", owner: "main", keyName: "" });
+    await state.addAuthority(root, act({ verb: "root" }));
+    const request = { id: "shop-1", tenant: "shop", root: "root-1", algorithm: "P-256", csr: sha256("csr") } as const;
+    const waiting = { ...request, validityDays: 30, requestedAt: time };
+    await state.addAuthorityRequest(waiting, act({ verb: "ask" }));
+    assert.deepEqual(plain(await state.authorityRequests()), plain([waiting]));
+    await assert.rejects(state.addAuthorityRequest({ ...waiting, id: "shop-2" }, act()), { code: "not-ready" });
+    const answer = authority({ state: "prepared" });
+    await assert.rejects(state.answerAuthorityRequest({ ...answer, id: "shop-2" }, act()), { code: "not-ready" });
+    assert.equal(await state.withdrawAuthorityRequest("shop-2", act()), false);
+    await state.answerAuthorityRequest(answer, act({ verb: "answer" }));
+    assert.deepEqual(plain(await state.authorities()), plain([root, answer]));
+    assert.deepEqual(await state.authorityRequests(), []);
+    await assert.rejects(state.answerAuthorityRequest(answer, act()), { code: "not-ready" });
+    await state.addAuthorityRequest({ ...waiting, id: "shop-2" }, act({ verb: "ask again" }));
+    // Another one is prepared: the request stays when its answer cannot be taken.
+    await assert.rejects(state.answerAuthorityRequest({ ...answer, id: "shop-2" }, act()), { code: "not-ready" });
+    assert.equal((await state.authorityRequests()).length, 1);
+    assert.equal(await state.withdrawAuthorityRequest("shop-2", act({ verb: "withdraw" })), true);
+    assert.deepEqual(await verbs(database), ["root", "ask", "answer", "ask again", "withdraw"]);
+  });
+
   test(`${kind}: one authority takes another's place in one write; whoever comes second changes nothing`, async () => {
     await using database = await open();
     const { state } = database;

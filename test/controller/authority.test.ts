@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { randomBytes, X509Certificate } from "node:crypto";
 import { test } from "node:test";
-import { makeAuthorities, makeRoot } from "../../src/controller/authority.ts";
+import { makeAuthorities } from "../../src/controller/authority.ts";
+import { addRoot } from "../../src/controller/root.ts";
 import { decideAuthorities } from "../../src/controller/succession.ts";
 import { openFileCustody } from "../../src/custody/file.ts";
 import type { Write } from "../../src/ledger/connection.ts";
@@ -64,11 +65,11 @@ test("a root is made once, and nothing that fails on the way is in force", async
         };
         await using database = await openSqlite({ path: site.databasePath, now, create: false, write });
         const parts = { state: database.state, custody, now, random };
-        await assert.rejects(makeRoot(order, by, parts), { code: "unavailable" });
+        await assert.rejects(addRoot(order, by, parts), { code: "unavailable" });
         const kept = failing === 2 && how === "kept";
         const made = (await database.state.authorities()).filter((r) => r.kind === "serving");
         assert.equal(made.length, kept ? 1 : 0);
-        if (kept) await assert.rejects(makeRoot(order, by, parts), { code: "not-ready" });
+        if (kept) await assert.rejects(addRoot(order, by, parts), { code: "not-ready" });
       });
     }
   }

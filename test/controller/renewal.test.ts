@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { generateKeyPairSync, randomBytes, X509Certificate } from "node:crypto";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { type AuthorityParts, makeAuthorities, makeRoot } from "../../src/controller/authority.ts";
+import { makeAuthorities } from "../../src/controller/authority.ts";
+import type { AuthorityParts } from "../../src/controller/generation.ts";
+import { addRoot } from "../../src/controller/root.ts";
 import { decideAuthorities } from "../../src/controller/succession.ts";
 import { openFileCustody } from "../../src/custody/file.ts";
 import { openAuthorities } from "../../src/issuer/authorities.ts";
@@ -34,7 +36,7 @@ function declare(...tenants: readonly string[]): Declared {
 }
 
 async function makeMain(parts: AuthorityParts): Promise<void> {
-  await makeRoot({ kind: "root", owner: "main", algorithm: "P-256", validityDays: 3650 }, by, parts);
+  await addRoot({ kind: "root", owner: "main", algorithm: "P-256", validityDays: 3650 }, by, parts);
 }
 
 /** All tenants' authorities, oldest first, each with its state. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decideAuthorities, isNearEnd, nextStep } from "../../src/controller/succession.ts";
-import type { AuthorityRecord } from "../../src/ledger/state.ts";
+import type { AuthorityRecord, AuthorityRequest } from "../../src/ledger/state.ts";
 import type { Declared } from "../../src/resources/declared.ts";
 import { cluster, join, read, root, tenant } from "../resources/build.ts";
 
@@ -47,6 +47,10 @@ function due(now: Date, records: readonly AuthorityRecord[], declared = declare(
     switch (step.kind) {
       case "prepare":
         return `prepare under ${step.root.id}`;
+      case "request":
+        return `ask ${step.root.id}`;
+      case "withdraw":
+        return `withdraw ${step.request.id}`;
       case "activate":
         return `${step.successor.id} for ${step.active?.id ?? "nobody"}`;
       case "retire":
@@ -160,6 +164,33 @@ test("under a root that ends no later nothing is made, again and again", () => {
     assert.equal(nextStep(payer, [ending], at(101 * day + left)).kind, "stuck");
   }
   assert.equal(nextStep(payer, [], at(0)).kind, "stuck");
+});
+
+test("under an offline root a request is left once, and waits for as long as it is of use", () => {
+  const offline = { ...main, keyName: "" };
+  const asked = {
+    id: "shop-next",
+    tenant: "shop",
+    root: "main-1",
+    algorithm: "P-256",
+    csr: new Uint8Array(),
+    validityDays: 100,
+    requestedAt: at(50 * day),
+  } as const;
+  const steps = (ms: number, requests: readonly AuthorityRequest[], records = [offline, shop("active")]) =>
+    decideAuthorities(declare(), records, at(ms), requests).map((step) =>
+      step.kind === "withdraw" ? `withdraw: ${step.reason}` : step.kind,
+    );
+  assert.deepEqual(steps(50 * day - hour, []), []);
+  assert.deepEqual(steps(50 * day, []), ["request"]);
+  for (const ms of [50 * day, 90 * day, 101 * day]) assert.deepEqual(steps(ms, [asked]), []);
+  assert.deepEqual(steps(50 * day, [{ ...asked, root: "main-0" }]), ["withdraw: its root is not active any more"]);
+  assert.deepEqual(steps(50 * day, [{ ...asked, algorithm: "P-384" }]), ["withdraw: its key is P-384, not P-256"]);
+  assert.deepEqual(steps(40 * day, [asked]), ["withdraw: nothing is due any more"]);
+  assert.deepEqual(steps(0, [{ ...asked, tenant: "gone" }]), ["withdraw: its tenant is declared no more"]);
+  // It was signed a week before it was taken.
+  const taken = shop("prepared", { notBefore: at(43 * day), notAfter: at(143 * day) });
+  assert.deepEqual(steps(50 * day, [], [offline, shop("active"), taken]), ["activate"]);
 });
 
 test("the end is near from a third of a life on", () => {

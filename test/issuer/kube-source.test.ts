@@ -96,7 +96,8 @@ async function openStage(t: TestContext): Promise<Stage> {
 function toWorldOf(declared: Declared): World {
   const none = (): never => assert.fail("nothing is signed here");
   const authorities = { active: () => undefined, byId: () => undefined, above: none, bundleOf: none, records: [] };
-  return toWorld({ hub: hubName, declared, authorities, suspensions: [], keysOf: () => [], proposedOf: () => [] });
+  const made = { authorities, authorityRequests: [], suspensions: [] };
+  return toWorld({ hub: hubName, declared, ...made, keysOf: () => [], proposedOf: () => [] });
 }
 
 test("objects are judged as documents are, together, and told that they are in force", async (t) => {

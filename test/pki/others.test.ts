@@ -10,11 +10,10 @@ import { makeAuthority, makeSigner } from "../support/pki.ts";
 import { hasOpenssl, openssl } from "../support/pki-openssl.ts";
 
 const dayMs = 86_400_000;
-const good = [
-  "basicConstraints=critical,CA:true",
-  "keyUsage=critical,keyCertSign,cRLSign",
-  "subjectKeyIdentifier=hash",
-];
+const basic = "basicConstraints=critical,CA:true";
+const usage = "keyUsage=critical,keyCertSign,cRLSign";
+const ski = "subjectKeyIdentifier=hash";
+const good = [basic, usage, ski];
 
 interface RootParts {
   readonly extensions?: readonly string[];
@@ -72,7 +71,6 @@ test("what a root of Istio's own has is enough, and said: neither cRLSign nor a 
   assert.match(readRoot(makeRoot({ extensions: adcs }), soon()).warnings.join(), /not critical/);
 });
 
-const [basic, usage, ski] = good as [string, string, string];
 const refused: readonly (readonly [rule: string, parts: RootParts, says: RegExp])[] = [
   ["is no CA", { extensions: ["basicConstraints=critical,CA:false", usage, ski] }, /it is no CA/],
   ["has no basic constraints", { extensions: [usage, ski] }, /it is no CA/],

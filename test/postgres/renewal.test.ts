@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { join as path } from "node:path";
 import { after, test } from "node:test";
-import { makeAuthorities, makeRoot } from "../../src/controller/authority.ts";
+import { makeAuthorities } from "../../src/controller/authority.ts";
+import { addRoot } from "../../src/controller/root.ts";
 import { openFileCustody } from "../../src/custody/file.ts";
 import { openPostgres } from "../../src/ledger/postgres.ts";
 import { temporaryDirectory } from "../contract/directory.ts";
@@ -34,7 +35,7 @@ test("replicas that renew at once make one successor, and the later one takes th
   const replicas = [first, second].map(({ state }) => ({ state, custody, now, random: (n: number) => randomBytes(n) }));
   const [one] = replicas;
   assert.ok(one);
-  await makeRoot({ kind: "root", owner: "main", algorithm: "P-256", validityDays: 3650 }, by, one);
+  await addRoot({ kind: "root", owner: "main", algorithm: "P-256", validityDays: 3650 }, by, one);
   const states = async (): Promise<readonly string[]> =>
     (await first.state.authorities())
       .filter(({ kind }) => kind === "tenant")

@@ -12,7 +12,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { createSecureContext } from "node:tls";
 import grpc from "@grpc/grpc-js";
 import { type RunningAgent, startAgent } from "../../src/agent/server.ts";
-import { makeAuthorities, makeRoot } from "../../src/controller/authority.ts";
+import { makeAuthorities } from "../../src/controller/authority.ts";
+import { addRoot } from "../../src/controller/root.ts";
 import { run } from "../../src/ctl/run.ts";
 import { digests } from "../../src/custody/algorithm.ts";
 import { openFileCustody } from "../../src/custody/file.ts";
@@ -231,11 +232,11 @@ async function makeRoots(
   const parts = { state: database.state, custody, now, random: (n: number) => randomBytes(n) };
   const by = { operator: "unix:test", reason: "test" };
   for (const { name } of declared.roots.values())
-    await makeRoot({ kind: "root", owner: name, algorithm: "P-256", validityDays: 3650 }, by, parts);
+    await addRoot({ kind: "root", owner: name, algorithm: "P-256", validityDays: 3650 }, by, parts);
   await makeAuthorities(declared, parts);
   const pems: Record<string, string> = {};
   for (const owner of serving) {
-    const root = await makeRoot({ kind: "serving", owner, algorithm: "P-256", validityDays: 3650 }, by, parts);
+    const root = await addRoot({ kind: "serving", owner, algorithm: "P-256", validityDays: 3650 }, by, parts);
     pems[owner] = toPem("CERTIFICATE", root.certificate);
   }
   return pems;

@@ -6,6 +6,8 @@ import type { Act as _espalier_v1_Act, Act__Output as _espalier_v1_Act__Output }
 import type { AdminClient as _espalier_v1_AdminClient, AdminDefinition as _espalier_v1_AdminDefinition } from './espalier/v1/Admin.ts';
 import type { ApproveClusterKeysRequest as _espalier_v1_ApproveClusterKeysRequest, ApproveClusterKeysRequest__Output as _espalier_v1_ApproveClusterKeysRequest__Output } from './espalier/v1/ApproveClusterKeysRequest.ts';
 import type { Authority as _espalier_v1_Authority, Authority__Output as _espalier_v1_Authority__Output } from './espalier/v1/Authority.ts';
+import type { BringRootRequest as _espalier_v1_BringRootRequest, BringRootRequest__Output as _espalier_v1_BringRootRequest__Output } from './espalier/v1/BringRootRequest.ts';
+import type { BroughtRoot as _espalier_v1_BroughtRoot, BroughtRoot__Output as _espalier_v1_BroughtRoot__Output } from './espalier/v1/BroughtRoot.ts';
 import type { Cluster as _espalier_v1_Cluster, Cluster__Output as _espalier_v1_Cluster__Output } from './espalier/v1/Cluster.ts';
 import type { ClusterKey as _espalier_v1_ClusterKey, ClusterKey__Output as _espalier_v1_ClusterKey__Output } from './espalier/v1/ClusterKey.ts';
 import type { ClusterKeys as _espalier_v1_ClusterKeys, ClusterKeys__Output as _espalier_v1_ClusterKeys__Output } from './espalier/v1/ClusterKeys.ts';
@@ -14,6 +16,7 @@ import type { Clusters as _espalier_v1_Clusters, Clusters__Output as _espalier_v
 import type { CreateJoinTokenRequest as _espalier_v1_CreateJoinTokenRequest, CreateJoinTokenRequest__Output as _espalier_v1_CreateJoinTokenRequest__Output } from './espalier/v1/CreateJoinTokenRequest.ts';
 import type { CreateRootRequest as _espalier_v1_CreateRootRequest, CreateRootRequest__Output as _espalier_v1_CreateRootRequest__Output } from './espalier/v1/CreateRootRequest.ts';
 import type { Entry as _espalier_v1_Entry, Entry__Output as _espalier_v1_Entry__Output } from './espalier/v1/Entry.ts';
+import type { ImportAuthorityRequest as _espalier_v1_ImportAuthorityRequest, ImportAuthorityRequest__Output as _espalier_v1_ImportAuthorityRequest__Output } from './espalier/v1/ImportAuthorityRequest.ts';
 import type { JoinToken as _espalier_v1_JoinToken, JoinToken__Output as _espalier_v1_JoinToken__Output } from './espalier/v1/JoinToken.ts';
 import type { ListClusterKeysRequest as _espalier_v1_ListClusterKeysRequest, ListClusterKeysRequest__Output as _espalier_v1_ListClusterKeysRequest__Output } from './espalier/v1/ListClusterKeysRequest.ts';
 import type { ListEntriesRequest as _espalier_v1_ListEntriesRequest, ListEntriesRequest__Output as _espalier_v1_ListEntriesRequest__Output } from './espalier/v1/ListEntriesRequest.ts';
@@ -25,7 +28,11 @@ import type { Roots as _espalier_v1_Roots, Roots__Output as _espalier_v1_Roots__
 import type { SetSuspendedRequest as _espalier_v1_SetSuspendedRequest, SetSuspendedRequest__Output as _espalier_v1_SetSuspendedRequest__Output } from './espalier/v1/SetSuspendedRequest.ts';
 import type { ShowEntryRequest as _espalier_v1_ShowEntryRequest, ShowEntryRequest__Output as _espalier_v1_ShowEntryRequest__Output } from './espalier/v1/ShowEntryRequest.ts';
 import type { Suspension as _espalier_v1_Suspension, Suspension__Output as _espalier_v1_Suspension__Output } from './espalier/v1/Suspension.ts';
+import type { TakeAuthorityRequest as _espalier_v1_TakeAuthorityRequest, TakeAuthorityRequest__Output as _espalier_v1_TakeAuthorityRequest__Output } from './espalier/v1/TakeAuthorityRequest.ts';
+import type { TakenAuthority as _espalier_v1_TakenAuthority, TakenAuthority__Output as _espalier_v1_TakenAuthority__Output } from './espalier/v1/TakenAuthority.ts';
 import type { Tenant as _espalier_v1_Tenant, Tenant__Output as _espalier_v1_Tenant__Output } from './espalier/v1/Tenant.ts';
+import type { TenantAuthorities as _espalier_v1_TenantAuthorities, TenantAuthorities__Output as _espalier_v1_TenantAuthorities__Output } from './espalier/v1/TenantAuthorities.ts';
+import type { TenantAuthority as _espalier_v1_TenantAuthority, TenantAuthority__Output as _espalier_v1_TenantAuthority__Output } from './espalier/v1/TenantAuthority.ts';
 import type { Tenants as _espalier_v1_Tenants, Tenants__Output as _espalier_v1_Tenants__Output } from './espalier/v1/Tenants.ts';
 import type { VerifyLedgerRequest as _espalier_v1_VerifyLedgerRequest, VerifyLedgerRequest__Output as _espalier_v1_VerifyLedgerRequest__Output } from './espalier/v1/VerifyLedgerRequest.ts';
 import type { VerifyProgress as _espalier_v1_VerifyProgress, VerifyProgress__Output as _espalier_v1_VerifyProgress__Output } from './espalier/v1/VerifyProgress.ts';
@@ -42,6 +49,8 @@ export interface ProtoGrpcType {
       Admin: SubtypeConstructor<typeof grpc.Client, _espalier_v1_AdminClient> & { service: _espalier_v1_AdminDefinition }
       ApproveClusterKeysRequest: MessageTypeDefinition<_espalier_v1_ApproveClusterKeysRequest, _espalier_v1_ApproveClusterKeysRequest__Output>
       Authority: MessageTypeDefinition<_espalier_v1_Authority, _espalier_v1_Authority__Output>
+      BringRootRequest: MessageTypeDefinition<_espalier_v1_BringRootRequest, _espalier_v1_BringRootRequest__Output>
+      BroughtRoot: MessageTypeDefinition<_espalier_v1_BroughtRoot, _espalier_v1_BroughtRoot__Output>
       Cluster: MessageTypeDefinition<_espalier_v1_Cluster, _espalier_v1_Cluster__Output>
       ClusterKey: MessageTypeDefinition<_espalier_v1_ClusterKey, _espalier_v1_ClusterKey__Output>
       ClusterKeys: MessageTypeDefinition<_espalier_v1_ClusterKeys, _espalier_v1_ClusterKeys__Output>
@@ -50,6 +59,7 @@ export interface ProtoGrpcType {
       CreateJoinTokenRequest: MessageTypeDefinition<_espalier_v1_CreateJoinTokenRequest, _espalier_v1_CreateJoinTokenRequest__Output>
       CreateRootRequest: MessageTypeDefinition<_espalier_v1_CreateRootRequest, _espalier_v1_CreateRootRequest__Output>
       Entry: MessageTypeDefinition<_espalier_v1_Entry, _espalier_v1_Entry__Output>
+      ImportAuthorityRequest: MessageTypeDefinition<_espalier_v1_ImportAuthorityRequest, _espalier_v1_ImportAuthorityRequest__Output>
       JoinToken: MessageTypeDefinition<_espalier_v1_JoinToken, _espalier_v1_JoinToken__Output>
       ListClusterKeysRequest: MessageTypeDefinition<_espalier_v1_ListClusterKeysRequest, _espalier_v1_ListClusterKeysRequest__Output>
       ListEntriesRequest: MessageTypeDefinition<_espalier_v1_ListEntriesRequest, _espalier_v1_ListEntriesRequest__Output>
@@ -61,7 +71,11 @@ export interface ProtoGrpcType {
       SetSuspendedRequest: MessageTypeDefinition<_espalier_v1_SetSuspendedRequest, _espalier_v1_SetSuspendedRequest__Output>
       ShowEntryRequest: MessageTypeDefinition<_espalier_v1_ShowEntryRequest, _espalier_v1_ShowEntryRequest__Output>
       Suspension: MessageTypeDefinition<_espalier_v1_Suspension, _espalier_v1_Suspension__Output>
+      TakeAuthorityRequest: MessageTypeDefinition<_espalier_v1_TakeAuthorityRequest, _espalier_v1_TakeAuthorityRequest__Output>
+      TakenAuthority: MessageTypeDefinition<_espalier_v1_TakenAuthority, _espalier_v1_TakenAuthority__Output>
       Tenant: MessageTypeDefinition<_espalier_v1_Tenant, _espalier_v1_Tenant__Output>
+      TenantAuthorities: MessageTypeDefinition<_espalier_v1_TenantAuthorities, _espalier_v1_TenantAuthorities__Output>
+      TenantAuthority: MessageTypeDefinition<_espalier_v1_TenantAuthority, _espalier_v1_TenantAuthority__Output>
       Tenants: MessageTypeDefinition<_espalier_v1_Tenants, _espalier_v1_Tenants__Output>
       VerifyLedgerRequest: MessageTypeDefinition<_espalier_v1_VerifyLedgerRequest, _espalier_v1_VerifyLedgerRequest__Output>
       VerifyProgress: MessageTypeDefinition<_espalier_v1_VerifyProgress, _espalier_v1_VerifyProgress__Output>

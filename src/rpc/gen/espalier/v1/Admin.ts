@@ -3,12 +3,15 @@
 import type * as grpc from '@grpc/grpc-js'
 import type { MethodDefinition } from '@grpc/proto-loader'
 import type { ApproveClusterKeysRequest as _espalier_v1_ApproveClusterKeysRequest, ApproveClusterKeysRequest__Output as _espalier_v1_ApproveClusterKeysRequest__Output } from '../../espalier/v1/ApproveClusterKeysRequest.ts';
+import type { BringRootRequest as _espalier_v1_BringRootRequest, BringRootRequest__Output as _espalier_v1_BringRootRequest__Output } from '../../espalier/v1/BringRootRequest.ts';
+import type { BroughtRoot as _espalier_v1_BroughtRoot, BroughtRoot__Output as _espalier_v1_BroughtRoot__Output } from '../../espalier/v1/BroughtRoot.ts';
 import type { ClusterKeys as _espalier_v1_ClusterKeys, ClusterKeys__Output as _espalier_v1_ClusterKeys__Output } from '../../espalier/v1/ClusterKeys.ts';
 import type { ClusterKeysChange as _espalier_v1_ClusterKeysChange, ClusterKeysChange__Output as _espalier_v1_ClusterKeysChange__Output } from '../../espalier/v1/ClusterKeysChange.ts';
 import type { Clusters as _espalier_v1_Clusters, Clusters__Output as _espalier_v1_Clusters__Output } from '../../espalier/v1/Clusters.ts';
 import type { CreateJoinTokenRequest as _espalier_v1_CreateJoinTokenRequest, CreateJoinTokenRequest__Output as _espalier_v1_CreateJoinTokenRequest__Output } from '../../espalier/v1/CreateJoinTokenRequest.ts';
 import type { CreateRootRequest as _espalier_v1_CreateRootRequest, CreateRootRequest__Output as _espalier_v1_CreateRootRequest__Output } from '../../espalier/v1/CreateRootRequest.ts';
 import type { Entry as _espalier_v1_Entry, Entry__Output as _espalier_v1_Entry__Output } from '../../espalier/v1/Entry.ts';
+import type { ImportAuthorityRequest as _espalier_v1_ImportAuthorityRequest, ImportAuthorityRequest__Output as _espalier_v1_ImportAuthorityRequest__Output } from '../../espalier/v1/ImportAuthorityRequest.ts';
 import type { JoinToken as _espalier_v1_JoinToken, JoinToken__Output as _espalier_v1_JoinToken__Output } from '../../espalier/v1/JoinToken.ts';
 import type { ListClusterKeysRequest as _espalier_v1_ListClusterKeysRequest, ListClusterKeysRequest__Output as _espalier_v1_ListClusterKeysRequest__Output } from '../../espalier/v1/ListClusterKeysRequest.ts';
 import type { ListEntriesRequest as _espalier_v1_ListEntriesRequest, ListEntriesRequest__Output as _espalier_v1_ListEntriesRequest__Output } from '../../espalier/v1/ListEntriesRequest.ts';
@@ -20,6 +23,9 @@ import type { Roots as _espalier_v1_Roots, Roots__Output as _espalier_v1_Roots__
 import type { SetSuspendedRequest as _espalier_v1_SetSuspendedRequest, SetSuspendedRequest__Output as _espalier_v1_SetSuspendedRequest__Output } from '../../espalier/v1/SetSuspendedRequest.ts';
 import type { ShowEntryRequest as _espalier_v1_ShowEntryRequest, ShowEntryRequest__Output as _espalier_v1_ShowEntryRequest__Output } from '../../espalier/v1/ShowEntryRequest.ts';
 import type { Suspension as _espalier_v1_Suspension, Suspension__Output as _espalier_v1_Suspension__Output } from '../../espalier/v1/Suspension.ts';
+import type { TakeAuthorityRequest as _espalier_v1_TakeAuthorityRequest, TakeAuthorityRequest__Output as _espalier_v1_TakeAuthorityRequest__Output } from '../../espalier/v1/TakeAuthorityRequest.ts';
+import type { TakenAuthority as _espalier_v1_TakenAuthority, TakenAuthority__Output as _espalier_v1_TakenAuthority__Output } from '../../espalier/v1/TakenAuthority.ts';
+import type { TenantAuthorities as _espalier_v1_TenantAuthorities, TenantAuthorities__Output as _espalier_v1_TenantAuthorities__Output } from '../../espalier/v1/TenantAuthorities.ts';
 import type { Tenants as _espalier_v1_Tenants, Tenants__Output as _espalier_v1_Tenants__Output } from '../../espalier/v1/Tenants.ts';
 import type { VerifyLedgerRequest as _espalier_v1_VerifyLedgerRequest, VerifyLedgerRequest__Output as _espalier_v1_VerifyLedgerRequest__Output } from '../../espalier/v1/VerifyLedgerRequest.ts';
 import type { VerifyProgress as _espalier_v1_VerifyProgress, VerifyProgress__Output as _espalier_v1_VerifyProgress__Output } from '../../espalier/v1/VerifyProgress.ts';
@@ -33,6 +39,15 @@ export interface AdminClient extends grpc.Client {
   approveClusterKeys(argument: _espalier_v1_ApproveClusterKeysRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ClusterKeysChange__Output>): grpc.ClientUnaryCall;
   approveClusterKeys(argument: _espalier_v1_ApproveClusterKeysRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ClusterKeysChange__Output>): grpc.ClientUnaryCall;
   approveClusterKeys(argument: _espalier_v1_ApproveClusterKeysRequest, callback: grpc.requestCallback<_espalier_v1_ClusterKeysChange__Output>): grpc.ClientUnaryCall;
+  
+  BringRoot(argument: _espalier_v1_BringRootRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_BroughtRoot__Output>): grpc.ClientUnaryCall;
+  BringRoot(argument: _espalier_v1_BringRootRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_BroughtRoot__Output>): grpc.ClientUnaryCall;
+  BringRoot(argument: _espalier_v1_BringRootRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_BroughtRoot__Output>): grpc.ClientUnaryCall;
+  BringRoot(argument: _espalier_v1_BringRootRequest, callback: grpc.requestCallback<_espalier_v1_BroughtRoot__Output>): grpc.ClientUnaryCall;
+  bringRoot(argument: _espalier_v1_BringRootRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_BroughtRoot__Output>): grpc.ClientUnaryCall;
+  bringRoot(argument: _espalier_v1_BringRootRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_BroughtRoot__Output>): grpc.ClientUnaryCall;
+  bringRoot(argument: _espalier_v1_BringRootRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_BroughtRoot__Output>): grpc.ClientUnaryCall;
+  bringRoot(argument: _espalier_v1_BringRootRequest, callback: grpc.requestCallback<_espalier_v1_BroughtRoot__Output>): grpc.ClientUnaryCall;
   
   CreateJoinToken(argument: _espalier_v1_CreateJoinTokenRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_JoinToken__Output>): grpc.ClientUnaryCall;
   CreateJoinToken(argument: _espalier_v1_CreateJoinTokenRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_JoinToken__Output>): grpc.ClientUnaryCall;
@@ -51,6 +66,24 @@ export interface AdminClient extends grpc.Client {
   createRoot(argument: _espalier_v1_CreateRootRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Root__Output>): grpc.ClientUnaryCall;
   createRoot(argument: _espalier_v1_CreateRootRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Root__Output>): grpc.ClientUnaryCall;
   createRoot(argument: _espalier_v1_CreateRootRequest, callback: grpc.requestCallback<_espalier_v1_Root__Output>): grpc.ClientUnaryCall;
+  
+  ImportAuthority(argument: _espalier_v1_ImportAuthorityRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_TakenAuthority__Output>): grpc.ClientUnaryCall;
+  ImportAuthority(argument: _espalier_v1_ImportAuthorityRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_TakenAuthority__Output>): grpc.ClientUnaryCall;
+  ImportAuthority(argument: _espalier_v1_ImportAuthorityRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_TakenAuthority__Output>): grpc.ClientUnaryCall;
+  ImportAuthority(argument: _espalier_v1_ImportAuthorityRequest, callback: grpc.requestCallback<_espalier_v1_TakenAuthority__Output>): grpc.ClientUnaryCall;
+  importAuthority(argument: _espalier_v1_ImportAuthorityRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_TakenAuthority__Output>): grpc.ClientUnaryCall;
+  importAuthority(argument: _espalier_v1_ImportAuthorityRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_TakenAuthority__Output>): grpc.ClientUnaryCall;
+  importAuthority(argument: _espalier_v1_ImportAuthorityRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_TakenAuthority__Output>): grpc.ClientUnaryCall;
+  importAuthority(argument: _espalier_v1_ImportAuthorityRequest, callback: grpc.requestCallback<_espalier_v1_TakenAuthority__Output>): grpc.ClientUnaryCall;
+  
+  ListAuthorities(argument: _espalier_v1_ListRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_TenantAuthorities__Output>): grpc.ClientUnaryCall;
+  ListAuthorities(argument: _espalier_v1_ListRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_TenantAuthorities__Output>): grpc.ClientUnaryCall;
+  ListAuthorities(argument: _espalier_v1_ListRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_TenantAuthorities__Output>): grpc.ClientUnaryCall;
+  ListAuthorities(argument: _espalier_v1_ListRequest, callback: grpc.requestCallback<_espalier_v1_TenantAuthorities__Output>): grpc.ClientUnaryCall;
+  listAuthorities(argument: _espalier_v1_ListRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_TenantAuthorities__Output>): grpc.ClientUnaryCall;
+  listAuthorities(argument: _espalier_v1_ListRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_TenantAuthorities__Output>): grpc.ClientUnaryCall;
+  listAuthorities(argument: _espalier_v1_ListRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_TenantAuthorities__Output>): grpc.ClientUnaryCall;
+  listAuthorities(argument: _espalier_v1_ListRequest, callback: grpc.requestCallback<_espalier_v1_TenantAuthorities__Output>): grpc.ClientUnaryCall;
   
   ListClusterKeys(argument: _espalier_v1_ListClusterKeysRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ClusterKeys__Output>): grpc.ClientUnaryCall;
   ListClusterKeys(argument: _espalier_v1_ListClusterKeysRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ClusterKeys__Output>): grpc.ClientUnaryCall;
@@ -129,6 +162,15 @@ export interface AdminClient extends grpc.Client {
   showEntry(argument: _espalier_v1_ShowEntryRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Entry__Output>): grpc.ClientUnaryCall;
   showEntry(argument: _espalier_v1_ShowEntryRequest, callback: grpc.requestCallback<_espalier_v1_Entry__Output>): grpc.ClientUnaryCall;
   
+  TakeAuthority(argument: _espalier_v1_TakeAuthorityRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_TakenAuthority__Output>): grpc.ClientUnaryCall;
+  TakeAuthority(argument: _espalier_v1_TakeAuthorityRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_TakenAuthority__Output>): grpc.ClientUnaryCall;
+  TakeAuthority(argument: _espalier_v1_TakeAuthorityRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_TakenAuthority__Output>): grpc.ClientUnaryCall;
+  TakeAuthority(argument: _espalier_v1_TakeAuthorityRequest, callback: grpc.requestCallback<_espalier_v1_TakenAuthority__Output>): grpc.ClientUnaryCall;
+  takeAuthority(argument: _espalier_v1_TakeAuthorityRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_TakenAuthority__Output>): grpc.ClientUnaryCall;
+  takeAuthority(argument: _espalier_v1_TakeAuthorityRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_TakenAuthority__Output>): grpc.ClientUnaryCall;
+  takeAuthority(argument: _espalier_v1_TakeAuthorityRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_TakenAuthority__Output>): grpc.ClientUnaryCall;
+  takeAuthority(argument: _espalier_v1_TakeAuthorityRequest, callback: grpc.requestCallback<_espalier_v1_TakenAuthority__Output>): grpc.ClientUnaryCall;
+  
   VerifyLedger(argument: _espalier_v1_VerifyLedgerRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_VerifyProgress__Output>;
   VerifyLedger(argument: _espalier_v1_VerifyLedgerRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_VerifyProgress__Output>;
   verifyLedger(argument: _espalier_v1_VerifyLedgerRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_VerifyProgress__Output>;
@@ -139,9 +181,15 @@ export interface AdminClient extends grpc.Client {
 export interface AdminHandlers extends grpc.UntypedServiceImplementation {
   ApproveClusterKeys: grpc.handleUnaryCall<_espalier_v1_ApproveClusterKeysRequest__Output, _espalier_v1_ClusterKeysChange>;
   
+  BringRoot: grpc.handleUnaryCall<_espalier_v1_BringRootRequest__Output, _espalier_v1_BroughtRoot>;
+  
   CreateJoinToken: grpc.handleUnaryCall<_espalier_v1_CreateJoinTokenRequest__Output, _espalier_v1_JoinToken>;
   
   CreateRoot: grpc.handleUnaryCall<_espalier_v1_CreateRootRequest__Output, _espalier_v1_Root>;
+  
+  ImportAuthority: grpc.handleUnaryCall<_espalier_v1_ImportAuthorityRequest__Output, _espalier_v1_TakenAuthority>;
+  
+  ListAuthorities: grpc.handleUnaryCall<_espalier_v1_ListRequest__Output, _espalier_v1_TenantAuthorities>;
   
   ListClusterKeys: grpc.handleUnaryCall<_espalier_v1_ListClusterKeysRequest__Output, _espalier_v1_ClusterKeys>;
   
@@ -161,14 +209,19 @@ export interface AdminHandlers extends grpc.UntypedServiceImplementation {
   
   ShowEntry: grpc.handleUnaryCall<_espalier_v1_ShowEntryRequest__Output, _espalier_v1_Entry>;
   
+  TakeAuthority: grpc.handleUnaryCall<_espalier_v1_TakeAuthorityRequest__Output, _espalier_v1_TakenAuthority>;
+  
   VerifyLedger: grpc.handleServerStreamingCall<_espalier_v1_VerifyLedgerRequest__Output, _espalier_v1_VerifyProgress>;
   
 }
 
 export interface AdminDefinition extends grpc.ServiceDefinition {
   ApproveClusterKeys: MethodDefinition<_espalier_v1_ApproveClusterKeysRequest, _espalier_v1_ClusterKeysChange, _espalier_v1_ApproveClusterKeysRequest__Output, _espalier_v1_ClusterKeysChange__Output>
+  BringRoot: MethodDefinition<_espalier_v1_BringRootRequest, _espalier_v1_BroughtRoot, _espalier_v1_BringRootRequest__Output, _espalier_v1_BroughtRoot__Output>
   CreateJoinToken: MethodDefinition<_espalier_v1_CreateJoinTokenRequest, _espalier_v1_JoinToken, _espalier_v1_CreateJoinTokenRequest__Output, _espalier_v1_JoinToken__Output>
   CreateRoot: MethodDefinition<_espalier_v1_CreateRootRequest, _espalier_v1_Root, _espalier_v1_CreateRootRequest__Output, _espalier_v1_Root__Output>
+  ImportAuthority: MethodDefinition<_espalier_v1_ImportAuthorityRequest, _espalier_v1_TakenAuthority, _espalier_v1_ImportAuthorityRequest__Output, _espalier_v1_TakenAuthority__Output>
+  ListAuthorities: MethodDefinition<_espalier_v1_ListRequest, _espalier_v1_TenantAuthorities, _espalier_v1_ListRequest__Output, _espalier_v1_TenantAuthorities__Output>
   ListClusterKeys: MethodDefinition<_espalier_v1_ListClusterKeysRequest, _espalier_v1_ClusterKeys, _espalier_v1_ListClusterKeysRequest__Output, _espalier_v1_ClusterKeys__Output>
   ListClusters: MethodDefinition<_espalier_v1_ListRequest, _espalier_v1_Clusters, _espalier_v1_ListRequest__Output, _espalier_v1_Clusters__Output>
   ListEntries: MethodDefinition<_espalier_v1_ListEntriesRequest, _espalier_v1_Entry, _espalier_v1_ListEntriesRequest__Output, _espalier_v1_Entry__Output>
@@ -178,5 +231,6 @@ export interface AdminDefinition extends grpc.ServiceDefinition {
   RemoveClusterKeys: MethodDefinition<_espalier_v1_RemoveClusterKeysRequest, _espalier_v1_ClusterKeysChange, _espalier_v1_RemoveClusterKeysRequest__Output, _espalier_v1_ClusterKeysChange__Output>
   SetSuspended: MethodDefinition<_espalier_v1_SetSuspendedRequest, _espalier_v1_Suspension, _espalier_v1_SetSuspendedRequest__Output, _espalier_v1_Suspension__Output>
   ShowEntry: MethodDefinition<_espalier_v1_ShowEntryRequest, _espalier_v1_Entry, _espalier_v1_ShowEntryRequest__Output, _espalier_v1_Entry__Output>
+  TakeAuthority: MethodDefinition<_espalier_v1_TakeAuthorityRequest, _espalier_v1_TakenAuthority, _espalier_v1_TakeAuthorityRequest__Output, _espalier_v1_TakenAuthority__Output>
   VerifyLedger: MethodDefinition<_espalier_v1_VerifyLedgerRequest, _espalier_v1_VerifyProgress, _espalier_v1_VerifyLedgerRequest__Output, _espalier_v1_VerifyProgress__Output>
 }
