@@ -1,5 +1,6 @@
 /** The command line as a tree of verbs. */
 import { Command } from "commander";
+import { addAuthority } from "./authority.ts";
 import { addCluster } from "./cluster.ts";
 import { addCompletion } from "./completion.ts";
 import { addConfig } from "./config.ts";
@@ -28,6 +29,7 @@ export function toProgram(context: Context): Command {
     addProcesses,
     addRoot,
     addTenant,
+    addAuthority,
     addCluster,
     addRequest,
     addLedger,

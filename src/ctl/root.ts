@@ -1,4 +1,4 @@
-/** `root create`, `root list`, `root show`. */
+/** `root create`, `bring`, `import`, `list`, `show`. */
 import type { Command } from "commander";
 import { Refusal } from "../errors.ts";
 import { call } from "../rpc/client.ts";
@@ -6,6 +6,8 @@ import type { Root__Output } from "../rpc/gen/espalier/v1/Root.ts";
 import type { Roots__Output } from "../rpc/gen/espalier/v1/Roots.ts";
 import { type Context, type Output, verbDeadlineMs, withAdmin, withOutput, withReason, withSocket } from "./context.ts";
 import { toFields, toJson, toTable } from "./output.ts";
+import { addRootBring } from "./root-bring.ts";
+import { addRootImport } from "./root-import.ts";
 
 interface CreateOptions {
   readonly serving?: string;
@@ -28,6 +30,8 @@ export function addRoot(program: Command, context: Context): void {
     .option("--dry-run", "say what would be made and make nothing")
     .addHelpText("after", "\nExamples:\n  espalier root create main\n  espalier root create --serving east")
     .action(async (name: string | undefined, options: CreateOptions) => await create(name, options, context));
+  addRootBring(root, context);
+  addRootImport(root, context);
   withOutput(withSocket(root.command("list"), context))
     .description("All roots and their states.")
     .addHelpText("after", "\nExample:\n  espalier root list -o json")

@@ -10,6 +10,7 @@ import { readAgentConfig, readIssuerConfig } from "../../src/ops/config.ts";
 import { silentLog } from "../../src/ops/log.ts";
 import { openMetrics } from "../../src/ops/metrics.ts";
 import { createTokenIssuer, type TokenIssuer } from "../support/kubernetes.ts";
+import { type Kept, openKeptLog } from "../support/stack.ts";
 
 export interface Said {
   readonly code: number;
@@ -89,6 +90,39 @@ spec:
   rules: [{ name: workloads, clusters: [east], namespaces: [shop] }]
 `;
 
+/** An issuer with these documents, and nothing made but its hub. */
+export interface Hub extends AsyncDisposable {
+  readonly folder: Folder;
+  readonly port: number;
+  readonly log: Kept;
+  say(...argv: readonly string[]): Promise<Said>;
+}
+
+export async function openHub(documents: string, beside: Readonly<Record<string, string>> = {}): Promise<Hub> {
+  await using stack = new AsyncDisposableStack();
+  const folder = stack.use(await openFolder());
+  const socket = folder.at("hub/admin.sock");
+  const say = async (...argv: readonly string[]): Promise<Said> => await espalier(argv, socket);
+  await say("init", "--hub", hub, "--dir", folder.at("hub"));
+  await folder.put("hub/resources/mesh.yaml", documents);
+  for (const [name, text] of Object.entries(beside)) await folder.put(`hub/resources/${name}`, text);
+  const config = await readIssuerConfig(folder.at("hub/issuer.yaml"));
+  const log = openKeptLog();
+  const issuer = stack.use(
+    await startIssuer(
+      { ...config, listen: "127.0.0.1:0", http: "127.0.0.1:0" },
+      {
+        now: () => new Date(),
+        log,
+        metrics: openMetrics({ process: "issuer" }),
+        random: (n) => crypto.getRandomValues(new Uint8Array(n)),
+      },
+    ),
+  );
+  const opened = stack.move();
+  return { folder, port: issuer.port, log, say, [Symbol.asyncDispose]: async () => await opened.disposeAsync() };
+}
+
 export interface Stage extends AsyncDisposable {
   readonly folder: Folder;
   readonly east: TokenIssuer;
@@ -101,30 +135,16 @@ export interface Stage extends AsyncDisposable {
 
 export async function openStage(): Promise<Stage> {
   await using stack = new AsyncDisposableStack();
-  const folder = stack.use(await openFolder());
   const east = createTokenIssuer("https://east.example");
-  const socket = folder.at("hub/admin.sock");
-  const say = async (...argv: readonly string[]): Promise<Said> => await espalier(argv, socket);
-
-  await say("init", "--hub", hub, "--dir", folder.at("hub"));
-  await folder.put("hub/resources/mesh.yaml", resources);
-  await folder.put("hub/resources/east.json", JSON.stringify(east.jwks));
-  const parts = { now: () => new Date(), log: silentLog };
-  const config = await readIssuerConfig(folder.at("hub/issuer.yaml"));
-  const issuer = stack.use(
-    await startIssuer(
-      { ...config, listen: "127.0.0.1:0", http: "127.0.0.1:0" },
-      {
-        ...parts,
-        random: (n) => crypto.getRandomValues(new Uint8Array(n)),
-        metrics: openMetrics({ process: "issuer" }),
-      },
-    ),
-  );
+  const {
+    folder,
+    port: issuerPort,
+    say,
+  } = stack.use(await openHub(resources, { "east.json": JSON.stringify(east.jwks) }));
   await say("root", "create", "main");
   await say("root", "create", "--serving", "east");
 
-  const agent: RunningAgent = stack.use(await startEast(folder, east, issuer.port));
+  const agent: RunningAgent = stack.use(await startEast(folder, east, issuerPort));
   const port = await agent.listening;
   // The sequencer gives entries their positions a second behind.
   while ((await say("ledger", "show", "@hub/0")).code !== 0) await delay(100);

@@ -22,9 +22,11 @@ const documents = [
   "docs/architecture.md",
   "docs/configuration.md",
   "docs/kubernetes.md",
+  "docs/moving-from-istio.md",
   "docs/operating.md",
   "docs/protocol.md",
   "docs/resources.md",
+  "docs/roots.md",
   "docs/security.md",
 ];
 const described: readonly (readonly [document: string, heading: string, schema: z.ZodType])[] = [
