@@ -37,6 +37,7 @@ export const refusals = {
   "identity-denied": { status: "PERMISSION_DENIED", retry: false },
   suspended: { status: "PERMISSION_DENIED", retry: false },
   "not-this-caller": { status: "PERMISSION_DENIED", retry: false },
+  "role-missing": { status: "PERMISSION_DENIED", retry: false },
   "replay-differs": { status: "ALREADY_EXISTS", retry: false },
   quota: { status: "RESOURCE_EXHAUSTED", retry: true },
   overloaded: { status: "RESOURCE_EXHAUSTED", retry: true },

@@ -42,9 +42,17 @@ export function agentId(hub: string, cluster: string): SpiffeId {
 
 /** The cluster an agent's identity names, or undefined when it is no agent of this hub. */
 export function clusterOf(hub: string, id: SpiffeId): string | undefined {
-  const prefix = `${scheme}${hub}/cluster/`;
-  const cluster = id.startsWith(prefix) ? id.slice(prefix.length) : "";
-  return cluster !== "" && !cluster.includes("/") ? cluster : undefined;
+  return nameBelow(`${scheme}${hub}/cluster/`, id);
+}
+
+/** The identity of an operator at the hub. */
+export function operatorId(hub: string, name: string): SpiffeId {
+  return parse(`${scheme}${hub}/operator/${name}`);
+}
+
+/** The operator an identity names, or undefined when it is none of this hub. */
+export function operatorOf(hub: string, id: SpiffeId): string | undefined {
+  return nameBelow(`${scheme}${hub}/operator/`, id);
 }
 
 /** The workload an identity names, or undefined when it has not Istio's shape. */
@@ -57,6 +65,12 @@ export function workloadOf(id: SpiffeId): WorkloadName | undefined {
 
 export function isTrustDomain(text: string): boolean {
   return text.length <= trustDomainBytesMax && trustDomainGrammar.test(text);
+}
+
+/** One segment and nothing after it. */
+function nameBelow(prefix: string, id: SpiffeId): string | undefined {
+  const name = id.startsWith(prefix) ? id.slice(prefix.length) : "";
+  return name !== "" && !name.includes("/") ? name : undefined;
 }
 
 function parse(text: string): SpiffeId {

@@ -9,7 +9,8 @@ process.exitCode = await run(process.argv.slice(2), {
   stderr: (text) => void process.stderr.write(text),
   isTerminal: process.stdout.isTTY,
   user: process.env["USER"] ?? `uid${process.getuid?.() ?? ""}`,
-  defaultSocket: process.env["ESPALIER_ADMIN_SOCKET"] ?? "./espalier-data/admin.sock",
+  defaultSocket:
+    process.env["ESPALIER_OPERATOR"] ?? process.env["ESPALIER_ADMIN_SOCKET"] ?? "./espalier-data/admin.sock",
   now: () => new Date(),
   signals: process,
 });

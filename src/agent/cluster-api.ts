@@ -36,6 +36,8 @@ export interface ClusterApi extends AsyncDisposable {
   distribute(trust: KeptTrust): Promise<Date | undefined>;
   /** Places that refuse the trust that this agent distributes, for people; none while another agent leads. */
   lacking(): readonly string[];
+  /** Those of them that an istiod fights for. */
+  conflicts(): readonly string[];
   isLeader(): boolean;
   /** Joins the election. `duties` are taken up each time this agent begins to lead, and laid down when it does not any more. */
   elect(duties: Duties): void;
@@ -85,6 +87,7 @@ export async function openClusterApi(config: KubernetesConfig, parts: ClusterApi
     jwks: async () => JSON.stringify(await client.call({ verb: "GET", path: "/openid/v1/jwks" })),
     distribute: async (trust) => await leader.distribute(trust),
     lacking: () => leader.distributions().flatMap((one) => one.lacking()),
+    conflicts: () => leader.distributions().flatMap((one) => one.conflicts()),
     isLeader: () => election?.isLeader() ?? false,
     elect: (duties) => {
       // A pod's name is who leads, for whoever looks at the Lease.

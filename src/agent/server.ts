@@ -18,6 +18,7 @@ import { readHubRoots } from "./hub-roots.ts";
 import { join } from "./join.ts";
 import type { KeptTrust } from "./kept-trust.ts";
 import type { KeyPair } from "./key-pair.ts";
+import { type LeafEnds, openLeafEnds } from "./leaf-ends.ts";
 import { openProof } from "./proof.ts";
 import { type Renewal, startRenewal } from "./renewal.ts";
 import { istioService, tellRefused } from "./service.ts";
@@ -78,7 +79,8 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     openHub({ ...toHub, channelsPerIssuer: config.channelsPerIssuer, deadlineMs: config.deadlineMs }),
   );
   const ends = openChainEnds(now);
-  const door = stack.use(openWorkloadDoor(config, { ...parts, keys, hub, api, ends }));
+  const leafEnds = openLeafEnds(now);
+  const door = stack.use(openWorkloadDoor(config, { ...parts, keys, hub, api, ends, leafEnds }));
   const agent: Agent = { ...parts, config, store, api, keys, hub, door, serving: new Set() };
 
   trust = stack.use(
@@ -121,6 +123,34 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     "ConfigMaps and the like that the API server does not let the leader write.",
     () => (api?.lacking() ?? []).length,
   );
+  metrics.gauge(
+    "trust_conflicts",
+    "Places where an istiod whose own CA is on writes its root over the cluster's.",
+    () => (api?.conflicts() ?? []).length,
+  );
+  metrics.gauge(
+    "token_keys",
+    "Keys that the cluster's tokens may be signed with, as this agent knows them.",
+    () => keys.keys().length,
+  );
+  metrics.gauge("token_keys_missing", "1 while the hub has none of the cluster's token keys.", () =>
+    trust?.current()?.tokenKeysMissing === true ? 1 : 0,
+  );
+  const left = (end: Date | undefined): number => (end === undefined ? Number.NaN : (+end - +now()) / 1000);
+  metrics.gauges(
+    "certificate_expiry_seconds",
+    "How long until a certificate of the agent's own ends, in seconds: agent is what the hub knows it by, serving what workloads do.",
+    ["certificate"],
+    () => [
+      [{ certificate: "agent" }, left(own.current()?.notAfter)],
+      [{ certificate: "serving" }, left(serving.current()?.notAfter)],
+    ],
+  );
+  metrics.gauge(
+    "first_expiry_seconds",
+    "How long until the first workload's certificate ends that could not be renewed since the hub was last there, in seconds; while it is there, how long it may be away.",
+    () => left(leafEnds.first(hub.connected() > 0)),
+  );
   metrics.gauge("connections", "Connections of workloads.", () => door.connections());
   metrics.gauge("connections_limited", "Connections and requests closed for a limit since the start.", () =>
     door.limited(),
@@ -158,13 +188,21 @@ async function startTokenKeys(
 
 function openWorkloadDoor(
   config: AgentConfig,
-  { keys, hub, api, ends, ...parts }: AgentParts & Pick<Agent, "keys" | "hub" | "api"> & { readonly ends: ChainEnds },
+  {
+    keys,
+    hub,
+    api,
+    ends,
+    leafEnds,
+    ...parts
+  }: AgentParts & Pick<Agent, "keys" | "hub" | "api"> & { readonly ends: ChainEnds; readonly leafEnds: LeafEnds },
 ): Door {
   const { now, log } = parts;
   const verify = openCheck({ now, onFault: (error) => log.error("the issuer's answer did not verify", {}, error) });
   const check: Check = (issued, expected) => {
     const elements = verify(issued, expected);
     ends.see(issued.chain);
+    leafEnds.see(issued.leaf);
     return elements;
   };
   const proof = openProof(config.tokens, { keys: () => keys.keys(), review: api?.review, now });

@@ -1,8 +1,8 @@
 /** What the command line has of the world, and the options that several verbs share. */
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { Refusal } from "../errors.ts";
-import { openAdmin } from "../rpc/client.ts";
 import type { AdminClient } from "../rpc/gen/espalier/v1/Admin.ts";
+import { openReach } from "./reach.ts";
 
 export interface Context {
   readonly stdout: (text: string) => void;
@@ -10,6 +10,7 @@ export interface Context {
   readonly isTerminal: boolean;
   /** Who types: written into the ledger with every verb that changes something. */
   readonly user: string;
+  /** The admin socket, or an operator's folder. */
   readonly defaultSocket: string;
   readonly now: () => Date;
   readonly signals: { on(signal: "SIGTERM" | "SIGINT", listener: () => void): unknown; exit(code: number): never };
@@ -21,12 +22,17 @@ export function withOutput(command: Command): Command {
   return command.option("-o, --output <format>", "table or json", readOutput, "table" satisfies Output);
 }
 
+/** Where the issuer is and as whom it is called, both in one value: `socket` is the path of a socket, or of an operator's folder. */
 export function withSocket(command: Command, context: Context): Command {
-  return command.option(
-    "--socket <path>",
-    "the issuer's admin socket (also ESPALIER_ADMIN_SOCKET)",
-    context.defaultSocket,
-  );
+  return command
+    .option("--socket <path>", "the issuer's admin socket (also ESPALIER_ADMIN_SOCKET)", context.defaultSocket)
+    .addOption(
+      new Option(
+        "--as <folder>",
+        "from elsewhere: an operator's folder, as `operator create` makes it (also ESPALIER_OPERATOR)",
+      ).conflicts("socket"),
+    )
+    .on("option:as", (folder: string) => command.setOptionValueWithSource("socket", folder, "default"));
 }
 
 export function withReason(command: Command): Command {
@@ -35,26 +41,14 @@ export function withReason(command: Command): Command {
 
 /** One conversation with the issuer. */
 export async function withAdmin<T>(socket: string, use: (admin: AdminClient) => Promise<T>): Promise<T> {
-  const admin = openAdmin(socket);
+  const { admin, explain } = await openReach(socket);
   try {
     return await use(admin);
   } catch (error) {
-    if (isUnreachable(error)) {
-      throw new Refusal(
-        "unavailable",
-        `no issuer answers this user at ${socket}: start it with \`espalier issuer run\`, or say where it is with --socket`,
-        { cause: error },
-      );
-    }
-    throw error;
+    throw explain(error);
   } finally {
     admin.close();
   }
-}
-
-/** Whether nobody of ours answered: what a server itself said to be unavailable comes without a cause. */
-export function isUnreachable(error: unknown): boolean {
-  return error instanceof Refusal && error.code === "unavailable" && error.cause !== undefined;
 }
 
 /** How long an operator's verb may take. */

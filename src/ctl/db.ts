@@ -1,9 +1,16 @@
-/** `db status`, `db migrate`: the database itself, whether or not an issuer runs. */
+/** `db status`, `db adopt`, `db migrate`: the database itself, whether or not an issuer runs. */
 import type { Command } from "commander";
-import { moveDatabase, readDatabaseStatus } from "../issuer/database-verbs.ts";
+import { adoptDatabase, moveDatabase, readDatabaseStatus } from "../issuer/database-verbs.ts";
 import { readIssuerConfig } from "../ops/config.ts";
 import { type Context, type Output, withOutput } from "./context.ts";
 import { toFields, toJson } from "./output.ts";
+
+interface AdoptOptions {
+  readonly config: string;
+  readonly reason: string;
+  readonly dryRun?: true;
+  readonly output: Output;
+}
 
 export function addDb(program: Command, context: Context): void {
   const db = program
@@ -19,6 +26,18 @@ export function addDb(program: Command, context: Context): void {
       const fields = Object.entries(status).map(([name, value]): [string, string] => [name, String(value)]);
       context.stdout(output === "json" ? toJson(status) : toFields(fields));
     });
+  withOutput(db.command("adopt"))
+    .description(
+      "Goes on with a database that was restored from a backup and lacks what an issuer remembers of it. Certificates that it lacks are out all the same, and in no ledger.",
+    )
+    .requiredOption("--config <file>", "issuer.yaml of the issuer that refuses to start")
+    .requiredOption("--reason <text>", "why; written into the ledger")
+    .option("--dry-run", "say what would be given up and give nothing up")
+    .addHelpText(
+      "after",
+      '\nExample:\n  espalier db adopt --config espalier-data/issuer.yaml --reason "disk lost, back-up of 02:00"',
+    )
+    .action(async (options: AdoptOptions) => await adopt(options, context));
   db.command("migrate")
     .description(
       "Moves the ledger from a SQLite file to the PostgreSQL server that issuer.yaml names. Its issuer must be stopped. Safe to repeat.",
@@ -28,6 +47,17 @@ export function addDb(program: Command, context: Context): void {
     .option("--dry-run", "say what would be copied and copy nothing")
     .addHelpText("after", "\nExample:\n  espalier db migrate --config issuer.yaml --from espalier.db --dry-run")
     .action(async (options: { config: string; from: string; dryRun?: true }) => await migrate(options, context));
+}
+
+async function adopt(
+  { config: file, reason, dryRun, output }: AdoptOptions,
+  { stdout, user, now }: Context,
+): Promise<void> {
+  const by = { operator: `unix:${user}`, reason };
+  const adopted = await adoptDatabase(await readIssuerConfig(file), by, now, dryRun === true);
+  if (output === "json") return stdout(toJson(adopted));
+  const { lost, newest } = adopted;
+  stdout(`${dryRun === true ? "would give up" : "gave up"} ${lost}; the newest entry here is ${newest}\n`);
 }
 
 async function migrate(

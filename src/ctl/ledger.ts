@@ -5,6 +5,7 @@ import { Refusal } from "../errors.ts";
 import { certificateLabel, toPem } from "../pki/pem.ts";
 import { call, readStream } from "../rpc/client.ts";
 import type { Entry__Output } from "../rpc/gen/espalier/v1/Entry.ts";
+import type { VerifyProgress__Output } from "../rpc/gen/espalier/v1/VerifyProgress.ts";
 import { isClaims } from "../token/jwt.ts";
 import { type Context, type Output, verbDeadlineMs, withAdmin, withOutput, withSocket } from "./context.ts";
 import { toFields, toJson, toTable } from "./output.ts";
@@ -68,16 +69,11 @@ async function list(
   if (output === "json") return stdout(toJson(entries.map(toPlain)));
   const rows = entries.map((entry) => {
     const body = readBody(entry);
+    const place = `${entry.log}/${entry.position === "" ? "-" : entry.position}`;
+    if (isPruned(entry)) return [place, "", entry.kind, "pruned", "", entry.serial];
     const what = entry.kind === "act" ? field(body, "verb") : field(body, "identity");
     const by = entry.kind === "act" ? field(body, "operator") : `${field(body, "rule")} by ${field(body, "proof")}`;
-    return [
-      `${entry.log}/${entry.position === "" ? "-" : entry.position}`,
-      field(body, "time"),
-      entry.kind,
-      what,
-      by,
-      field(body, "serial"),
-    ];
+    return [place, field(body, "time"), entry.kind, what, by, field(body, "serial")];
   });
   stdout(toTable(["ENTRY", "TIME", "KIND", "WHAT", "BY", "SERIAL"], rows));
 }
@@ -86,18 +82,14 @@ async function verify(
   { log, socket, output }: { log: string; socket: string; output: Output },
   { stdout, stderr, isTerminal }: Context,
 ): Promise<void> {
-  const done: { log: string; entries: number; unrecorded: number; rootHash: string; faults: string[] }[] = [];
+  const done: Omit<VerifyProgress__Output, "done">[] = [];
   await withAdmin(socket, async (admin) => {
     for await (const report of readStream(admin.verifyLedger({ log }))) {
       if (isTerminal && !report.done) stderr(`\r${report.log}: ${report.entries} entries`);
-      if (report.done)
-        done.push({
-          log: report.log,
-          entries: report.entries,
-          unrecorded: report.unrecorded,
-          rootHash: report.rootHash,
-          faults: report.faults,
-        });
+      if (report.done) {
+        const { log, entries, unrecorded, pruned, rootHash, faults } = report;
+        done.push({ log, entries, unrecorded, pruned, rootHash, faults });
+      }
     }
   });
   const faults = done.flatMap((report) => report.faults.map((fault) => `${report.log}: ${fault}`));
@@ -105,11 +97,12 @@ async function verify(
   else
     stdout(
       toTable(
-        ["LOG", "ENTRIES", "UNRECORDED", "ROOT HASH", "FAULTS"],
+        ["LOG", "ENTRIES", "UNRECORDED", "PRUNED", "ROOT HASH", "FAULTS"],
         done.map((r) => [
           r.log,
           String(r.entries),
           String(r.unrecorded),
+          String(r.pruned),
           r.rootHash.slice(0, 32),
           String(r.faults.length),
         ]),
@@ -127,9 +120,24 @@ function describe(entry: Entry__Output): string {
   const placed: [string, string][] = [
     ["entry", `${entry.log}/${entry.position}`],
     ["leaf hash", entry.leafHash.toString("hex")],
+    ...prunedFields(entry),
   ];
   const certificate = entry.certificate.length === 0 ? "" : `\n${new X509Certificate(entry.certificate).toString()}`;
   return toFields([...placed, ...fields.filter(([name]) => name !== "tbs")]) + certificate;
+}
+
+/** What is left of an entry whose body retention has let go. */
+function prunedFields(entry: Entry__Output): readonly [string, string][] {
+  if (!isPruned(entry)) return [];
+  return [
+    ["kind", entry.kind],
+    ["serial", entry.serial],
+    ["body", "pruned: it expired longer ago than retention.keepDays"],
+  ];
+}
+
+function isPruned({ body }: Entry__Output): boolean {
+  return body.length === 0;
 }
 
 function toPlain(entry: Entry__Output): object {
@@ -138,13 +146,17 @@ function toPlain(entry: Entry__Output): object {
     log: entry.log,
     position: entry.position === "" ? undefined : Number(entry.position),
     kind: entry.kind,
-    body: readBody(entry),
+    pruned: isPruned(entry),
+    serial: entry.serial === "" ? undefined : entry.serial,
+    body: isPruned(entry) ? undefined : readBody(entry),
     leafHash: entry.leafHash.toString("hex"),
     certificate,
   };
 }
 
-function readBody({ body }: Entry__Output): Readonly<Record<string, unknown>> {
+function readBody(entry: Entry__Output): Readonly<Record<string, unknown>> {
+  if (isPruned(entry)) return {};
+  const { body } = entry;
   const value: unknown = JSON.parse(body.toString("utf8"));
   if (!isClaims(value)) throw new Error("an entry's body is not a JSON object");
   return value;

@@ -9,6 +9,7 @@ import { addDb } from "./db.ts";
 import { addInit } from "./init.ts";
 import { addIstio } from "./istio.ts";
 import { addLedger } from "./ledger.ts";
+import { addOperator } from "./operator.ts";
 import { addProcesses } from "./processes.ts";
 import { addRequest } from "./request.ts";
 import { addRoot } from "./root.ts";
@@ -36,6 +37,7 @@ export function toProgram(context: Context): Command {
     addDb,
     addConfig,
     addIstio,
+    addOperator,
     addCompletion,
   ])
     add(program, context);

@@ -11,8 +11,9 @@ import { readPem, toPem } from "../pki/pem.ts";
 import { toCsr } from "../pki/request.ts";
 import { createCertificate } from "../rpc/client.ts";
 import { isClaims } from "../token/jwt.ts";
-import { type Context, isUnreachable, type Output, withOutput } from "./context.ts";
+import { type Context, type Output, withOutput } from "./context.ts";
 import { toFields, toJson } from "./output.ts";
+import { isUnreachable } from "./reach.ts";
 import { readText, readWhole } from "./read.ts";
 import { write } from "./write.ts";
 

@@ -1,4 +1,4 @@
-/** The operators' verbs. Each that changes something writes an act with who and why; the socket's permissions say who may. */
+/** The operators' verbs. Each that changes something writes an act with who and why; admit.ts says who may. */
 import { createHash, randomBytes } from "node:crypto";
 import { addRoot, type RootOrder } from "../controller/root.ts";
 import { Refusal } from "../errors.ts";
@@ -131,7 +131,9 @@ export function readBy(act: Act__Output | null): Pick<Act, "operator" | "reason"
     throw new Refusal("malformed", "an operator's verb says who: operator is missing");
   if (act.operator.length > 256 || act.reason.length > 1024)
     throw new Refusal("malformed", "operator or reason is too long (256 and 1024 characters)");
-  return { operator: `unix:${act.operator}`, reason: act.reason };
+  // What admit.ts has made of it: no request says by itself who calls.
+  if (!/^(?:unix|operator):/.test(act.operator)) throw new Error("a verb was called by nobody");
+  return { operator: act.operator, reason: act.reason };
 }
 
 function wireKind(kind: RootOrder["kind"]): string {

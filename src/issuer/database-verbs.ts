@@ -3,7 +3,7 @@ import { rename } from "node:fs/promises";
 import { Refusal } from "../errors.ts";
 import { type Connection, openConnection } from "../ledger/connection.ts";
 import { type CopyProgress, copyLedger, countRows, isCopied } from "../ledger/copy.ts";
-import type { LogReport } from "../ledger/ledger.ts";
+import { type Act, hubLog, type LogReport } from "../ledger/ledger.ts";
 import { explained, openPostgres } from "../ledger/postgres.ts";
 import { openPool, type Pool } from "../ledger/postgres-pool.ts";
 import { migratePostgres } from "../ledger/postgres-schema.ts";
@@ -11,8 +11,10 @@ import { blob, type Row } from "../ledger/rows.ts";
 import { migrate } from "../ledger/schema.ts";
 import { toSource } from "../ledger/source.ts";
 import { type Leader, type LedgerStatus, readLeader, readLedgerStatus } from "../ledger/status.ts";
+import type { IssuerConfig } from "../ops/config.ts";
 import { isPostgres } from "../ops/database-config.ts";
-import { type DatabaseConfig, toPostgresConfig } from "./database.ts";
+import { type DatabaseConfig, openDatabase, toPostgresConfig } from "./database.ts";
+import { highWaterFile, readLost, toText } from "./high-water.ts";
 
 export type DatabaseStatus = LedgerStatus | (LedgerStatus & Leader);
 
@@ -31,6 +33,39 @@ export async function readDatabaseStatus(config: DatabaseConfig, now: () => Date
     const status = await readLedgerStatus(pool.source);
     return { ...(await readLeader(pool)), ...status };
   });
+}
+
+export interface Adopted {
+  /** What is given up. */
+  readonly lost: string;
+  /** The newest entry that is there; 0 for none. */
+  readonly newest: number;
+}
+
+/** Far above any epoch that the lost history can have taken after it was last looked at. */
+const epochsAhead = 1000;
+
+/**
+ * Goes on with a database that lacks what an issuer remembers of it, deliberately: with an act that says so.
+ * @throws Refusal `not-ready` when it lacks nothing.
+ */
+export async function adoptDatabase(
+  config: DatabaseConfig & Pick<IssuerConfig, "highWater" | "adminSocket">,
+  by: Pick<Act, "operator" | "reason">,
+  now: () => Date,
+  dryRun: boolean,
+): Promise<Adopted> {
+  const file = highWaterFile(config);
+  await using database = await openDatabase(config, { now, create: false });
+  const lost = await readLost(file, database.marks);
+  if (lost === undefined)
+    throw new Refusal("not-ready", `the database has all that ${file} remembers: nothing is to be given up`);
+  const adopted = { lost: toText(lost), newest: (await database.marks.newest())?.entry ?? 0 };
+  if (dryRun) return adopted;
+  const details = { ...adopted, newest: String(adopted.newest) };
+  // If we stop before this commits, every start is refused as before.
+  await database.state.adopt(now(), lost.epoch + epochsAhead, { log: hubLog, verb: "adopt-database", ...by, details });
+  return adopted;
 }
 
 export type MoveStep =

@@ -168,7 +168,7 @@ function keysOf(name: string, world: World): string[] {
 
 /** An intent with its signature is its certificate. */
 export function toEntry(entry: StoredEntry, world: World): Entry {
-  const { log, position, kind, body, leafHash, tbs, signature, authority } = entry;
+  const { log, position, kind, body, leafHash, serial, tbs, signature, authority } = entry;
   const record = world.authorities.records.find((r) => r.id === authority);
   const certificate =
     tbs === undefined || signature === undefined || record === undefined
@@ -180,6 +180,7 @@ export function toEntry(entry: StoredEntry, world: World): Entry {
     kind,
     body,
     leafHash,
+    serial: serial === undefined ? "" : Buffer.from(serial).toString("hex"),
     ...(certificate === undefined ? {} : { certificate }),
   };
 }

@@ -9,24 +9,34 @@ export interface FollowParts extends RenewParts {
   readonly live: Pick<LiveWorld, "declare">;
 }
 
+export interface Following extends AsyncDisposable {
+  /** Whether what is declared now is not what is in force. */
+  refused(): boolean;
+}
+
 /** `declared` is what the process started with and has in force. */
 export function followResources(
   source: Pick<DeclaredSource, "follow">,
   declared: Declared,
   parts: FollowParts,
-): AsyncDisposable {
+): Following {
   const { live, log } = parts;
+  let refused = false;
   tellWarnings(declared, log);
   const onChange = async (next: Declared): Promise<void> => {
+    refused = false;
     // As at the start: who cannot have an authority is told as not ready, and a suspension in the same edit holds at once.
     await renewAuthorities(next, parts).catch((error: unknown) => log.error("authorities not made", {}, error));
     await live.declare(next);
     tellWarnings(next, log);
     log.info("resources in force", { tenants: next.tenants.size, clusters: next.clusters.size });
   };
-  const onRefused = (refusal: Error): void =>
+  const onRefused = (refusal: Error): void => {
+    refused = true;
     log.error("resources refused, the last good ones stay in force", { problems: refusal.message });
-  return source.follow(declared, { onChange, onRefused });
+  };
+  const following = source.follow(declared, { onChange, onRefused });
+  return { refused: () => refused, [Symbol.asyncDispose]: async () => await following[Symbol.asyncDispose]() };
 }
 
 function tellWarnings(declared: Declared, log: RenewParts["log"]): void {

@@ -1,4 +1,4 @@
-/** Certificates of Espalier's own, under the hub root: agents' and the issuer's. They go the way of every other: intent first. */
+/** Certificates of Espalier's own, under the hub root: agents', operators' and the issuer's. They go the way of every other: intent first. */
 import { Refusal } from "../errors.ts";
 import { hubLog, type Ledger } from "../ledger/ledger.ts";
 import type { LeafNames, ProfileName } from "../pki/profile.ts";
@@ -8,8 +8,8 @@ import { type Signed, sign } from "./sign.ts";
 import type { World } from "./world.ts";
 
 export interface OwnRequest {
-  readonly profile: Extract<ProfileName, "agent" | "issuer">;
-  /** Empty for the issuer itself. */
+  readonly profile: Extract<ProfileName, "agent" | "issuer" | "operator">;
+  /** Empty for the issuer itself, and for operators. */
   readonly cluster: string;
   readonly names: LeafNames;
   readonly validitySeconds: number;

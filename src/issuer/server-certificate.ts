@@ -16,6 +16,8 @@ const retryMs = 60_000;
 
 export interface ServerCertificate extends AsyncDisposable {
   readonly first: ServerTls;
+  /** Of the one in force. */
+  notAfter(): Date;
 }
 
 /** `renewed` gets every later one. */
@@ -24,6 +26,7 @@ export async function startServerCertificate(
   parts: ServerCertificateParts,
   renewed: (tls: ServerTls) => void,
 ): Promise<ServerCertificate> {
+  let notAfter = new Date(0);
   const make = async (): Promise<ServerTls> => {
     const pair = generateKeyPairSync("ec", { namedCurve: "P-256" });
     const spki = pair.publicKey.export({ type: "spki", format: "der" });
@@ -36,7 +39,8 @@ export async function startServerCertificate(
       proof: "self",
       spki,
     } as const;
-    const { leaf, chain } = await issueOwn(request, parts.live.world(), parts);
+    const { leaf, chain, intent } = await issueOwn(request, parts.live.world(), parts);
+    notAfter = intent.notAfter;
     return {
       chainPem: toPem("CERTIFICATE", leaf),
       keyPem: pair.privateKey.export({ type: "pkcs8", format: "pem" }),
@@ -57,5 +61,5 @@ export async function startServerCertificate(
   };
   const first = await make();
   timer = setTimeout(renew, (validitySeconds * 1000) / 2);
-  return { first, [Symbol.asyncDispose]: async () => clearTimeout(timer) };
+  return { first, notAfter: () => notAfter, [Symbol.asyncDispose]: async () => clearTimeout(timer) };
 }

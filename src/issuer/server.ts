@@ -9,10 +9,13 @@ import { openServerCredentials } from "../rpc/credentials.ts";
 import type { OnLimited } from "../rpc/guard.ts";
 import { Issuer } from "../rpc/proto.ts";
 import { type Limits, type OnUnreadable, startServer } from "../rpc/server.ts";
-import { startAdminSocket } from "./admin-socket.ts";
+import { startAdminPort, startAdminSocket } from "./admin-socket.ts";
+import { admitOperators } from "./admit.ts";
+import { addAlarms } from "./alarms.ts";
 import { type Dispatch, openDispatch } from "./dispatch.ts";
 import { followResources } from "./follow-resources.ts";
 import { openLive } from "./live.ts";
+import { startPruning } from "./prune.ts";
 import { openQuotas } from "./quota.ts";
 import { renewAuthorities, signingNow, startRenewal } from "./renew.ts";
 import { startServerCertificate } from "./server-certificate.ts";
@@ -36,6 +39,8 @@ export interface IssuerParts {
 export interface RunningIssuer extends AsyncDisposable {
   readonly port: number;
   readonly httpPort: number;
+  /** Where operators with a certificate call; undefined where nothing listens. */
+  readonly adminPort: number | undefined;
   /** Not ready from now on: no new work should be sent here. */
   unready(): void;
 }
@@ -59,7 +64,8 @@ export async function startIssuer(config: IssuerConfig, options: IssuerParts): P
   await using stack = new AsyncDisposableStack();
   const waiting = new Set(["start"]);
   const http = stack.use(await startHttp(config.http, { metrics, waitingFor: () => [...waiting] }));
-  const { custody, ledger, state, counts, epoch, follow } = stack.use(await openStorage(config, options));
+  const storage = stack.use(await openStorage(config, options));
+  const { custody, ledger, state, counts, epoch, follow } = storage;
   const parts = { state, custody, ledger, now, random, log, metrics };
 
   const source = stack.use(await openSource(config, { now, log, leads: () => epoch() > 0 }));
@@ -68,10 +74,11 @@ export async function startIssuer(config: IssuerConfig, options: IssuerParts): P
   await renewAuthorities(declared, parts).catch((error: unknown) => log.error("authorities not made", {}, error));
   const live = stack.use(await openLive({ ...parts, hub: config.hub, declared }));
   stack.use(source.show(live));
-  stack.use(followResources(source, declared, { ...parts, live }));
+  const following = stack.use(followResources(source, declared, { ...parts, live }));
   const lost = (error: unknown): void => log.error("another issuer's changes not taken", {}, error);
   stack.use(follow(() => void live.refresh().catch(lost)));
   stack.use(startRenewal({ ...parts, live, leads: () => epoch() !== 0 }, options.renewalMs));
+  stack.use(startPruning(config.retention, { ...parts, leads: () => epoch() !== 0 }));
   const dispatch = openDispatch({
     ...parts,
     quotas: openQuotas(),
@@ -110,12 +117,21 @@ export async function startIssuer(config: IssuerConfig, options: IssuerParts): P
     await startServerCertificate(names, { ...parts, live }, (tls) => credentials.publish(tls)),
   );
   const credentials = openServerCredentials("TLSv1.3", certificate.first);
+  addAlarms(metrics, { ...storage, live, now, refused: following.refused, servingEnd: certificate.notAfter });
 
   const draining = new AbortController();
-  stack.use(await startAdminSocket(config.adminSocket, adminService({ ...parts, live })));
+  const operators = adminService({ ...parts, live });
+  stack.use(await startAdminSocket(config.adminSocket, operators));
   const onUnreadable: OnUnreadable = (method, refusal) => void tellRefused(refusal, { method }, parts);
   const service = issuerService({ ...parts, live, dispatch, draining: draining.signal });
   const onLimited: OnLimited = (limited) => log.warn("too much at the port", { ...limited });
+  const admit = admitOperators({ ...parts, hub: config.hub });
+  const adminPort =
+    config.adminListen === undefined
+      ? undefined
+      : stack.use(
+          await startAdminPort({ address: config.adminListen, credentials, admit, onUnreadable, onLimited }, operators),
+        );
   const server = stack.use(
     await startServer(
       { address: config.listen, limits, drainMs, onUnreadable, onLimited },
@@ -132,11 +148,18 @@ export async function startIssuer(config: IssuerConfig, options: IssuerParts): P
   // First of all when closing: streams would otherwise go on for as long as their agents like.
   stack.defer(() => draining.abort());
   waiting.delete("start");
-  log.info("issuer ready", { hub: config.hub, port: server.port, http: http.port, adminSocket: config.adminSocket });
+  log.info("issuer ready", {
+    hub: config.hub,
+    port: server.port,
+    http: http.port,
+    adminSocket: config.adminSocket,
+    adminPort: adminPort?.port,
+  });
   const opened = stack.move();
   return {
     port: server.port,
     httpPort: http.port,
+    adminPort: adminPort?.port,
     unready: () => void waiting.add("shutdown"),
     [Symbol.asyncDispose]: async () => await opened.disposeAsync(),
   };

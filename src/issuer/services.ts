@@ -1,4 +1,4 @@
-/** The issuer's gRPC services: who may call what, and nothing else. Agents by mTLS; operators by their own socket. */
+/** The issuer's gRPC services: who may call what, and nothing else. Agents by mTLS; operators by admit.ts. */
 import { verify, X509Certificate } from "node:crypto";
 import { digests } from "../custody/algorithm.ts";
 import { Refusal } from "../errors.ts";
@@ -9,10 +9,11 @@ import type { AdminHandlers } from "../rpc/gen/espalier/v1/Admin.ts";
 import type { IssuerHandlers } from "../rpc/gen/espalier/v1/Issuer.ts";
 import { type Caller, duplex, serverStream, unary } from "../rpc/server.ts";
 import type { Stream } from "../rpc/stream.ts";
-import { type AdminParts, createJoinToken, createRoot, setSuspended } from "./admin.ts";
+import { createJoinToken, createRoot, setSuspended } from "./admin.ts";
 import { toAuthorities, toCluster, toEntry, toRoot, toTenant } from "./describe.ts";
 import { type JoinParts, join } from "./join.ts";
 import { approveKeys, listKeys, rejectKeys, removeKeys } from "./key-verbs.ts";
+import { createOperator, type OperatorParts, revokeOperator, toOperator } from "./operators.ts";
 import { bringRoot, importFormer, takeAnswer } from "./root-verbs.ts";
 import { type AgentConnection, acceptSigning, type SignParts, signOnce } from "./sign-stream.ts";
 import { tellRefused } from "./tell-refused.ts";
@@ -104,7 +105,7 @@ function checkSignatures({ authorities }: World): CheckSignature {
   };
 }
 
-export function adminService(parts: AdminParts): AdminHandlers {
+export function adminService(parts: OperatorParts): AdminHandlers {
   const { live, state, ledger } = parts;
   return {
     CreateRoot: unary(unaryDeadlineMs, async (request) => await createRoot(request, parts)),
@@ -147,6 +148,9 @@ export function adminService(parts: AdminParts): AdminHandlers {
         throw new Refusal("not-found", `the ledger has no entry "${id}": give a serial in hex, or log/position`);
       return toEntry(entry, live.world());
     }),
+    CreateOperator: unary(unaryDeadlineMs, async (request) => await createOperator(request, parts)),
+    ListOperators: unary(unaryDeadlineMs, async () => ({ operators: (await state.operators()).map(toOperator) })),
+    RevokeOperator: unary(unaryDeadlineMs, async (request) => await revokeOperator(request, parts)),
     VerifyLedger: serverStream(async function* ({ log }) {
       for await (const report of ledger.verify(log === "" ? undefined : log, checkSignatures(live.world()))) {
         yield { ...report, rootHash: Buffer.from(report.rootHash).toString("hex"), faults: [...report.faults] };

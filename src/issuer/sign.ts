@@ -22,6 +22,8 @@ export async function sign(
       throw new Refusal("suspended", `the ${intended.what} of this request is suspended`);
     case "replay-differs":
       throw new Refusal("replay-differs", "this request's idempotency key was used for another key, name or duration");
+    case "replay-pruned":
+      throw new Refusal("replay-differs", "this request was answered once, and so long ago that its record is gone");
     case "replay":
       if (intended.signature !== undefined) return assemble(intended.intent, intended.signature, authorities);
       return await signIntent(intended.intent, authorities, ledger);

@@ -10,6 +10,7 @@ import type { WriterCounts } from "../ledger/writer.ts";
 import type { IssuerConfig } from "../ops/config.ts";
 import type { Log } from "../ops/log.ts";
 import { awaitDatabase } from "./database.ts";
+import { checkHighWater, highWaterFile, startHighWater } from "./high-water.ts";
 
 /** The key that signs the ledger's heads, in custody. */
 export const ledgerKey = "ledger";
@@ -22,6 +23,8 @@ export interface Storage extends AsyncDisposable {
   /** The epoch under which this issuer puts entries in order; 0 while another does. */
   readonly epoch: () => number;
   readonly follow: Database["follow"];
+  readonly unplaced: Database["unplaced"];
+  readonly clockAheadSeconds: Database["clockAheadSeconds"];
 }
 
 export interface StorageParts {
@@ -45,6 +48,10 @@ export async function openStorage(config: IssuerConfig, { now, log, write }: Sto
       `hub: the database belongs to hub "${hub?.owner ?? ""}", and the configuration says "${config.hub}"`,
     );
   }
+  const file = highWaterFile(config);
+  await checkHighWater(file, database.marks);
+  // Closed after the sequencer, so that its last word is remembered.
+  stack.use(startHighWater(file, { marks: database.marks, now, log }));
   const onFault = (error: unknown): void => log.error("entries not sequenced", {}, error);
   const sequencer = stack.use(await database.startSequencer(signer, { onFault }));
   const opened = stack.move();
@@ -55,6 +62,8 @@ export async function openStorage(config: IssuerConfig, { now, log, write }: Sto
     counts: () => database.counts(),
     epoch: () => sequencer.epoch,
     follow: (changed) => database.follow(changed),
+    unplaced: () => database.unplaced(),
+    clockAheadSeconds: () => database.clockAheadSeconds(),
     [Symbol.asyncDispose]: async () => await opened.disposeAsync(),
   };
 }

@@ -11,16 +11,25 @@ export interface TellParts {
 /** A caller that is nobody yet may claim to be of any cluster, at any length; lines stay short. */
 const claimCharactersMax = 63;
 
-/** `cluster` is proven, or empty; `claimed` is what a caller says of itself, for the log alone. */
+interface Whose {
+  readonly method: string;
+  /** Proven, or empty. */
+  readonly cluster?: string;
+  /** What a caller says of itself, for the log alone. */
+  readonly claimed?: string;
+  /** Whom an operator's certificate names. */
+  readonly operator?: string | undefined;
+}
+
 export function tellRefused(
   error: unknown,
-  { method, cluster = "", claimed = cluster }: { method: string; cluster?: string; claimed?: string },
+  { method, cluster = "", claimed = cluster, operator }: Whose,
   { log, metrics }: TellParts,
 ): Refusal {
   const refusal = toRefusal(error);
   const { code, message, cause } = refusal;
   metrics.refused({ code, tenant: "", cluster });
-  const fields = { method, code, cluster: claimed.slice(0, claimCharactersMax) };
+  const fields = { method, code, cluster: claimed.slice(0, claimCharactersMax), operator };
   if (code === "internal") log.error("refused", fields, error);
   else log.warn("refused", { ...fields, message, met: cause instanceof Error ? cause.message : undefined });
   return refusal;

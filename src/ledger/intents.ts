@@ -6,6 +6,7 @@ import { toIntent } from "./intent.ts";
 import { type Draft, hubLog, type Idempotency, type Intended, type Intent } from "./ledger.ts";
 import { leafHash } from "./merkle.ts";
 import { sameBytes } from "./octets.ts";
+import { isPruned } from "./retention.ts";
 import { blob, integer, optionalBlob, type Row, text } from "./rows.ts";
 
 /** A draft with its bytes, made before the transaction so that nobody waits for that with the lock held. */
@@ -53,7 +54,7 @@ export function prepareIntents(connection: Connection): IntentStatements {
       const what = suspendedOf(draft, suspended);
       if (what !== undefined) return { kind: "suspended", what };
       const earlier = draft.idempotency === undefined ? undefined : findKey.get(draft.idempotency.key);
-      if (earlier !== undefined) return replay(readIntent(earlier), draft.idempotency, suspended);
+      if (earlier !== undefined) return replay(earlier, draft.idempotency, suspended);
       try {
         return { kind: "intent", intent: toIntent(draft, insert(intentColumns(draft), leafHash, body)) };
       } catch (error) {
@@ -75,16 +76,19 @@ export function prepareIntents(connection: Connection): IntentStatements {
   };
 }
 
-/** From a row of id, body and signature. */
-export function readIntent(row: Row): StoredIntent {
+/** From a row of id, body and signature; undefined where the body is gone. */
+export function readIntent(row: Row): StoredIntent | undefined {
+  if (isPruned(row)) return undefined;
   const entry = readEntry(blob(row, "body"));
   if (entry.kind !== "intent") throw new Error(`entry ${integer(row, "id")} is no intent`);
   const signature = optionalBlob(row, "signature");
   return { intent: toIntent(entry.draft, integer(row, "id")), ...(signature === undefined ? {} : { signature }) };
 }
 
-/** What a second draft of one idempotency key gets. */
-export function replay(stored: StoredIntent, asked: Idempotency | undefined, suspended: Suspended): Intended {
+/** What a second draft of one idempotency key gets, by the row of the first. */
+export function replay(row: Row, asked: Idempotency | undefined, suspended: Suspended): Intended {
+  const stored = readIntent(row);
+  if (stored === undefined) return { kind: "replay-pruned" };
   const digest = stored.intent.idempotency?.digest;
   if (digest === undefined || asked === undefined || !sameBytes(digest, asked.digest))
     return { kind: "replay-differs" };

@@ -65,6 +65,8 @@ export type Intended =
   | { readonly kind: "replay"; readonly intent: Intent; readonly signature?: Uint8Array }
   /** Its idempotency key was intended before with another digest. Nothing was written. */
   | { readonly kind: "replay-differs" }
+  /** It was intended before, so long ago that its body is gone. Nothing was written. */
+  | { readonly kind: "replay-pruned" }
   /** Its tenant or cluster is suspended. Nothing was written. */
   | { readonly kind: "suspended"; readonly what: "tenant" | "cluster" };
 
@@ -84,8 +86,10 @@ export interface StoredEntry {
   readonly log: string;
   readonly position?: number;
   readonly kind: "intent" | "act";
-  /** The canonical bytes: an RFC 8785 JSON object. */
+  /** The canonical bytes: an RFC 8785 JSON object. Empty where retention has let them go. */
   readonly body: Uint8Array;
+  /** Of an intent: its column, which alone says so when the body is gone. */
+  readonly serial?: Uint8Array;
   /** RFC 6962 2.1: SHA-256(0x00 || body). */
   readonly leafHash: Uint8Array;
   /** The TBS and the recorded signature of an intent. */
@@ -113,7 +117,7 @@ export interface Ledger {
   intend(drafts: readonly Draft[]): Promise<readonly Intended[]>;
   /** Writes a signature down, behind the reply: with the next durable write or within `recordDelayMs`. Never throws. */
   record(intent: Intent, signature: Uint8Array): void;
-  /** The intent of a serial, with its signature where one is recorded. */
+  /** The intent of a serial, with its signature where one is recorded; undefined also where its body is gone. */
   findSerial(serial: Uint8Array): Promise<{ readonly intent: Intent; readonly signature?: Uint8Array } | undefined>;
   /** Newest first. */
   entries(filter: EntryFilter): AsyncIterable<StoredEntry>;
@@ -137,6 +141,8 @@ export interface LogReport {
   readonly log: string;
   readonly entries: number;
   readonly unrecorded: number;
+  /** Intents whose body retention has let go: of them the hash alone is verified. */
+  readonly pruned: number;
   /** RFC 6962 2.1 tree hash over the sequenced entries so far. */
   readonly rootHash: Uint8Array;
   /** Each names the row and what is wrong with it; at most `faultsMax`. */

@@ -4,8 +4,10 @@ import { Refusal } from "../errors.ts";
 import { encodeAct } from "./entry.ts";
 import type { Act } from "./ledger.ts";
 import { fetchedState, joinState, proposalState } from "./made-keys.ts";
+import { adoptionState, operatorState } from "./made-operators.ts";
 import { sealedState } from "./made-sealed.ts";
 import { leafHash } from "./merkle.ts";
+import { retentionState } from "./retention.ts";
 import { blob, date, integer, optionalText, type Row, text } from "./rows.ts";
 import type {
   AcknowledgementRecord,
@@ -50,6 +52,9 @@ export function openState(stage: Stage, now: () => Date): State {
     ...suspensionState(stage, change),
     ...acknowledgementState(stage),
     ...sealedState(stage, change),
+    ...operatorState(stage, change),
+    ...adoptionState(change),
+    ...retentionState(stage, change),
   };
 }
 

@@ -1,7 +1,7 @@
 /** What happens to drafts and signatures inside PostgreSQL's transactions: one statement for all drafts of a write. */
 import { intentColumns } from "./columns.ts";
 import { toIntent } from "./intent.ts";
-import { type Encoded, readIntent, replay, type Suspended, suspendedOf } from "./intents.ts";
+import { type Encoded, replay, type Suspended, suspendedOf } from "./intents.ts";
 import type { Intended } from "./ledger.ts";
 import { toHex } from "./octets.ts";
 import type { Transaction } from "./postgres-pool.ts";
@@ -39,7 +39,7 @@ export async function intendDrafts(
     if (id !== undefined) return { kind: "intent", intent: toIntent(draft, id) };
     const earlier = known.get(draft.idempotency?.key ?? "");
     if (earlier === undefined) return new Error("a serial was drawn twice");
-    return replay(readIntent(earlier), draft.idempotency, suspended);
+    return replay(earlier, draft.idempotency, suspended);
   });
 }
 

@@ -13,7 +13,7 @@ import {
 } from "pg";
 import { Refusal } from "../errors.ts";
 import type { WriteName } from "./connection.ts";
-import { checkServer, checkWrite, serverFacts, type Trust, writeFacts } from "./postgres-server.ts";
+import { checkServer, checkWrite, clockAhead, serverFacts, type Trust, writeFacts } from "./postgres-server.ts";
 import type { Row, Value } from "./rows.ts";
 import type { Source } from "./source.ts";
 import type { Done, Step } from "./steps.ts";
@@ -57,6 +57,8 @@ export interface Pool {
   readonly source: Source;
   /** Checked on every new connection from now on: that what was promised is still there. */
   expect(check: (transaction: Transaction) => Promise<void>): void;
+  /** How far our clock was ahead of the server's when it was last asked. */
+  clockAheadMs(): number;
   close(): Promise<void>;
 }
 
@@ -97,6 +99,7 @@ export function openPool(
   now: () => Date,
   write: PostgresWrite = (_, commit) => commit(),
 ): Pool {
+  let aheadMs = 0;
   let expectation: ((transaction: Transaction) => Promise<void>) | undefined;
   const names = new Map<string, string>();
   const numbered = new Map<string, string>();
@@ -108,6 +111,7 @@ export function openPool(
       client.on("error", ignore);
       const transaction = toTransaction((sql, values) => run(client, sql, values));
       const [facts] = await transaction.query(serverFacts);
+      aheadMs = clockAhead(facts, now());
       checkServer(facts, config, now());
       await expectation?.(transaction);
       client.off("error", ignore);
@@ -178,7 +182,9 @@ export function openPool(
       const patience = timeoutMs === undefined ? {} : { query_timeout: timeoutMs + graceMs };
       try {
         const results: unknown = await client.query({ text: begin, ...patience });
-        checkWrite(rowsOf(results, -1)[0], config, now());
+        const facts = rowsOf(results, -1)[0];
+        aheadMs = clockAhead(facts, now());
+        checkWrite(facts, config, now());
         // What may take long is run once, and can be several statements in one message: it gets no name.
         const once = async (text: string, values: readonly Parameter[]): Promise<QueryResult<Row>> =>
           await client.query<Row>({ text, values: [...values], ...patience });
@@ -212,6 +218,7 @@ export function openPool(
     expect: (check) => {
       expectation = check;
     },
+    clockAheadMs: () => aheadMs,
     close: async () => await connections.end(),
   };
 }

@@ -49,11 +49,16 @@ export function checkWrite(facts: Row | undefined, trust: Trust, now: Date): voi
       "its commits wait for no standby (synchronous_standby_names is empty): a failover would forget what was signed",
     );
   }
-  const off = now.getTime() - integer(facts, "clock");
+  const off = clockAhead(facts, now);
   if (Math.abs(off) > (trust.clockToleranceMs ?? clockToleranceMs)) {
     const seconds = Math.round(Math.abs(off) / 1000);
     throw wrong(`this machine's clock is ${seconds} s ${off > 0 ? "ahead of" : "behind"} the database's`);
   }
+}
+
+/** Of our clock, in milliseconds. */
+export function clockAhead(facts: Row | undefined, now: Date): number {
+  return facts === undefined ? 0 : now.getTime() - integer(facts, "clock");
 }
 
 function wrong(rule: string): Refusal {

@@ -3,6 +3,7 @@ import { setTimeout } from "node:timers/promises";
 import { Refusal } from "../errors.ts";
 import type { Database } from "./database.ts";
 import { openState } from "./made-state.ts";
+import { createMarks } from "./mark.ts";
 import { openPool, type Pool, type PostgresConfig, type PostgresWrite, postgresLocks } from "./postgres-pool.ts";
 import { migratePostgres } from "./postgres-schema.ts";
 import { startPostgresSequencer } from "./postgres-sequencer.ts";
@@ -10,6 +11,7 @@ import { startPostgresWriter } from "./postgres-writer.ts";
 import { createReader } from "./reader.ts";
 import { integer } from "./rows.ts";
 import type { Sequencer } from "./sequencer.ts";
+import { countUnplaced } from "./source.ts";
 import { runStepsAsync, type Stage } from "./steps.ts";
 import { verifyLedger } from "./verify.ts";
 import { recordDelayMs } from "./writer.ts";
@@ -61,12 +63,15 @@ function assemble(pool: Pool, options: PostgresOptions): Database {
       verify: (log, check) => verifyLedger(pool.source, log, check),
     },
     state: openState(stage, now),
+    marks: createMarks(pool.source),
     async startSequencer(signer, sequencing) {
       const sequencer = await startPostgresSequencer(pool, now, signer, holder, sequencing, silenceMs);
       sequencers.push(sequencer);
       return sequencer;
     },
     counts: () => writer.counts(),
+    unplaced: () => countUnplaced(pool.source),
+    clockAheadSeconds: () => pool.clockAheadMs() / 1000,
     follow: (changed) => followChanges(pool, changed, followMs),
     async [Symbol.asyncDispose]() {
       if (closed) return;

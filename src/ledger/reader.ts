@@ -14,7 +14,7 @@ const rowsPerStep = 2000;
 const serialGrammar = /^(?:[0-9a-f]{2}){1,20}$/;
 const positionGrammar = /^(?<log>.+)\/(?<position>0|[1-9][0-9]{0,14})$/;
 
-const columns = "e.id, e.log, e.kind, e.authority, e.leaf_hash, e.body, l.position, s.signature";
+const columns = "e.id, e.log, e.kind, e.serial, e.authority, e.leaf_hash, e.body, l.position, s.signature";
 const joined = "entries e LEFT JOIN leaves l ON l.entry = e.id LEFT JOIN signatures s ON s.entry = e.id";
 
 const bySerial = `SELECT ${columns} FROM ${joined} WHERE e.serial = ?`;
@@ -67,6 +67,7 @@ function toStored(row: Row): StoredEntry {
   const signature = optionalBlob(row, "signature");
   const authority = optionalText(row, "authority");
   const body = blob(row, "body");
+  const serial = optionalBlob(row, "serial");
   const tbs = tbsOf(body);
   return {
     log: text(row, "log"),
@@ -74,6 +75,7 @@ function toStored(row: Row): StoredEntry {
     body,
     leafHash: blob(row, "leaf_hash"),
     ...(position === undefined ? {} : { position }),
+    ...(serial === undefined ? {} : { serial }),
     ...(signature === undefined ? {} : { signature }),
     ...(authority === undefined ? {} : { authority }),
     ...(tbs === undefined ? {} : { tbs }),

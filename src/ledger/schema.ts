@@ -160,6 +160,34 @@ CREATE TABLE authority_requests (
 ) STRICT;
 `,
   },
+  {
+    name: "operators, retention and adopted history",
+    sql: `
+-- Who may call from elsewhere, with a certificate for this key.
+CREATE TABLE operators (
+  name TEXT PRIMARY KEY,
+  role TEXT NOT NULL CHECK (role IN ('viewer', 'operator', 'admin')),
+  key_sha256 BLOB NOT NULL,
+  made_at INTEGER NOT NULL,
+  revoked_at INTEGER
+) STRICT;
+
+-- Bodies of intents up to the entry due_to may go, and an act says so; those up to pruned_to have gone: they are empty.
+CREATE TABLE retention (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  due_to INTEGER NOT NULL,
+  pruned_to INTEGER NOT NULL
+) STRICT;
+INSERT INTO retention VALUES (1, 0, 0);
+
+-- An operator has said that heads which were signed until then, and are not here, are given up.
+CREATE TABLE adoption (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  lost_until INTEGER NOT NULL
+) STRICT;
+INSERT INTO adoption VALUES (1, 0);
+`,
+  },
 ];
 
 /**

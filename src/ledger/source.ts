@@ -3,7 +3,7 @@
  * verifying are written once.
  */
 import type { Connection, Statement } from "./connection.ts";
-import type { Row, Value } from "./rows.ts";
+import { integer, type Row, type Value } from "./rows.ts";
 
 export interface Source {
   /** One statement with a `?` for each value; it sees the database as it is at one moment. */
@@ -12,6 +12,12 @@ export interface Source {
   readonly unplaced: string;
   /** Whether entries are numbered one after the other: where many write at once, a number can be lost with its write. */
   readonly gapless: boolean;
+}
+
+/** Entries that wait for a position. */
+export async function countUnplaced(source: Source): Promise<number> {
+  const [row] = await source.query(`SELECT count(*) AS n FROM ${source.unplaced} u`);
+  return row === undefined ? 0 : integer(row, "n");
 }
 
 /** SQLite has one writer at a time: entries are placed in the order of their numbers. */

@@ -6,10 +6,11 @@ import { Refusal } from "../errors.ts";
 import { type Connection, openConnection, type Write } from "./connection.ts";
 import type { Database } from "./database.ts";
 import { openState } from "./made-state.ts";
+import { createMarks } from "./mark.ts";
 import { createReader } from "./reader.ts";
 import { migrate } from "./schema.ts";
 import { type Sequencer, startSequencer } from "./sequencer.ts";
-import { toSource } from "./source.ts";
+import { countUnplaced, toSource } from "./source.ts";
 import { toStage } from "./sqlite-stage.ts";
 import { verifyLedger } from "./verify.ts";
 import { recordDelayMs, startWriter } from "./writer.ts";
@@ -54,12 +55,15 @@ function assemble(connection: Connection, config: SqliteConfig): Database {
       verify: (log, check) => verifyLedger(source, log, check),
     },
     state: openState(toStage(connection), now),
+    marks: createMarks(source),
     async startSequencer(signer, options) {
       const sequencer = await startSequencer(connection, now, signer, options);
       sequencers.push(sequencer);
       return sequencer;
     },
     counts: () => writer.counts(),
+    unplaced: () => countUnplaced(source),
+    clockAheadSeconds: () => 0,
     follow: () => ({ [Symbol.asyncDispose]: () => Promise.resolve() }),
     async [Symbol.asyncDispose]() {
       if (closed) return;

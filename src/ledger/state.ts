@@ -91,6 +91,20 @@ export interface AcknowledgementRecord {
   readonly inForceSince: Date;
 }
 
+/** Each may all that those before it may. */
+export const operatorRoles = ["viewer", "operator", "admin"] as const;
+export type OperatorRole = (typeof operatorRoles)[number];
+
+/** Somebody who may call from elsewhere, with a certificate for one key. */
+export interface OperatorRecord {
+  readonly name: string;
+  readonly role: OperatorRole;
+  /** SHA-256 of the key's SubjectPublicKeyInfo. */
+  readonly keySha256: Uint8Array;
+  readonly madeAt: Date;
+  readonly revokedAt?: Date;
+}
+
 export interface State extends SealedKeys {
   /** Writes an act that changes nothing else: the intention behind a CA certificate, before it is signed. */
   act(act: Act): Promise<void>;
@@ -149,6 +163,25 @@ export interface State extends SealedKeys {
   suspensions(): Promise<readonly SuspensionKey[]>;
   /** False when it was so already; then nothing is written. */
   setSuspended(key: SuspensionKey, suspended: boolean, act: Act): Promise<boolean>;
+
+  /**
+   * Gives up what was remembered elsewhere until then and is not here. Whoever led that history leads no more: its epochs up to this
+   * one have ended.
+   */
+  adopt(lostUntil: Date, epoch: number, act: Act): Promise<void>;
+
+  /**
+   * Lets go of bodies of intents that expired before then, one small write after the other for as long as `going`: see retention.ts.
+   * Returns how many entries it went over.
+   */
+  prune(expiredBefore: Date, going: () => boolean): Promise<number>;
+
+  operators(): Promise<readonly OperatorRecord[]>;
+  operator(name: string): Promise<OperatorRecord | undefined>;
+  /** In the place of what stood under the name. */
+  setOperator(record: OperatorRecord, act: Act): Promise<void>;
+  /** False when it was so already; then nothing is written. @throws Refusal `not-found`. */
+  revokeOperator(name: string, at: Date, act: Act): Promise<boolean>;
 
   /** Of one cluster's agents the 64 newest stand. */
   acknowledge(record: AcknowledgementRecord): Promise<void>;

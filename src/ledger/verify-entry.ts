@@ -5,6 +5,7 @@ import type { Faults } from "./faults.ts";
 import type { CheckSignature } from "./ledger.ts";
 import { leafHash } from "./merkle.ts";
 import { sameBytes } from "./octets.ts";
+import { isPruned, pruneVerb } from "./retention.ts";
 import { blob, integer, optionalBlob, type Row, type Value } from "./rows.ts";
 import { serialOf } from "./tbs.ts";
 
@@ -13,25 +14,37 @@ export interface VerifiedRow {
   readonly leaf: Uint8Array;
   /** False for an intent without a signature. */
   readonly recorded: boolean;
+  /** Retention has let its body go, so the hash is the stored one. */
+  readonly pruned: boolean;
+  /** The entry up to which an act of retention says that bodies may go. */
+  readonly dueTo?: number;
 }
 
-/** `row` is of `entries`, with `entry`, `position` and `signature` from the tables around it. */
+/** `row` is of `entries`, with `entry`, `position`, `signature` and `due_to` from the tables around it. */
 export function verifyRow(row: Row, log: string, check: CheckSignature | undefined, faults: Faults): VerifiedRow {
   const name = `entry ${integer(row, "entry")}`;
   if (row["id"] === null) {
     faults.add(`${name}: it has a position and is missing`);
-    return { leaf: new Uint8Array(32), recorded: true };
+    return { leaf: new Uint8Array(32), recorded: true, pruned: false };
   }
+  if (row["log"] !== log) faults.add(`${name}: it has a position in the log ${log}, which is not its own`);
   const body = blob(row, "body");
+  if (isPruned(row) && integer(row, "due_to") >= integer(row, "id") && row["kind"] === "intent")
+    return { leaf: blob(row, "leaf_hash"), recorded: row["signature"] !== null, pruned: true };
   const leaf = leafHash(body);
   if (!sameBytes(leaf, blob(row, "leaf_hash"))) faults.add(`${name}: its body does not have its leaf hash`);
   const entry = readBody(body, name, faults);
-  if (entry === undefined) return { leaf, recorded: true };
+  if (entry === undefined) return { leaf, recorded: true, pruned: false };
   for (const [column, value] of Object.entries(columnsOf(entry))) {
     if (!sameValue(value, row[column])) faults.add(`${name}: its column ${column} is not what its body says`);
   }
-  if (row["log"] !== log) faults.add(`${name}: it has a position in the log ${log}, which is not its own`);
-  return { leaf, recorded: verifySignature(entry, optionalBlob(row, "signature"), check, name, faults) };
+  const recorded = verifySignature(entry, optionalBlob(row, "signature"), check, name, faults);
+  return { leaf, recorded, pruned: false, ...dueToOf(entry) };
+}
+
+function dueToOf(entry: Entry): Pick<VerifiedRow, "dueTo"> {
+  if (entry.kind !== "act" || entry.act.verb !== pruneVerb) return {};
+  return { dueTo: Number(entry.act.details["upTo"]) };
 }
 
 function verifySignature(

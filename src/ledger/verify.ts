@@ -3,9 +3,10 @@
  * from those hashes, and compares with them all that is stored beside them.
  */
 import { createFaults } from "./faults.ts";
-import { type CheckSignature, type LogReport, wholeLedger } from "./ledger.ts";
+import { type CheckSignature, hubLog, type LogReport, wholeLedger } from "./ledger.ts";
 import { rootOf } from "./merkle.ts";
 import { startPace } from "./pace.ts";
+import { selectRetention, toProgress } from "./retention.ts";
 import { integer, type Row } from "./rows.ts";
 import type { Source } from "./source.ts";
 import { verifyRow } from "./verify-entry.ts";
@@ -25,7 +26,15 @@ export async function* verifyLedger(
   const heads = await verifyHeads(source, faults);
   const logs = await verifyPlaces(source, faults);
   const rootHash = new Uint8Array();
-  const whole = { log: wholeLedger, entries: heads.count, unrecorded: 0, rootHash, faults: faults.list(), done: true };
+  const whole = {
+    log: wholeLedger,
+    entries: heads.count,
+    unrecorded: 0,
+    pruned: 0,
+    rootHash,
+    faults: faults.list(),
+    done: true,
+  };
   yield whole;
   for (const name of log === undefined ? new Set([...heads.roots.keys(), ...logs].sort()) : [log]) {
     yield* verifyLog(source, name, heads.roots.get(name) ?? new Map(), check);
@@ -41,17 +50,23 @@ async function* verifyLog(
   const faults = createFaults();
   const walk = createWalk(log, roots, faults);
   const pace = startPace();
-  let [unrecorded, unplaced, reported] = [0, 0, 0];
+  const { dueTo } = toProgress(await source.query(selectRetention));
+  let [unrecorded, unplaced, reported, pruned, said] = [0, 0, 0, 0, 0];
+  const count = (row: Row): Uint8Array => {
+    const verified = verifyRow(row, log, check, faults);
+    if (!verified.recorded) unrecorded += 1;
+    if (verified.pruned) pruned += 1;
+    said = Math.max(said, verified.dueTo ?? 0);
+    return verified.leaf;
+  };
   const report = (done: boolean): LogReport => {
     const [entries, rootHash] = [walk.tree().size + unplaced, rootOf(walk.tree())];
-    return { log, entries, unrecorded, rootHash, faults: faults.list(), done };
+    return { log, entries, unrecorded, pruned, rootHash, faults: faults.list(), done };
   };
 
   for (let rows = await readPlaced(source, log, walk); rows.length > 0; rows = await readPlaced(source, log, walk)) {
     for (const row of rows) {
-      const { leaf, recorded } = verifyRow(row, log, check, faults);
-      walk.place(integer(row, "position"), leaf);
-      if (!recorded) unrecorded += 1;
+      walk.place(integer(row, "position"), count(row));
       await pace();
     }
     if (walk.tree().size - reported < entriesPerReport) continue;
@@ -60,9 +75,11 @@ async function* verifyLog(
   }
   for await (const row of readUnplaced(source, log)) {
     unplaced += 1;
-    if (!verifyRow(row, log, check, faults).recorded) unrecorded += 1;
+    count(row);
     await pace();
   }
+  if (log === hubLog && dueTo > said)
+    faults.add(`retention: bodies up to entry ${dueTo} may go, and no act of the ledger says so`);
   yield report(true);
 }
 
@@ -72,7 +89,7 @@ const rowsPerRead = 64;
 async function readPlaced(source: Source, log: string, walk: Walk): Promise<readonly Row[]> {
   for (;;) {
     const rows = await source.query(
-      `SELECT l.position, l.entry, e.*, s.signature FROM leaves l
+      `SELECT l.position, l.entry, e.*, s.signature, (SELECT due_to FROM retention) AS due_to FROM leaves l
        LEFT JOIN entries e ON e.id = l.entry LEFT JOIN signatures s ON s.entry = l.entry
        WHERE l.log = ? AND l.position > ? ORDER BY l.position LIMIT ${rowsPerRead}`,
       log,
@@ -96,7 +113,7 @@ async function* readUnplaced(source: Source, log: string): AsyncGenerator<Row> {
   let last = 0;
   for (;;) {
     const rows = await source.query(
-      `SELECT e.*, e.id AS entry, s.signature FROM ${source.unplaced} u JOIN entries e ON e.id = u.entry
+      `SELECT e.*, e.id AS entry, s.signature, (SELECT due_to FROM retention) AS due_to FROM ${source.unplaced} u JOIN entries e ON e.id = u.entry
        LEFT JOIN signatures s ON s.entry = e.id WHERE e.id > ? AND e.log = ? ORDER BY e.id LIMIT ${rowsPerRead}`,
       last,
       log,

@@ -20,6 +20,9 @@ export const issuerSchema = z.strictObject({
     .describe("DNS names of the issuer's serving certificate, beside issuer.<hub>."),
   http: address.default("127.0.0.1:15014").describe("Plain HTTP for /metrics, /healthz and /readyz, host:port."),
   adminSocket: path.default("admin.sock").describe("Unix socket for operators' verbs; its directory must be private."),
+  adminListen: address
+    .optional()
+    .describe("Where operators with a certificate reach the issuer (mTLS), host:port; the socket alone if absent."),
   resources: path.default("resources").describe("Directory of YAML documents: TrustRoot, MeshTenant, MeshCluster."),
   kubernetes: z
     .strictObject({
@@ -33,6 +36,22 @@ export const issuerSchema = z.strictObject({
   passphraseFile: path
     .optional()
     .describe("File with the passphrase of the keys; without it they are stored unencrypted."),
+  highWater: path
+    .optional()
+    .describe(
+      "File that remembers the ledger's newest entry outside of the database, so that an older copy of it is refused; <adminSocket>.newest if absent. No part of a backup.",
+    ),
+  retention: z
+    .strictObject({
+      keepDays: z
+        .union([z.int().min(30).max(36_500), z.literal("forever")])
+        .default(400)
+        .describe(
+          "How long the ledger keeps what an intent says after its certificate has expired, in days, or forever. Hashes stay.",
+        ),
+    })
+    .prefault({})
+    .describe("What the ledger lets go."),
   queueBytes: z
     .int()
     .min(65_536)
@@ -137,7 +156,7 @@ export type IssuerConfig = z.infer<typeof issuerSchema>;
 export type AgentConfig = z.infer<typeof agentSchema>;
 
 /** Paths that a configuration names, made absolute. */
-const issuerPaths = ["adminSocket", "resources", "keys", "passphraseFile"] as const;
+const issuerPaths = ["adminSocket", "resources", "keys", "passphraseFile", "highWater"] as const;
 const postgresPaths = ["passwordFile", "caFile", "certificateFile", "keyFile"] as const;
 const agentPaths = ["hubRoots", "data", "tokenFile", "joinTokenFile"] as const;
 

@@ -35,6 +35,7 @@ const kinds: Readonly<Record<RefusalCode, Kind>> = {
   "signer-denied": "policy",
   suspended: "policy",
   "not-this-caller": "policy",
+  "role-missing": "policy",
   "replay-differs": "policy",
   quota: "policy",
   overloaded: "outage",

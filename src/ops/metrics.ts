@@ -9,8 +9,8 @@ export interface Metrics {
   refused(labels: { readonly code: RefusalCode; readonly tenant: string; readonly cluster: string }): void;
   /** Seconds from a request's arrival to its answer. */
   answered(seconds: number): void;
-  /** A number read when the metrics are scraped. */
-  gauge(name: string, help: string, read: () => number): void;
+  /** A number read when the metrics are scraped; NaN where it cannot be had. */
+  gauge(name: string, help: string, read: () => number | Promise<number>): void;
   /** One for each of the labels it returns, a bounded number; what is gone then is shown no more. */
   gauges(name: string, help: string, labelNames: readonly string[], read: () => readonly Labelled[]): void;
   counter(name: string, help: string): () => void;
@@ -62,7 +62,15 @@ export function openMetrics(options: { readonly process: "issuer" | "agent"; rea
     },
     answered: (value) => seconds.observe(value),
     gauge: (name, help, read) => {
-      const gauge: Gauge = new Gauge({ name: prefix + name, help, registers: [], collect: () => gauge.set(read()) });
+      const set = async (): Promise<void> => gauge.set(await read());
+      const unknown = (): void => gauge.set(Number.NaN);
+      const gauge: Gauge = new Gauge({
+        name: prefix + name,
+        help,
+        registers: [],
+        // One that fails would fail them all.
+        collect: async () => await set().catch(unknown),
+      });
       registry.registerMetric(gauge);
     },
     gauges: (name, help, labelNames, read) => {

@@ -33,7 +33,8 @@ export const profiles: Readonly<Record<ProfileName, Profile>> = {
   },
   serving: { keyEncipherment: false, usages: ["serverAuth"], uri: false, dns: true, validitySecondsCap: 90 * day },
   agent: { keyEncipherment: false, usages: ["clientAuth"], uri: true, dns: false, validitySecondsCap: day },
-  operator: { keyEncipherment: false, usages: ["clientAuth"], uri: true, dns: false, validitySecondsCap: day },
+  // What an operator may is read for every call, and ends with a row: the certificate only says who it is.
+  operator: { keyEncipherment: false, usages: ["clientAuth"], uri: true, dns: false, validitySecondsCap: 90 * day },
   issuer: { keyEncipherment: false, usages: ["serverAuth"], uri: false, dns: true, validitySecondsCap: 30 * day },
 };
 

@@ -62,6 +62,15 @@ export function openAdmin(socketPath: string): AdminClient {
   });
 }
 
+/** The operators' verbs from elsewhere. */
+export function openRemoteAdmin(address: string, tls: ClientTls): AdminClient {
+  return new Admin(address, toCredentials(tls, "TLSv1.3"), {
+    ...common,
+    "grpc.ssl_target_name_override": tls.serverName,
+    "grpc.max_receive_message_length": 64 * 1024 * 1024,
+  });
+}
+
 export function openSignStream(client: IssuerClient): Stream<SignReplies__Output, SignBatch> {
   const call = client.sign();
   return toStream(

@@ -30,6 +30,12 @@ export interface RpcServer extends AsyncDisposable {
 /** Told of what never became a request: a message that is too long, or none at all. No handler sees it. */
 export type OnUnreadable = (method: string, refusal: Refusal) => void;
 
+/**
+ * Asked before a handler sees a request, with the DER of a client certificate that verifies: who may call the method, and what
+ * the request is taken for. @throws Refusal.
+ */
+export type Admit = (method: string, certificate: Uint8Array | undefined, request: unknown) => Promise<unknown>;
+
 type AnyCall =
   | grpc.ServerUnaryCall<unknown, unknown>
   | grpc.ServerWritableStream<unknown, unknown>
@@ -97,6 +103,8 @@ export interface ServerConfig {
   /** How long calls in flight may go on once the server closes. */
   readonly drainMs: number;
   readonly onUnreadable?: OnUnreadable;
+  /** Without it, whoever gets through may call. */
+  readonly admit?: Admit;
   /** For a port that anybody may reach; the limits are those of `openPort`. */
   readonly onLimited?: OnLimited;
 }
@@ -117,7 +125,10 @@ export async function startServer(
     "grpc.keepalive_timeout_ms": 10_000,
     "grpc-node.max_session_memory": 16,
     "grpc.enable_channelz": 0,
-    interceptors: [refuseUnreadable(config.onUnreadable ?? (() => {}))],
+    interceptors: [
+      refuseUnreadable(config.onUnreadable ?? (() => {})),
+      ...(config.admit === undefined ? [] : [admitFirst(config.admit)]),
+    ],
   });
   const lasting = new Set<string>();
   register({
@@ -171,11 +182,30 @@ function refuseUnreadable(onUnreadable: OnUnreadable): grpc.ServerInterceptor {
   };
 }
 
+/** No handler begins before it has its request, so none is called for what is not admitted. */
+function admitFirst(admit: Admit): grpc.ServerInterceptor {
+  return ({ path }, call) => {
+    const refuse = (error: unknown): void => call.sendStatus(toStatus(error));
+    const method = path.slice(path.lastIndexOf("/") + 1);
+    return new grpc.ServerInterceptingCall(call, {
+      start: (next) =>
+        next({
+          onReceiveMessage: (message: unknown, pass) =>
+            void admit(method, certificateOf(call), message).then(pass, refuse),
+        }),
+    });
+  };
+}
+
 function toCaller(call: AnyCall): Caller {
   return {
     header: (name) => call.metadata.get(name).filter((value) => typeof value === "string"),
-    certificate: () => call.getAuthContext()?.sslPeerCertificate?.raw,
+    certificate: () => certificateOf(call),
   };
+}
+
+function certificateOf(call: Pick<AnyCall, "getAuthContext">): Uint8Array | undefined {
+  return call.getAuthContext()?.sslPeerCertificate?.raw;
 }
 
 export const unencrypted = grpc.ServerCredentials.createInsecure();

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Database } from "../../src/ledger/database.ts";
 import { readEntry } from "../../src/ledger/entry.ts";
-import type { AuthorityRecord, JoinTokenRecord, KeyProposal } from "../../src/ledger/state.ts";
+import type { AuthorityRecord, JoinTokenRecord, KeyProposal, OperatorRecord } from "../../src/ledger/state.ts";
 import { act, sha256 } from "./drafts.ts";
 import { type OpenDatabase, plain } from "./ledger.ts";
 
@@ -307,5 +307,23 @@ export function stateContract(kind: string, open: OpenDatabase): void {
       false,
     );
     assert.ok(kept.some(({ agent }) => agent === "a-6"));
+  });
+
+  test(`${kind}: an operator is a name with one role and one key; revoked once, and there again when made anew`, async () => {
+    await using database = await open(() => time);
+    const { state } = database;
+    const alice: OperatorRecord = { name: "alice", role: "viewer", keySha256: sha256("alice"), madeAt: time };
+    await state.setOperator(alice, act({ verb: "create" }));
+    await state.setOperator({ ...alice, role: "admin", keySha256: sha256("other") }, act({ verb: "create" }));
+    const admin = { ...alice, role: "admin", keySha256: sha256("other") };
+    assert.deepEqual(plain(await state.operators()), plain([admin]));
+    assert.equal(await state.revokeOperator("alice", later, act({ verb: "revoke" })), true);
+    assert.equal(await state.revokeOperator("alice", later, act({ verb: "revoke" })), false);
+    assert.deepEqual(plain(await state.operator("alice")), plain({ ...admin, revokedAt: later }));
+    await assert.rejects(state.revokeOperator("bob", later, act()), { code: "not-found" });
+    assert.equal(await state.operator("bob"), undefined);
+    await state.setOperator(alice, act({ verb: "create" }));
+    assert.deepEqual(plain(await state.operator("alice")), plain(alice));
+    assert.deepEqual(await verbs(database), ["create", "create", "revoke", "create"]);
   });
 }

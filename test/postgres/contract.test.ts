@@ -5,6 +5,7 @@ import { openPostgres } from "../../src/ledger/postgres.ts";
 import { temporaryDirectory } from "../contract/directory.ts";
 import { faultContract } from "../contract/faults.ts";
 import { ledgerContract, type OpenDatabase } from "../contract/ledger.ts";
+import { retentionContract } from "../contract/retention.ts";
 import { sequencerContract } from "../contract/sequencer.ts";
 import { stateContract } from "../contract/state.ts";
 import { startPostgres } from "../support/postgres.ts";
@@ -22,6 +23,7 @@ const open: OpenDatabase = async (now = () => new Date("2026-11-21T11:00:00Z")) 
 ledgerContract("postgres", open);
 stateContract("postgres", open);
 sequencerContract("postgres", open, signer, other);
+retentionContract("postgres", open, signer);
 faultContract(
   "postgres",
   async () => {

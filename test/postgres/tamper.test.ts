@@ -50,6 +50,9 @@ const cases: Readonly<Record<string, RegExp>> = {
   "UPDATE entries SET leaf_hash = '\\x00' WHERE id = 6": /entry 6: its body does not have its leaf hash/,
   "UPDATE entries SET body = body || '\\x20' WHERE id = 8": /entry 8: its body does not have its leaf hash/,
   "UPDATE entries SET id = 100 WHERE id = 4": /entry 4: it has a position and is missing/,
+  "UPDATE entries SET body = '' WHERE id = 4": /entry 4: its body does not have its leaf hash/,
+  "UPDATE entries SET body = '' WHERE id = 4; UPDATE retention SET due_to = 4":
+    /retention: bodies up to entry 4 may go/,
   "UPDATE signatures SET signature = '\\x00' WHERE entry = 4": /entry 4: its signature is not/,
   "UPDATE signatures SET entry = 6 WHERE entry = 7": /entry 6: it is an act and has a signature/,
   "UPDATE signatures SET entry = 99 WHERE entry = 7": /entry 99: it is in signatures and is missing/,

@@ -5,13 +5,13 @@ import { test } from "node:test";
 import type { z } from "zod";
 import { refusals } from "../../src/errors.ts";
 import { agentSchema, issuerSchema } from "../../src/ops/config.ts";
-import { openMetrics } from "../../src/ops/metrics.ts";
 import { meshClusterSchema } from "../../src/resources/mesh-cluster.ts";
 import { meshTenantSchema } from "../../src/resources/mesh-tenant.ts";
 import { readDocuments } from "../../src/resources/read.ts";
 import { trustRootSchema } from "../../src/resources/trust-root.ts";
 import { createTokenIssuer } from "../support/kubernetes.ts";
 import { layers } from "./layers.ts";
+import { metricsOf } from "./metrics.ts";
 import { toRows } from "./schema-rows.ts";
 import { read, root, sources, tableBelow } from "./sources.ts";
 
@@ -63,38 +63,6 @@ test("docs/architecture.md has the table of who imports what", () => {
   ]);
   assert.deepEqual(rows, table);
 });
-
-interface Counted {
-  readonly name: string;
-  readonly type: string;
-  readonly help: string;
-  readonly labelNames?: readonly string[];
-}
-
-/** What a process counts: that of `openMetrics`, and the gauges that its own files add. */
-function metricsOf(process: "issuer" | "agent"): readonly (readonly string[])[] {
-  const { registry } = openMetrics({ process });
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the library types them as the least they have
-  const fixed = (registry.getMetricsAsArray() as unknown as readonly Counted[]).map(
-    ({ name, type, help, labelNames = [] }) => [`\`${name}\``, type, labelNames.join(", "), help],
-  );
-  const added = sources(`src/${process}`).flatMap((path) =>
-    [...read(path).matchAll(/metrics\.(gauge|counter)\(\s*"([^"]+)",\s*"([^"]+)"/g)].map(
-      ([, type = "", name = "", help = ""]) => [`\`espalier_${process}_${name}\``, type, "", help],
-    ),
-  );
-  const labelled = sources(`src/${process}`).flatMap((path) =>
-    [...read(path).matchAll(/metrics\.gauges\(\s*"([^"]+)",\s*"([^"]+)",\s*\[([^\]]*)\]/g)].map(
-      ([, name = "", help = "", labels = ""]) => [
-        `\`espalier_${process}_${name}\``,
-        "gauge",
-        labels.replaceAll('"', ""),
-        help,
-      ],
-    ),
-  );
-  return [...fixed, ...added, ...labelled];
-}
 
 test("docs/operating.md has every metric", () => {
   const rows = tableBelow(read("docs/operating.md"), "Metrics");

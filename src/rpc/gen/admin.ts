@@ -14,6 +14,7 @@ import type { ClusterKeys as _espalier_v1_ClusterKeys, ClusterKeys__Output as _e
 import type { ClusterKeysChange as _espalier_v1_ClusterKeysChange, ClusterKeysChange__Output as _espalier_v1_ClusterKeysChange__Output } from './espalier/v1/ClusterKeysChange.ts';
 import type { Clusters as _espalier_v1_Clusters, Clusters__Output as _espalier_v1_Clusters__Output } from './espalier/v1/Clusters.ts';
 import type { CreateJoinTokenRequest as _espalier_v1_CreateJoinTokenRequest, CreateJoinTokenRequest__Output as _espalier_v1_CreateJoinTokenRequest__Output } from './espalier/v1/CreateJoinTokenRequest.ts';
+import type { CreateOperatorRequest as _espalier_v1_CreateOperatorRequest, CreateOperatorRequest__Output as _espalier_v1_CreateOperatorRequest__Output } from './espalier/v1/CreateOperatorRequest.ts';
 import type { CreateRootRequest as _espalier_v1_CreateRootRequest, CreateRootRequest__Output as _espalier_v1_CreateRootRequest__Output } from './espalier/v1/CreateRootRequest.ts';
 import type { Entry as _espalier_v1_Entry, Entry__Output as _espalier_v1_Entry__Output } from './espalier/v1/Entry.ts';
 import type { ImportAuthorityRequest as _espalier_v1_ImportAuthorityRequest, ImportAuthorityRequest__Output as _espalier_v1_ImportAuthorityRequest__Output } from './espalier/v1/ImportAuthorityRequest.ts';
@@ -21,8 +22,13 @@ import type { JoinToken as _espalier_v1_JoinToken, JoinToken__Output as _espalie
 import type { ListClusterKeysRequest as _espalier_v1_ListClusterKeysRequest, ListClusterKeysRequest__Output as _espalier_v1_ListClusterKeysRequest__Output } from './espalier/v1/ListClusterKeysRequest.ts';
 import type { ListEntriesRequest as _espalier_v1_ListEntriesRequest, ListEntriesRequest__Output as _espalier_v1_ListEntriesRequest__Output } from './espalier/v1/ListEntriesRequest.ts';
 import type { ListRequest as _espalier_v1_ListRequest, ListRequest__Output as _espalier_v1_ListRequest__Output } from './espalier/v1/ListRequest.ts';
+import type { Operator as _espalier_v1_Operator, Operator__Output as _espalier_v1_Operator__Output } from './espalier/v1/Operator.ts';
+import type { OperatorCertificate as _espalier_v1_OperatorCertificate, OperatorCertificate__Output as _espalier_v1_OperatorCertificate__Output } from './espalier/v1/OperatorCertificate.ts';
+import type { OperatorChange as _espalier_v1_OperatorChange, OperatorChange__Output as _espalier_v1_OperatorChange__Output } from './espalier/v1/OperatorChange.ts';
+import type { Operators as _espalier_v1_Operators, Operators__Output as _espalier_v1_Operators__Output } from './espalier/v1/Operators.ts';
 import type { RejectClusterKeysRequest as _espalier_v1_RejectClusterKeysRequest, RejectClusterKeysRequest__Output as _espalier_v1_RejectClusterKeysRequest__Output } from './espalier/v1/RejectClusterKeysRequest.ts';
 import type { RemoveClusterKeysRequest as _espalier_v1_RemoveClusterKeysRequest, RemoveClusterKeysRequest__Output as _espalier_v1_RemoveClusterKeysRequest__Output } from './espalier/v1/RemoveClusterKeysRequest.ts';
+import type { RevokeOperatorRequest as _espalier_v1_RevokeOperatorRequest, RevokeOperatorRequest__Output as _espalier_v1_RevokeOperatorRequest__Output } from './espalier/v1/RevokeOperatorRequest.ts';
 import type { Root as _espalier_v1_Root, Root__Output as _espalier_v1_Root__Output } from './espalier/v1/Root.ts';
 import type { Roots as _espalier_v1_Roots, Roots__Output as _espalier_v1_Roots__Output } from './espalier/v1/Roots.ts';
 import type { SetSuspendedRequest as _espalier_v1_SetSuspendedRequest, SetSuspendedRequest__Output as _espalier_v1_SetSuspendedRequest__Output } from './espalier/v1/SetSuspendedRequest.ts';
@@ -57,6 +63,7 @@ export interface ProtoGrpcType {
       ClusterKeysChange: MessageTypeDefinition<_espalier_v1_ClusterKeysChange, _espalier_v1_ClusterKeysChange__Output>
       Clusters: MessageTypeDefinition<_espalier_v1_Clusters, _espalier_v1_Clusters__Output>
       CreateJoinTokenRequest: MessageTypeDefinition<_espalier_v1_CreateJoinTokenRequest, _espalier_v1_CreateJoinTokenRequest__Output>
+      CreateOperatorRequest: MessageTypeDefinition<_espalier_v1_CreateOperatorRequest, _espalier_v1_CreateOperatorRequest__Output>
       CreateRootRequest: MessageTypeDefinition<_espalier_v1_CreateRootRequest, _espalier_v1_CreateRootRequest__Output>
       Entry: MessageTypeDefinition<_espalier_v1_Entry, _espalier_v1_Entry__Output>
       ImportAuthorityRequest: MessageTypeDefinition<_espalier_v1_ImportAuthorityRequest, _espalier_v1_ImportAuthorityRequest__Output>
@@ -64,8 +71,13 @@ export interface ProtoGrpcType {
       ListClusterKeysRequest: MessageTypeDefinition<_espalier_v1_ListClusterKeysRequest, _espalier_v1_ListClusterKeysRequest__Output>
       ListEntriesRequest: MessageTypeDefinition<_espalier_v1_ListEntriesRequest, _espalier_v1_ListEntriesRequest__Output>
       ListRequest: MessageTypeDefinition<_espalier_v1_ListRequest, _espalier_v1_ListRequest__Output>
+      Operator: MessageTypeDefinition<_espalier_v1_Operator, _espalier_v1_Operator__Output>
+      OperatorCertificate: MessageTypeDefinition<_espalier_v1_OperatorCertificate, _espalier_v1_OperatorCertificate__Output>
+      OperatorChange: MessageTypeDefinition<_espalier_v1_OperatorChange, _espalier_v1_OperatorChange__Output>
+      Operators: MessageTypeDefinition<_espalier_v1_Operators, _espalier_v1_Operators__Output>
       RejectClusterKeysRequest: MessageTypeDefinition<_espalier_v1_RejectClusterKeysRequest, _espalier_v1_RejectClusterKeysRequest__Output>
       RemoveClusterKeysRequest: MessageTypeDefinition<_espalier_v1_RemoveClusterKeysRequest, _espalier_v1_RemoveClusterKeysRequest__Output>
+      RevokeOperatorRequest: MessageTypeDefinition<_espalier_v1_RevokeOperatorRequest, _espalier_v1_RevokeOperatorRequest__Output>
       Root: MessageTypeDefinition<_espalier_v1_Root, _espalier_v1_Root__Output>
       Roots: MessageTypeDefinition<_espalier_v1_Roots, _espalier_v1_Roots__Output>
       SetSuspendedRequest: MessageTypeDefinition<_espalier_v1_SetSuspendedRequest, _espalier_v1_SetSuspendedRequest__Output>

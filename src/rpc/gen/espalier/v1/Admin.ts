@@ -9,6 +9,7 @@ import type { ClusterKeys as _espalier_v1_ClusterKeys, ClusterKeys__Output as _e
 import type { ClusterKeysChange as _espalier_v1_ClusterKeysChange, ClusterKeysChange__Output as _espalier_v1_ClusterKeysChange__Output } from '../../espalier/v1/ClusterKeysChange.ts';
 import type { Clusters as _espalier_v1_Clusters, Clusters__Output as _espalier_v1_Clusters__Output } from '../../espalier/v1/Clusters.ts';
 import type { CreateJoinTokenRequest as _espalier_v1_CreateJoinTokenRequest, CreateJoinTokenRequest__Output as _espalier_v1_CreateJoinTokenRequest__Output } from '../../espalier/v1/CreateJoinTokenRequest.ts';
+import type { CreateOperatorRequest as _espalier_v1_CreateOperatorRequest, CreateOperatorRequest__Output as _espalier_v1_CreateOperatorRequest__Output } from '../../espalier/v1/CreateOperatorRequest.ts';
 import type { CreateRootRequest as _espalier_v1_CreateRootRequest, CreateRootRequest__Output as _espalier_v1_CreateRootRequest__Output } from '../../espalier/v1/CreateRootRequest.ts';
 import type { Entry as _espalier_v1_Entry, Entry__Output as _espalier_v1_Entry__Output } from '../../espalier/v1/Entry.ts';
 import type { ImportAuthorityRequest as _espalier_v1_ImportAuthorityRequest, ImportAuthorityRequest__Output as _espalier_v1_ImportAuthorityRequest__Output } from '../../espalier/v1/ImportAuthorityRequest.ts';
@@ -16,8 +17,12 @@ import type { JoinToken as _espalier_v1_JoinToken, JoinToken__Output as _espalie
 import type { ListClusterKeysRequest as _espalier_v1_ListClusterKeysRequest, ListClusterKeysRequest__Output as _espalier_v1_ListClusterKeysRequest__Output } from '../../espalier/v1/ListClusterKeysRequest.ts';
 import type { ListEntriesRequest as _espalier_v1_ListEntriesRequest, ListEntriesRequest__Output as _espalier_v1_ListEntriesRequest__Output } from '../../espalier/v1/ListEntriesRequest.ts';
 import type { ListRequest as _espalier_v1_ListRequest, ListRequest__Output as _espalier_v1_ListRequest__Output } from '../../espalier/v1/ListRequest.ts';
+import type { OperatorCertificate as _espalier_v1_OperatorCertificate, OperatorCertificate__Output as _espalier_v1_OperatorCertificate__Output } from '../../espalier/v1/OperatorCertificate.ts';
+import type { OperatorChange as _espalier_v1_OperatorChange, OperatorChange__Output as _espalier_v1_OperatorChange__Output } from '../../espalier/v1/OperatorChange.ts';
+import type { Operators as _espalier_v1_Operators, Operators__Output as _espalier_v1_Operators__Output } from '../../espalier/v1/Operators.ts';
 import type { RejectClusterKeysRequest as _espalier_v1_RejectClusterKeysRequest, RejectClusterKeysRequest__Output as _espalier_v1_RejectClusterKeysRequest__Output } from '../../espalier/v1/RejectClusterKeysRequest.ts';
 import type { RemoveClusterKeysRequest as _espalier_v1_RemoveClusterKeysRequest, RemoveClusterKeysRequest__Output as _espalier_v1_RemoveClusterKeysRequest__Output } from '../../espalier/v1/RemoveClusterKeysRequest.ts';
+import type { RevokeOperatorRequest as _espalier_v1_RevokeOperatorRequest, RevokeOperatorRequest__Output as _espalier_v1_RevokeOperatorRequest__Output } from '../../espalier/v1/RevokeOperatorRequest.ts';
 import type { Root as _espalier_v1_Root, Root__Output as _espalier_v1_Root__Output } from '../../espalier/v1/Root.ts';
 import type { Roots as _espalier_v1_Roots, Roots__Output as _espalier_v1_Roots__Output } from '../../espalier/v1/Roots.ts';
 import type { SetSuspendedRequest as _espalier_v1_SetSuspendedRequest, SetSuspendedRequest__Output as _espalier_v1_SetSuspendedRequest__Output } from '../../espalier/v1/SetSuspendedRequest.ts';
@@ -57,6 +62,15 @@ export interface AdminClient extends grpc.Client {
   createJoinToken(argument: _espalier_v1_CreateJoinTokenRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_JoinToken__Output>): grpc.ClientUnaryCall;
   createJoinToken(argument: _espalier_v1_CreateJoinTokenRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_JoinToken__Output>): grpc.ClientUnaryCall;
   createJoinToken(argument: _espalier_v1_CreateJoinTokenRequest, callback: grpc.requestCallback<_espalier_v1_JoinToken__Output>): grpc.ClientUnaryCall;
+  
+  CreateOperator(argument: _espalier_v1_CreateOperatorRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_OperatorCertificate__Output>): grpc.ClientUnaryCall;
+  CreateOperator(argument: _espalier_v1_CreateOperatorRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_OperatorCertificate__Output>): grpc.ClientUnaryCall;
+  CreateOperator(argument: _espalier_v1_CreateOperatorRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_OperatorCertificate__Output>): grpc.ClientUnaryCall;
+  CreateOperator(argument: _espalier_v1_CreateOperatorRequest, callback: grpc.requestCallback<_espalier_v1_OperatorCertificate__Output>): grpc.ClientUnaryCall;
+  createOperator(argument: _espalier_v1_CreateOperatorRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_OperatorCertificate__Output>): grpc.ClientUnaryCall;
+  createOperator(argument: _espalier_v1_CreateOperatorRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_OperatorCertificate__Output>): grpc.ClientUnaryCall;
+  createOperator(argument: _espalier_v1_CreateOperatorRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_OperatorCertificate__Output>): grpc.ClientUnaryCall;
+  createOperator(argument: _espalier_v1_CreateOperatorRequest, callback: grpc.requestCallback<_espalier_v1_OperatorCertificate__Output>): grpc.ClientUnaryCall;
   
   CreateRoot(argument: _espalier_v1_CreateRootRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Root__Output>): grpc.ClientUnaryCall;
   CreateRoot(argument: _espalier_v1_CreateRootRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Root__Output>): grpc.ClientUnaryCall;
@@ -108,6 +122,15 @@ export interface AdminClient extends grpc.Client {
   listEntries(argument: _espalier_v1_ListEntriesRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_Entry__Output>;
   listEntries(argument: _espalier_v1_ListEntriesRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_Entry__Output>;
   
+  ListOperators(argument: _espalier_v1_ListRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Operators__Output>): grpc.ClientUnaryCall;
+  ListOperators(argument: _espalier_v1_ListRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Operators__Output>): grpc.ClientUnaryCall;
+  ListOperators(argument: _espalier_v1_ListRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Operators__Output>): grpc.ClientUnaryCall;
+  ListOperators(argument: _espalier_v1_ListRequest, callback: grpc.requestCallback<_espalier_v1_Operators__Output>): grpc.ClientUnaryCall;
+  listOperators(argument: _espalier_v1_ListRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Operators__Output>): grpc.ClientUnaryCall;
+  listOperators(argument: _espalier_v1_ListRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Operators__Output>): grpc.ClientUnaryCall;
+  listOperators(argument: _espalier_v1_ListRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Operators__Output>): grpc.ClientUnaryCall;
+  listOperators(argument: _espalier_v1_ListRequest, callback: grpc.requestCallback<_espalier_v1_Operators__Output>): grpc.ClientUnaryCall;
+  
   ListRoots(argument: _espalier_v1_ListRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Roots__Output>): grpc.ClientUnaryCall;
   ListRoots(argument: _espalier_v1_ListRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Roots__Output>): grpc.ClientUnaryCall;
   ListRoots(argument: _espalier_v1_ListRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Roots__Output>): grpc.ClientUnaryCall;
@@ -143,6 +166,15 @@ export interface AdminClient extends grpc.Client {
   removeClusterKeys(argument: _espalier_v1_RemoveClusterKeysRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ClusterKeysChange__Output>): grpc.ClientUnaryCall;
   removeClusterKeys(argument: _espalier_v1_RemoveClusterKeysRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ClusterKeysChange__Output>): grpc.ClientUnaryCall;
   removeClusterKeys(argument: _espalier_v1_RemoveClusterKeysRequest, callback: grpc.requestCallback<_espalier_v1_ClusterKeysChange__Output>): grpc.ClientUnaryCall;
+  
+  RevokeOperator(argument: _espalier_v1_RevokeOperatorRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_OperatorChange__Output>): grpc.ClientUnaryCall;
+  RevokeOperator(argument: _espalier_v1_RevokeOperatorRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_OperatorChange__Output>): grpc.ClientUnaryCall;
+  RevokeOperator(argument: _espalier_v1_RevokeOperatorRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_OperatorChange__Output>): grpc.ClientUnaryCall;
+  RevokeOperator(argument: _espalier_v1_RevokeOperatorRequest, callback: grpc.requestCallback<_espalier_v1_OperatorChange__Output>): grpc.ClientUnaryCall;
+  revokeOperator(argument: _espalier_v1_RevokeOperatorRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_OperatorChange__Output>): grpc.ClientUnaryCall;
+  revokeOperator(argument: _espalier_v1_RevokeOperatorRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_OperatorChange__Output>): grpc.ClientUnaryCall;
+  revokeOperator(argument: _espalier_v1_RevokeOperatorRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_OperatorChange__Output>): grpc.ClientUnaryCall;
+  revokeOperator(argument: _espalier_v1_RevokeOperatorRequest, callback: grpc.requestCallback<_espalier_v1_OperatorChange__Output>): grpc.ClientUnaryCall;
   
   SetSuspended(argument: _espalier_v1_SetSuspendedRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Suspension__Output>): grpc.ClientUnaryCall;
   SetSuspended(argument: _espalier_v1_SetSuspendedRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Suspension__Output>): grpc.ClientUnaryCall;
@@ -185,6 +217,8 @@ export interface AdminHandlers extends grpc.UntypedServiceImplementation {
   
   CreateJoinToken: grpc.handleUnaryCall<_espalier_v1_CreateJoinTokenRequest__Output, _espalier_v1_JoinToken>;
   
+  CreateOperator: grpc.handleUnaryCall<_espalier_v1_CreateOperatorRequest__Output, _espalier_v1_OperatorCertificate>;
+  
   CreateRoot: grpc.handleUnaryCall<_espalier_v1_CreateRootRequest__Output, _espalier_v1_Root>;
   
   ImportAuthority: grpc.handleUnaryCall<_espalier_v1_ImportAuthorityRequest__Output, _espalier_v1_TakenAuthority>;
@@ -197,6 +231,8 @@ export interface AdminHandlers extends grpc.UntypedServiceImplementation {
   
   ListEntries: grpc.handleServerStreamingCall<_espalier_v1_ListEntriesRequest__Output, _espalier_v1_Entry>;
   
+  ListOperators: grpc.handleUnaryCall<_espalier_v1_ListRequest__Output, _espalier_v1_Operators>;
+  
   ListRoots: grpc.handleUnaryCall<_espalier_v1_ListRequest__Output, _espalier_v1_Roots>;
   
   ListTenants: grpc.handleUnaryCall<_espalier_v1_ListRequest__Output, _espalier_v1_Tenants>;
@@ -204,6 +240,8 @@ export interface AdminHandlers extends grpc.UntypedServiceImplementation {
   RejectClusterKeys: grpc.handleUnaryCall<_espalier_v1_RejectClusterKeysRequest__Output, _espalier_v1_ClusterKeysChange>;
   
   RemoveClusterKeys: grpc.handleUnaryCall<_espalier_v1_RemoveClusterKeysRequest__Output, _espalier_v1_ClusterKeysChange>;
+  
+  RevokeOperator: grpc.handleUnaryCall<_espalier_v1_RevokeOperatorRequest__Output, _espalier_v1_OperatorChange>;
   
   SetSuspended: grpc.handleUnaryCall<_espalier_v1_SetSuspendedRequest__Output, _espalier_v1_Suspension>;
   
@@ -219,16 +257,19 @@ export interface AdminDefinition extends grpc.ServiceDefinition {
   ApproveClusterKeys: MethodDefinition<_espalier_v1_ApproveClusterKeysRequest, _espalier_v1_ClusterKeysChange, _espalier_v1_ApproveClusterKeysRequest__Output, _espalier_v1_ClusterKeysChange__Output>
   BringRoot: MethodDefinition<_espalier_v1_BringRootRequest, _espalier_v1_BroughtRoot, _espalier_v1_BringRootRequest__Output, _espalier_v1_BroughtRoot__Output>
   CreateJoinToken: MethodDefinition<_espalier_v1_CreateJoinTokenRequest, _espalier_v1_JoinToken, _espalier_v1_CreateJoinTokenRequest__Output, _espalier_v1_JoinToken__Output>
+  CreateOperator: MethodDefinition<_espalier_v1_CreateOperatorRequest, _espalier_v1_OperatorCertificate, _espalier_v1_CreateOperatorRequest__Output, _espalier_v1_OperatorCertificate__Output>
   CreateRoot: MethodDefinition<_espalier_v1_CreateRootRequest, _espalier_v1_Root, _espalier_v1_CreateRootRequest__Output, _espalier_v1_Root__Output>
   ImportAuthority: MethodDefinition<_espalier_v1_ImportAuthorityRequest, _espalier_v1_TakenAuthority, _espalier_v1_ImportAuthorityRequest__Output, _espalier_v1_TakenAuthority__Output>
   ListAuthorities: MethodDefinition<_espalier_v1_ListRequest, _espalier_v1_TenantAuthorities, _espalier_v1_ListRequest__Output, _espalier_v1_TenantAuthorities__Output>
   ListClusterKeys: MethodDefinition<_espalier_v1_ListClusterKeysRequest, _espalier_v1_ClusterKeys, _espalier_v1_ListClusterKeysRequest__Output, _espalier_v1_ClusterKeys__Output>
   ListClusters: MethodDefinition<_espalier_v1_ListRequest, _espalier_v1_Clusters, _espalier_v1_ListRequest__Output, _espalier_v1_Clusters__Output>
   ListEntries: MethodDefinition<_espalier_v1_ListEntriesRequest, _espalier_v1_Entry, _espalier_v1_ListEntriesRequest__Output, _espalier_v1_Entry__Output>
+  ListOperators: MethodDefinition<_espalier_v1_ListRequest, _espalier_v1_Operators, _espalier_v1_ListRequest__Output, _espalier_v1_Operators__Output>
   ListRoots: MethodDefinition<_espalier_v1_ListRequest, _espalier_v1_Roots, _espalier_v1_ListRequest__Output, _espalier_v1_Roots__Output>
   ListTenants: MethodDefinition<_espalier_v1_ListRequest, _espalier_v1_Tenants, _espalier_v1_ListRequest__Output, _espalier_v1_Tenants__Output>
   RejectClusterKeys: MethodDefinition<_espalier_v1_RejectClusterKeysRequest, _espalier_v1_ClusterKeysChange, _espalier_v1_RejectClusterKeysRequest__Output, _espalier_v1_ClusterKeysChange__Output>
   RemoveClusterKeys: MethodDefinition<_espalier_v1_RemoveClusterKeysRequest, _espalier_v1_ClusterKeysChange, _espalier_v1_RemoveClusterKeysRequest__Output, _espalier_v1_ClusterKeysChange__Output>
+  RevokeOperator: MethodDefinition<_espalier_v1_RevokeOperatorRequest, _espalier_v1_OperatorChange, _espalier_v1_RevokeOperatorRequest__Output, _espalier_v1_OperatorChange__Output>
   SetSuspended: MethodDefinition<_espalier_v1_SetSuspendedRequest, _espalier_v1_Suspension, _espalier_v1_SetSuspendedRequest__Output, _espalier_v1_Suspension__Output>
   ShowEntry: MethodDefinition<_espalier_v1_ShowEntryRequest, _espalier_v1_Entry, _espalier_v1_ShowEntryRequest__Output, _espalier_v1_Entry__Output>
   TakeAuthority: MethodDefinition<_espalier_v1_TakeAuthorityRequest, _espalier_v1_TakenAuthority, _espalier_v1_TakeAuthorityRequest__Output, _espalier_v1_TakenAuthority__Output>

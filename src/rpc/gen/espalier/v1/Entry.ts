@@ -8,6 +8,7 @@ export interface Entry {
   'body'?: (Buffer | Uint8Array | string);
   'leafHash'?: (Buffer | Uint8Array | string);
   'certificate'?: (Buffer | Uint8Array | string);
+  'serial'?: (string);
 }
 
 export interface Entry__Output {
@@ -17,4 +18,5 @@ export interface Entry__Output {
   'body': (Buffer);
   'leafHash': (Buffer);
   'certificate': (Buffer);
+  'serial': (string);
 }

@@ -8,6 +8,7 @@ export interface VerifyProgress {
   'rootHash'?: (string);
   'faults'?: (string)[];
   'done'?: (boolean);
+  'pruned'?: (number);
 }
 
 export interface VerifyProgress__Output {
@@ -17,4 +18,5 @@ export interface VerifyProgress__Output {
   'rootHash': (string);
   'faults': (string)[];
   'done': (boolean);
+  'pruned': (number);
 }
