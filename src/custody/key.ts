@@ -9,7 +9,10 @@ const nameGrammar = /^[a-z0-9][a-z0-9._-]{0,126}[a-z0-9]$|^[a-z0-9]$/;
 /** Lower case, digits, ".", "_", "-"; no path, nothing hidden, nothing that goes up. @throws Refusal `config`. */
 export function checkKeyName(name: string): string {
   if (nameGrammar.test(name) && !name.includes("..")) return name;
-  throw new Refusal("config", `${JSON.stringify(name)} is no key name: a-z, 0-9 and, inside, ".", "_", "-", at most 128`);
+  throw new Refusal(
+    "config",
+    `${JSON.stringify(name)} is no key name: a-z, 0-9 and, inside, ".", "_", "-", at most 128`,
+  );
 }
 
 export function generateKey(algorithm: KeyAlgorithm): Promise<KeyObject> {

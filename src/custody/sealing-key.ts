@@ -39,7 +39,10 @@ export async function readSealingKey(path: string): Promise<SealingKey> {
   const text = await readSecretFile(path, "custody.sealed.keyFile");
   const secret = Buffer.from(text, "base64");
   if (secret.length !== keyBytes || secret.toString("base64") !== text) {
-    throw new Refusal("config", `${path} is no sealing key: ${keyBytes} random bytes in base64, as of "openssl rand -base64 32"`);
+    throw new Refusal(
+      "config",
+      `${path} is no sealing key: ${keyBytes} random bytes in base64, as of "openssl rand -base64 32"`,
+    );
   }
   return toSealingKey(secret, path);
 }

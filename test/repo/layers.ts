@@ -20,7 +20,8 @@ export const layers: Readonly<Record<string, Layer>> = {
   pki: { imports: ["errors", "identity"], types: ["custody"], packages: ["pkijs", "asn1js"], node: ["crypto"] },
   policy: { imports: ["errors", "identity", "pki"], node: [] },
   token: { imports: ["errors"], node: ["crypto", "fs/promises", "https"] },
-  custody: { imports: ["errors"], node: ["crypto", ...disk] },
+  // A token's module is foreign code: it is called in a process of its own, and nowhere else.
+  custody: { imports: ["errors"], node: ["child_process", "crypto", "ffi", "url", ...disk] },
   ops: {
     imports: ["errors"],
     packages: ["pino", "prom-client", "yaml", "zod"],
