@@ -5,6 +5,7 @@ import { addCluster } from "./cluster.ts";
 import { addCompletion } from "./completion.ts";
 import { addConfig } from "./config.ts";
 import type { Context } from "./context.ts";
+import { addCustody } from "./custody.ts";
 import { addDb } from "./db.ts";
 import { addInit } from "./init.ts";
 import { addIstio } from "./istio.ts";
@@ -35,6 +36,7 @@ export function toProgram(context: Context): Command {
     addRequest,
     addLedger,
     addDb,
+    addCustody,
     addConfig,
     addIstio,
     addOperator,

@@ -1,5 +1,4 @@
 /** What an issuer keeps: its keys, its ledger and its made state. All of it was made by `init`; nothing is made here. */
-import { type FileCustodyConfig, openFileCustody } from "../custody/file.ts";
 import type { Custody } from "../custody/signer.ts";
 import { Refusal } from "../errors.ts";
 import type { Write } from "../ledger/connection.ts";
@@ -9,6 +8,7 @@ import type { State } from "../ledger/state.ts";
 import type { WriterCounts } from "../ledger/writer.ts";
 import type { IssuerConfig } from "../ops/config.ts";
 import type { Log } from "../ops/log.ts";
+import { openCustody } from "./custody.ts";
 import { awaitDatabase } from "./database.ts";
 import { checkHighWater, highWaterFile, startHighWater } from "./high-water.ts";
 
@@ -37,10 +37,10 @@ export interface StorageParts {
 /** @throws Refusal `config` when something is missing or belongs to another hub. */
 export async function openStorage(config: IssuerConfig, { now, log, write }: StorageParts): Promise<Storage> {
   await using stack = new AsyncDisposableStack();
-  const custody = await openFileCustody(toCustodyConfig(config));
-  const signer = await custody.openKey(ledgerKey);
   const seam = write === undefined ? {} : { write };
   const database = stack.use(await awaitDatabase(config, { now, create: false, ...seam }, log));
+  const custody = stack.use(await openCustody(config, database.state));
+  const signer = await custody.openKey(ledgerKey);
   const hub = (await database.state.authorities()).find((record) => record.kind === "hub");
   if (hub?.owner !== config.hub) {
     throw new Refusal(
@@ -66,8 +66,4 @@ export async function openStorage(config: IssuerConfig, { now, log, write }: Sto
     clockAheadSeconds: () => database.clockAheadSeconds(),
     [Symbol.asyncDispose]: async () => await opened.disposeAsync(),
   };
-}
-
-function toCustodyConfig({ keys, passphraseFile }: IssuerConfig): FileCustodyConfig {
-  return { directory: keys, ...(passphraseFile === undefined ? {} : { passphraseFile }) };
 }

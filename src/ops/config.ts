@@ -4,6 +4,7 @@ import { dirname, resolve } from "node:path";
 import { parseDocument } from "yaml";
 import { z } from "zod";
 import { Refusal } from "../errors.ts";
+import { custodySchema } from "./custody-config.ts";
 import { databaseSchema, isPostgres, postgresSchema } from "./database-config.ts";
 
 const address = z.string().regex(/^(\[[0-9a-fA-F:.]+\]|[^:\s]+):\d{1,5}$/, "expected host:port");
@@ -36,6 +37,7 @@ export const issuerSchema = z.strictObject({
   passphraseFile: path
     .optional()
     .describe("File with the passphrase of the keys; without it they are stored unencrypted."),
+  custody: custodySchema,
   highWater: path
     .optional()
     .describe(
@@ -157,6 +159,8 @@ export type AgentConfig = z.infer<typeof agentSchema>;
 
 /** Paths that a configuration names, made absolute. */
 const issuerPaths = ["adminSocket", "resources", "keys", "passphraseFile", "highWater"] as const;
+const sealedPaths = ["keyFile"] as const;
+const pkcs11Paths = ["module", "pinFile"] as const;
 const postgresPaths = ["passwordFile", "caFile", "certificateFile", "keyFile"] as const;
 const agentPaths = ["hubRoots", "data", "tokenFile", "joinTokenFile"] as const;
 
@@ -168,7 +172,14 @@ export async function readIssuerConfig(file: string): Promise<IssuerConfig> {
     ...config.kubernetes,
     ...absolute(config.kubernetes, ["kubeconfig"], file),
   };
-  return { ...config, ...absolute(config, issuerPaths, file), ...database, postgres, kubernetes };
+  const { sealed, pkcs11 } = config.custody;
+  if (config.passphraseFile !== undefined && (sealed ?? pkcs11) !== undefined)
+    throw new Refusal("config", `${file}: passphraseFile: it encrypts key files, and custody says that there are none`);
+  const custody = {
+    sealed: sealed && { ...sealed, ...absolute(sealed, sealedPaths, file) },
+    pkcs11: pkcs11 && { ...pkcs11, ...absolute(pkcs11, pkcs11Paths, file) },
+  };
+  return { ...config, ...absolute(config, issuerPaths, file), ...database, postgres, custody, kubernetes };
 }
 
 export async function readAgentConfig(file: string): Promise<AgentConfig> {

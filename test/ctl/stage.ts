@@ -98,12 +98,17 @@ export interface Hub extends AsyncDisposable {
   say(...argv: readonly string[]): Promise<Said>;
 }
 
-export async function openHub(documents: string, beside: Readonly<Record<string, string>> = {}): Promise<Hub> {
+/** `init` is what its first verb is told beside the hub. */
+export async function openHub(
+  documents: string,
+  beside: Readonly<Record<string, string>> = {},
+  init: readonly string[] = [],
+): Promise<Hub> {
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(await openFolder());
   const socket = folder.at("hub/admin.sock");
   const say = async (...argv: readonly string[]): Promise<Said> => await espalier(argv, socket);
-  await say("init", "--hub", hub, "--dir", folder.at("hub"));
+  await say("init", "--hub", hub, "--dir", folder.at("hub"), ...init);
   await folder.put("hub/resources/mesh.yaml", documents);
   for (const [name, text] of Object.entries(beside)) await folder.put(`hub/resources/${name}`, text);
   const config = await readIssuerConfig(folder.at("hub/issuer.yaml"));
@@ -133,14 +138,15 @@ export interface Stage extends AsyncDisposable {
   say(...argv: readonly string[]): Promise<Said>;
 }
 
-export async function openStage(): Promise<Stage> {
+/** As `openHub` has it. */
+export async function openStage(...init: readonly string[]): Promise<Stage> {
   await using stack = new AsyncDisposableStack();
   const east = createTokenIssuer("https://east.example");
   const {
     folder,
     port: issuerPort,
     say,
-  } = stack.use(await openHub(resources, { "east.json": JSON.stringify(east.jwks) }));
+  } = stack.use(await openHub(resources, { "east.json": JSON.stringify(east.jwks) }, init));
   await say("root", "create", "main");
   await say("root", "create", "--serving", "east");
 

@@ -1,7 +1,10 @@
 import { join } from "node:path";
 import { after } from "node:test";
 import { openFileCustody } from "../../src/custody/file.ts";
+import { openSealedCustody } from "../../src/custody/sealed.ts";
+import { createSealingKey } from "../../src/custody/sealing-key.ts";
 import { openPostgres } from "../../src/ledger/postgres.ts";
+import { custodyContract } from "../contract/custody.ts";
 import { temporaryDirectory } from "../contract/directory.ts";
 import { faultContract } from "../contract/faults.ts";
 import { ledgerContract, type OpenDatabase } from "../contract/ledger.ts";
@@ -20,6 +23,14 @@ after(() => server[Symbol.asyncDispose]());
 const open: OpenDatabase = async (now = () => new Date("2026-11-21T11:00:00Z")) =>
   await openPostgres({ connection: await server.database(), now, create: true, holder: "test" });
 
+const keyFile = join(base.path, "sealing.key");
+await createSealingKey(keyFile);
+
+custodyContract("sealed in postgres", async () => {
+  const database = await open();
+  after(async () => await database[Symbol.asyncDispose]());
+  return await openSealedCustody(keyFile, database.state);
+});
 ledgerContract("postgres", open);
 stateContract("postgres", open);
 sequencerContract("postgres", open, signer, other);
