@@ -3,11 +3,11 @@ import { intentColumns, prepareInsert } from "./columns.ts";
 import { type Connection, isConstraintViolation, isUniqueViolation } from "./connection.ts";
 import { encodeIntent, readEntry } from "./entry.ts";
 import { toIntent } from "./intent.ts";
-import { type Draft, hubLog, type Idempotency, type Intended, type Intent } from "./ledger.ts";
+import { type Draft, hubLog, type Idempotency, type Intended, type Intent, type SuspendedWhat } from "./ledger.ts";
 import { leafHash } from "./merkle.ts";
 import { sameBytes } from "./octets.ts";
 import { isPruned } from "./retention.ts";
-import { blob, integer, optionalBlob, type Row, text } from "./rows.ts";
+import { blob, integer, optionalBlob, optionalInteger, type Row, text } from "./rows.ts";
 
 /** A draft with its bytes, made before the transaction so that nobody waits for that with the lock held. */
 export interface Encoded {
@@ -16,8 +16,16 @@ export interface Encoded {
   readonly leafHash: Uint8Array;
 }
 
-/** The tenants and clusters that get nothing now. */
+/** What gets nothing now, as `kind/name`: tenants, clusters, workloads, and authorities that are revoked. */
 export type Suspended = ReadonlySet<string>;
+
+/** To be read in the transaction that writes intents, after the lock that holds it still. */
+export const readSuspensions = `SELECT kind, name FROM suspensions
+  UNION ALL SELECT 'authority' AS kind, id AS name FROM authorities WHERE state = 'revoked'`;
+
+export function toSuspended(rows: readonly Row[]): Suspended {
+  return new Set(rows.map((row) => `${text(row, "kind")}/${text(row, "name")}`));
+}
 
 export interface IntentStatements {
   suspended(): Suspended;
@@ -31,6 +39,7 @@ export interface IntentStatements {
 export interface StoredIntent {
   readonly intent: Intent;
   readonly signature?: Uint8Array;
+  readonly isRevoked: boolean;
 }
 
 export function encodeDraft(draft: Draft, time: Date, times: (date: Date) => string): Encoded {
@@ -40,15 +49,15 @@ export function encodeDraft(draft: Draft, time: Date, times: (date: Date) => str
 
 export function prepareIntents(connection: Connection): IntentStatements {
   const insert = prepareInsert(connection);
-  const suspensions = connection.prepare("SELECT kind, name FROM suspensions");
+  const suspensions = connection.prepare(readSuspensions);
   const insertSignature = connection.prepare("INSERT OR IGNORE INTO signatures (entry, signature) VALUES (?, ?)");
   const findKey = connection.prepare(
-    `SELECT e.id, e.body, s.signature FROM entries e LEFT JOIN signatures s ON s.entry = e.id
-     WHERE e.idempotency_key = ?`,
+    `SELECT e.id, e.body, s.signature, r.revoked_at FROM entries e LEFT JOIN signatures s ON s.entry = e.id
+     LEFT JOIN revocations r ON r.serial = e.serial WHERE e.idempotency_key = ?`,
   );
 
   return {
-    suspended: () => new Set(suspensions.all().map((row) => `${text(row, "kind")}/${text(row, "name")}`)),
+    suspended: () => toSuspended(suspensions.all()),
 
     intend({ draft, body, leafHash }, suspended) {
       const what = suspendedOf(draft, suspended);
@@ -76,13 +85,17 @@ export function prepareIntents(connection: Connection): IntentStatements {
   };
 }
 
-/** From a row of id, body and signature; undefined where the body is gone. */
+/** From a row of id, body, signature and revoked_at; undefined where the body is gone. */
 export function readIntent(row: Row): StoredIntent | undefined {
   if (isPruned(row)) return undefined;
   const entry = readEntry(blob(row, "body"));
   if (entry.kind !== "intent") throw new Error(`entry ${integer(row, "id")} is no intent`);
   const signature = optionalBlob(row, "signature");
-  return { intent: toIntent(entry.draft, integer(row, "id")), ...(signature === undefined ? {} : { signature }) };
+  return {
+    intent: toIntent(entry.draft, integer(row, "id")),
+    ...(signature === undefined ? {} : { signature }),
+    isRevoked: optionalInteger(row, "revoked_at") !== undefined,
+  };
 }
 
 /** What a second draft of one idempotency key gets, by the row of the first. */
@@ -93,12 +106,17 @@ export function replay(row: Row, asked: Idempotency | undefined, suspended: Susp
   if (digest === undefined || asked === undefined || !sameBytes(digest, asked.digest))
     return { kind: "replay-differs" };
   // What it was intended for need not be what this draft names: rules may have changed in between.
+  const { isRevoked, ...replayed } = stored;
   const what = suspendedOf(stored.intent, suspended);
-  return what === undefined ? { kind: "replay", ...stored } : { kind: "suspended", what };
+  if (isRevoked || what === "authority") return { kind: "suspended", what: "certificate" };
+  return what === undefined ? { kind: "replay", ...replayed } : { kind: "suspended", what };
 }
 
-export function suspendedOf(draft: Draft, suspended: Suspended): "tenant" | "cluster" | undefined {
+export function suspendedOf(draft: Draft, suspended: Suspended): SuspendedWhat | undefined {
   if (suspended.size === 0) return undefined;
-  if (draft.log !== hubLog && suspended.has(`tenant/${draft.log}`)) return "tenant";
-  return draft.cluster !== "" && suspended.has(`cluster/${draft.cluster}`) ? "cluster" : undefined;
+  const { log, cluster, identity, authority } = draft;
+  if (log !== hubLog && suspended.has(`tenant/${log}`)) return "tenant";
+  if (cluster !== "" && suspended.has(`cluster/${cluster}`)) return "cluster";
+  if (suspended.has(`workload/${log}/${identity}`)) return "workload";
+  return suspended.has(`authority/${authority}`) ? "authority" : undefined;
 }

@@ -3,6 +3,7 @@
  * for PostgreSQL; one contract suite judges both.
  */
 import type { ProfileName } from "../pki/profile.ts";
+import type { Revocation } from "./state.ts";
 
 declare const brand: unique symbol;
 
@@ -67,8 +68,11 @@ export type Intended =
   | { readonly kind: "replay-differs" }
   /** It was intended before, so long ago that its body is gone. Nothing was written. */
   | { readonly kind: "replay-pruned" }
-  /** Its tenant or cluster is suspended. Nothing was written. */
-  | { readonly kind: "suspended"; readonly what: "tenant" | "cluster" };
+  /** What it is for, or was intended for before, gets nothing now. Nothing was written. */
+  | { readonly kind: "suspended"; readonly what: SuspendedWhat };
+
+/** `certificate`: the one that was intended for this idempotency key is revoked, or its authority is. */
+export type SuspendedWhat = "tenant" | "cluster" | "workload" | "authority" | "certificate";
 
 /** An act of an operator, or of Espalier on the database's made state. */
 export interface Act {
@@ -96,6 +100,27 @@ export interface StoredEntry {
   readonly tbs?: Uint8Array;
   readonly signature?: Uint8Array;
   readonly authority?: string;
+  readonly revocation?: Revocation;
+}
+
+/** An intent that has not ended: a certificate that somebody may show, recorded or not. */
+export interface LiveIntent {
+  readonly serial: Uint8Array;
+  readonly log: string;
+  readonly identity: string;
+  readonly cluster: string;
+  readonly authority: string;
+  readonly notAfter: Date;
+  readonly isRevoked: boolean;
+}
+
+export interface LiveFilter {
+  readonly log?: string;
+  readonly identity?: string;
+  readonly cluster?: string;
+  readonly authority?: string;
+  /** The walk ends where entries are older than this. Default never: what is revoked must be all there is. */
+  readonly since?: Date;
 }
 
 export interface EntryFilter {
@@ -117,8 +142,13 @@ export interface Ledger {
   intend(drafts: readonly Draft[]): Promise<readonly Intended[]>;
   /** Writes a signature down, behind the reply: with the next durable write or within `recordDelayMs`. Never throws. */
   record(intent: Intent, signature: Uint8Array): void;
-  /** The intent of a serial, with its signature where one is recorded; undefined also where its body is gone. */
-  findSerial(serial: Uint8Array): Promise<{ readonly intent: Intent; readonly signature?: Uint8Array } | undefined>;
+  /** The intent of a serial, with its signature where one is recorded, and its revocation where there is one; undefined also where its body is gone. */
+  findSerial(serial: Uint8Array): Promise<FoundIntent | undefined>;
+  /** Looks at the whole ledger, newest first: a step says how many entries it looked at and which of them are live at that time. */
+  live(
+    filter: LiveFilter,
+    at: Date,
+  ): AsyncIterable<{ readonly looked: number; readonly intents: readonly LiveIntent[] }>;
   /** Newest first. */
   entries(filter: EntryFilter): AsyncIterable<StoredEntry>;
   /** By serial in hex, or `log/position`. */
@@ -128,6 +158,12 @@ export interface Ledger {
    * `wholeLedger`, which comes first, and of each log has `done`.
    */
   verify(log?: string, check?: CheckSignature): AsyncIterable<LogReport>;
+}
+
+export interface FoundIntent {
+  readonly intent: Intent;
+  readonly signature?: Uint8Array;
+  readonly revocation?: Revocation;
 }
 
 /** Whether an authority's key made this signature over these bytes. The ledger itself knows no certificates. */

@@ -5,6 +5,7 @@ import { encodeAct } from "./entry.ts";
 import type { Act } from "./ledger.ts";
 import { fetchedState, joinState, proposalState } from "./made-keys.ts";
 import { adoptionState, operatorState } from "./made-operators.ts";
+import { crlState, revocationState } from "./made-revocations.ts";
 import { sealedState } from "./made-sealed.ts";
 import { leafHash } from "./merkle.ts";
 import { retentionState } from "./retention.ts";
@@ -17,7 +18,9 @@ import type {
   AuthorityRequest,
   AuthorityState,
   State,
+  Suspension,
   SuspensionKey,
+  SuspensionSource,
 } from "./state.ts";
 import { alter, type Stage, type Steps, select } from "./steps.ts";
 
@@ -29,9 +32,12 @@ const states: Readonly<Record<AuthorityState, true>> = {
   retired: true,
   revoked: true,
 };
+const suspensionKinds: Readonly<Record<SuspensionKey["kind"], true>> = { tenant: true, cluster: true, workload: true };
 
 /** Agents of one cluster whose word is kept, newest first: each pod has a name of its own, and a stolen one as many as it likes. */
 const agentsMax = 64;
+/** Every write of intents reads all suspensions. */
+export const deniedWorkloadsMax = 1000;
 
 /** Runs a change and writes its act down, or neither. A change that returns false had nothing to do. */
 export type Change = (act: Act, work: Steps<boolean>, holdsIntents?: boolean) => Promise<boolean>;
@@ -50,6 +56,8 @@ export function openState(stage: Stage, now: () => Date): State {
     ...proposalState(stage, change),
     ...fetchedState(stage),
     ...suspensionState(stage, change),
+    ...revocationState(stage, change, now),
+    ...crlState(stage, change),
     ...acknowledgementState(stage),
     ...sealedState(stage, change),
     ...operatorState(stage, change),
@@ -171,20 +179,33 @@ function* checkAlone(kind: AuthorityKind, owner: string, state: AuthorityState):
 }
 
 function suspensionState(stage: Stage, change: Change): Pick<State, "suspensions" | "setSuspended"> {
-  function* set({ kind, name }: SuspensionKey, suspended: boolean): Steps<boolean> {
-    const changed = suspended
-      ? yield* alter("INSERT INTO suspensions (kind, name) VALUES (?, ?) ON CONFLICT DO NOTHING", kind, name)
-      : yield* alter("DELETE FROM suspensions WHERE kind = ? AND name = ?", kind, name);
-    return changed > 0;
+  function* set({ kind, name }: SuspensionKey, suspended: boolean, source: SuspensionSource): Steps<boolean> {
+    if (!suspended) {
+      const sql = "DELETE FROM suspensions WHERE kind = ? AND name = ? AND source = ?";
+      return (yield* alter(sql, kind, name, source)) > 0;
+    }
+    const sql = "INSERT INTO suspensions (kind, name, source) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
+    const changed = (yield* alter(sql, kind, name, source)) > 0;
+    if (changed && kind === "workload") yield* checkRoom();
+    return changed;
   }
   return {
     async suspensions() {
-      return (await stage.query("SELECT kind, name FROM suspensions ORDER BY kind, name")).map(toSuspension);
+      return (await stage.query("SELECT * FROM suspensions ORDER BY kind, name, source")).map(toSuspension);
     },
-    async setSuspended(key, suspended, act) {
-      return await change(act, set(key, suspended), true);
+    async setSuspended(key, suspended, act, source = "operator") {
+      return await change(act, set(key, suspended, source), true);
     },
   };
+}
+
+function* checkRoom(): Steps<void> {
+  const [row] = yield* select("SELECT count(*) AS count FROM suspensions WHERE kind = 'workload'");
+  if (row === undefined || integer(row, "count") <= deniedWorkloadsMax) return;
+  throw new Refusal(
+    "not-ready",
+    `${deniedWorkloadsMax} workloads are denied already: allow some again, or suspend the tenant or the cluster`,
+  );
 }
 
 function acknowledgementState(stage: Stage): Pick<State, "acknowledge" | "acknowledgements"> {
@@ -244,8 +265,12 @@ function toAuthorityRequest(row: Row): AuthorityRequest {
   };
 }
 
-function toSuspension(row: Row): SuspensionKey {
-  return { kind: text(row, "kind") === "tenant" ? "tenant" : "cluster", name: text(row, "name") };
+function toSuspension(row: Row): Suspension {
+  return {
+    kind: member(row, "kind", isSuspensionKind),
+    name: text(row, "name"),
+    source: text(row, "source") === "document" ? "document" : "operator",
+  };
 }
 
 function toAcknowledgement(row: Row): AcknowledgementRecord {
@@ -265,6 +290,10 @@ function member<T extends string>(row: Row, column: string, isMember: (value: st
 
 function isKind(value: string): value is AuthorityKind {
   return Object.hasOwn(kinds, value);
+}
+
+function isSuspensionKind(value: string): value is SuspensionKey["kind"] {
+  return Object.hasOwn(suspensionKinds, value);
 }
 
 function isState(value: string): value is AuthorityState {

@@ -1,7 +1,7 @@
 /** What happens to drafts and signatures inside PostgreSQL's transactions: one statement for all drafts of a write. */
 import { intentColumns } from "./columns.ts";
 import { toIntent } from "./intent.ts";
-import { type Encoded, replay, type Suspended, suspendedOf } from "./intents.ts";
+import { type Encoded, replay, suspendedOf, toSuspended } from "./intents.ts";
 import type { Intended } from "./ledger.ts";
 import { toHex } from "./octets.ts";
 import type { Transaction } from "./postgres-pool.ts";
@@ -9,9 +9,6 @@ import { integer, type Row, text } from "./rows.ts";
 
 /** An error is one draft's alone. */
 export type DraftAnswer = Intended | Error;
-
-/** To be read after the lock that holds it still. */
-export const readSuspensions = "SELECT kind, name FROM suspensions";
 
 /** In the order of the drafts; `suspensions` are the rows of `readSuspensions`. */
 export async function intendDrafts(
@@ -60,10 +57,6 @@ export async function recordSignatures(
   return row === undefined ? 0 : integer(row, "missing");
 }
 
-function toSuspended(rows: readonly Row[]): Suspended {
-  return new Set(rows.map((row) => `${text(row, "kind")}/${text(row, "name")}`));
-}
-
 /**
  * Ids of what was written, by serial in hex. What is missing has a serial or an idempotency key that is taken, be it by a
  * transaction that was still open a moment ago: this waits for it.
@@ -106,8 +99,8 @@ async function findKeys(
   );
   if (keys.length === 0) return new Map();
   const rows = await transaction.query(
-    `SELECT e.id, e.body, e.idempotency_key, s.signature FROM entries e LEFT JOIN signatures s ON s.entry = e.id
-     WHERE e.idempotency_key = ANY($1)`,
+    `SELECT e.id, e.body, e.idempotency_key, s.signature, r.revoked_at FROM entries e LEFT JOIN signatures s ON s.entry = e.id
+     LEFT JOIN revocations r ON r.serial = e.serial WHERE e.idempotency_key = ANY($1)`,
     keys,
   );
   return new Map(rows.map((row) => [text(row, "idempotency_key"), row]));

@@ -3,10 +3,10 @@
  * of their own. Replicas write beside one another; only what has one idempotency key waits for the other.
  */
 import { Refusal } from "../errors.ts";
-import type { Encoded } from "./intents.ts";
+import { type Encoded, readSuspensions } from "./intents.ts";
 import type { Intended, Intent, Ledger } from "./ledger.ts";
 import { sameBytes } from "./octets.ts";
-import { type DraftAnswer, intendDrafts, readSuspensions, recordSignatures } from "./postgres-intents.ts";
+import { type DraftAnswer, intendDrafts, recordSignatures } from "./postgres-intents.ts";
 import { type Pool, postgresLocks } from "./postgres-pool.ts";
 import { blob } from "./rows.ts";
 import { type Answer, type Call, openWaiting, settle } from "./waiting.ts";

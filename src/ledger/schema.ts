@@ -188,6 +188,43 @@ CREATE TABLE adoption (
 INSERT INTO adoption VALUES (1, 0);
 `,
   },
+  {
+    name: "revocations",
+    sql: `
+-- Beside an operator's word there is a document's, and beside tenants and clusters one workload, as tenant/identity.
+ALTER TABLE suspensions RENAME TO earlier_suspensions;
+CREATE TABLE suspensions (
+  kind TEXT NOT NULL CHECK (kind IN ('tenant', 'cluster', 'workload')),
+  name TEXT NOT NULL,
+  source TEXT NOT NULL DEFAULT 'operator' CHECK (source IN ('operator', 'document')),
+  PRIMARY KEY (kind, name, source)
+) STRICT;
+INSERT INTO suspensions (kind, name) SELECT kind, name FROM earlier_suspensions;
+DROP TABLE earlier_suspensions;
+
+-- A CA's certificate too, whose authority is the root above it. not_after is in seconds, as in entries.
+CREATE TABLE revocations (
+  serial BLOB PRIMARY KEY,
+  log TEXT NOT NULL,
+  authority TEXT NOT NULL,
+  not_after INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  revoked_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX revocations_authority ON revocations (authority);
+CREATE INDEX authorities_revoked ON authorities (id) WHERE state = 'revoked';
+
+-- The newest of each authority; revocations says how many of its certificates were revoked when it was made.
+CREATE TABLE crls (
+  authority TEXT PRIMARY KEY,
+  number INTEGER NOT NULL,
+  revocations INTEGER NOT NULL,
+  this_update INTEGER NOT NULL,
+  next_update INTEGER NOT NULL,
+  crl BLOB NOT NULL
+) STRICT;
+`,
+  },
 ];
 
 /**

@@ -79,8 +79,56 @@ export interface FetchedKey extends ClusterKey {
 }
 
 export interface SuspensionKey {
-  readonly kind: "tenant" | "cluster";
+  readonly kind: "tenant" | "cluster" | "workload";
+  /** Of a workload `<tenant>/<identity>`. */
   readonly name: string;
+}
+
+/** By whose word: an operator's verb, or the resource's own `suspended`. */
+export type SuspensionSource = "operator" | "document";
+
+/** One that holds. */
+export interface Suspension extends SuspensionKey {
+  readonly source: SuspensionSource;
+}
+
+/** The reasons of RFC 5280 5.3.1 that mean something here: what is revoked stays so. */
+export type RevocationReason =
+  | "unspecified"
+  | "keyCompromise"
+  | "cACompromise"
+  | "affiliationChanged"
+  | "superseded"
+  | "cessationOfOperation"
+  | "privilegeWithdrawn";
+
+export interface Revocation {
+  readonly reason: RevocationReason;
+  readonly at: Date;
+}
+
+/** A certificate that is not to be trusted any more, a CA's among them. */
+export interface RevocationRecord extends Revocation {
+  /** Content octets. */
+  readonly serial: Uint8Array;
+  /** The tenant's, or `hubLog`. */
+  readonly log: string;
+  /** The id of what signed it. */
+  readonly authority: string;
+  readonly notAfter: Date;
+}
+
+/** The newest CRL of an authority, or of a root. */
+export interface CrlRecord {
+  readonly authority: string;
+  /** RFC 5280 5.2.3: one more each time. */
+  readonly number: number;
+  /** How many certificates of this authority had been revoked, ended ones too: another number makes another CRL due. */
+  readonly revocations: number;
+  readonly thisUpdate: Date;
+  readonly nextUpdate: Date;
+  /** DER. */
+  readonly crl: Uint8Array;
 }
 
 /** What agents have put in force, kept for the rotation gates. */
@@ -160,9 +208,32 @@ export interface State extends SealedKeys {
   fetchedKeys(): Promise<readonly FetchedKey[]>;
   keepFetchedKeys(keys: readonly FetchedKey[]): Promise<void>;
 
-  suspensions(): Promise<readonly SuspensionKey[]>;
-  /** False when it was so already; then nothing is written. */
-  setSuspended(key: SuspensionKey, suspended: boolean, act: Act): Promise<boolean>;
+  suspensions(): Promise<readonly Suspension[]>;
+  /**
+   * By an operator's word, or a document's; one does not lift the other. False when it was so already; then nothing is written.
+   * @throws Refusal `not-ready` for a workload when `deniedWorkloadsMax` are suspended.
+   */
+  setSuspended(key: SuspensionKey, suspended: boolean, act: Act, source?: SuspensionSource): Promise<boolean>;
+
+  /** Revokes those of these certificates that the ledger has. Returns how many were not revoked before; for none nothing is written. */
+  revoke(serials: readonly Uint8Array[], reason: RevocationReason, act: Act): Promise<number>;
+  /**
+   * The authority is `revoked` and so is its certificate, from whatever state. From then on no intent is written for it, and none
+   * is given out again. False when it was so already. @throws Refusal `not-found`.
+   */
+  revokeAuthority(id: string, certificate: Omit<RevocationRecord, "at">, act: Act): Promise<boolean>;
+  /** What this authority has signed, was revoked and has not ended at that time. */
+  revocations(authority: string, at: Date): Promise<readonly RevocationRecord[]>;
+  /** How many certificates of each authority were ever revoked. */
+  revocationCounts(): Promise<ReadonlyMap<string, number>>;
+  /** Agents' and issuers' certificates, serial numbers in hex, that have not ended at that time. */
+  revokedOwn(at: Date): Promise<ReadonlySet<string>>;
+  /** Newest first. */
+  lastRevocations(limit: number): Promise<readonly RevocationRecord[]>;
+
+  crls(): Promise<readonly CrlRecord[]>;
+  /** In the place of the one before. @throws Refusal `not-ready` when one with this number or a higher one is there. */
+  keepCrl(record: CrlRecord, act: Act): Promise<void>;
 
   /**
    * Gives up what was remembered elsewhere until then and is not here. Whoever led that history leads no more: its epochs up to this

@@ -272,7 +272,10 @@ export function stateContract(kind: string, open: OpenDatabase): void {
     assert.equal(await state.setSuspended(shop, true, act({ verb: "suspend" })), true);
     assert.equal(await state.setSuspended(shop, true, act({ verb: "suspend" })), false);
     assert.equal(await state.setSuspended({ kind: "cluster", name: "shop" }, true, act({ verb: "suspend" })), true);
-    assert.deepEqual(await state.suspensions(), [{ kind: "cluster", name: "shop" }, shop]);
+    assert.deepEqual(await state.suspensions(), [
+      { kind: "cluster", name: "shop", source: "operator" },
+      { ...shop, source: "operator" },
+    ]);
     assert.equal(await state.setSuspended(shop, false, act({ verb: "resume" })), true);
     assert.deepEqual(await verbs(database), ["suspend", "suspend", "resume"]);
   });

@@ -116,7 +116,7 @@ async function killAround(moment: Moment, t: TestContext): Promise<void> {
     await site.verify();
     await using database = await openSqlite({ path: site.databasePath, now: () => new Date(), create: false });
     const suspended = await database.state.suspensions();
-    assert.deepEqual(suspended, moment === "before" ? [] : [{ kind: "tenant", name: "media" }]);
+    assert.deepEqual(suspended, moment === "before" ? [] : [{ kind: "tenant", name: "media", source: "operator" }]);
   });
   await t.test("and the next request succeeds", async () => {
     await spawned("none");

@@ -9,6 +9,7 @@ import { temporaryDirectory } from "../contract/directory.ts";
 import { faultContract } from "../contract/faults.ts";
 import { ledgerContract, type OpenDatabase } from "../contract/ledger.ts";
 import { retentionContract } from "../contract/retention.ts";
+import { revocationContract } from "../contract/revocations.ts";
 import { sequencerContract } from "../contract/sequencer.ts";
 import { stateContract } from "../contract/state.ts";
 import { startPostgres } from "../support/postgres.ts";
@@ -33,6 +34,7 @@ custodyContract("sealed in postgres", async () => {
 });
 ledgerContract("postgres", open);
 stateContract("postgres", open);
+revocationContract("postgres", open);
 sequencerContract("postgres", open, signer, other);
 retentionContract("postgres", open, signer);
 faultContract(

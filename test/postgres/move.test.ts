@@ -75,6 +75,8 @@ async function contents(database: Database): Promise<unknown> {
     reports.map(({ log, entries, unrecorded, rootHash, faults }) => ({ log, entries, unrecorded, rootHash, faults })),
     await state.authorities(),
     await state.suspensions(),
+    await state.lastRevocations(10),
+    await state.crls(),
     await state.acknowledgements(),
     await state.registeredKeys(),
     await state.keyProposals(),
