@@ -11,6 +11,7 @@ import { readConfigMap, readNamespace, readPod, readServiceAccount } from "../ku
 import { resources } from "../kube/resource.ts";
 import type { AgentConfig } from "../ops/config.ts";
 import type { Log } from "../ops/log.ts";
+import { type CrlDistribution, crlConfigMap, startCrlDistribution } from "./crl-distribution.ts";
 import { type Distribution, startDistribution } from "./distribution.ts";
 import type { KeptTrust } from "./kept-trust.ts";
 import { toIstiodSecrets, toRoots, toTargets } from "./planes.ts";
@@ -110,7 +111,7 @@ interface Leader {
   lead(signal: AbortSignal, duties: Duties): Promise<void>;
   distribute(trust: KeptTrust): Promise<Date | undefined>;
   /** None while another agent leads. */
-  distributions(): readonly Distribution[];
+  distributions(): readonly Pick<Distribution, "lacking" | "conflicts">[];
 }
 
 /** What only the leader watches and writes. */
@@ -119,6 +120,7 @@ function toLeader(
   kube: Pick<ClusterApiParts, "now" | "log" | "onOverwritten"> & { readonly client: Client },
 ): Leader {
   let distributions: readonly Distribution[] | undefined;
+  let crls: CrlDistribution | undefined;
   return {
     lead: async (signal, duties) => {
       await using stack = new AsyncDisposableStack();
@@ -143,18 +145,26 @@ function toLeader(
         ),
         ...(bundle === undefined ? [] : [bundle]),
       ];
+      // Nobody waits for its list where no tenant has CRLs.
+      const named = { resource: resources.configMaps, fieldSelector: `metadata.name=${crlConfigMap}` };
+      const crlMaps = stack.use(startInformer({ ...named, read: readConfigMap, indexes: {} }, kube));
+      crls = stack.use(startCrlDistribution(toTargets(config), { ...kube, namespaces, configMaps: crlMaps, events }));
       stack.defer(() => {
         distributions = undefined;
+        crls = undefined;
       });
       stack.use(await duties());
       await aborted(signal);
     },
     distribute: async (trust) => {
       if (distributions === undefined) return undefined;
-      await Promise.all(distributions.map(async (one) => await one.put(toRoots(trust), kube.now)));
+      await Promise.all([
+        ...distributions.map(async (one) => await one.put(toRoots(trust), kube.now)),
+        crls?.put(trust),
+      ]);
       return kube.now();
     },
-    distributions: () => distributions ?? [],
+    distributions: () => [...(distributions ?? []), ...(crls === undefined ? [] : [crls])],
   };
 }
 

@@ -8,6 +8,8 @@ const schema = z.strictObject({
   servingNames: z.array(z.string()).default([]),
   clusterSuspended: z.boolean(),
   tokenKeysMissing: z.boolean().default(false),
+  crlsPem: z.string().default(""),
+  crlNamespaces: z.array(z.string()).default([]),
   tenants: z.array(
     z.strictObject({
       tenant: z.string(),

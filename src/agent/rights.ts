@@ -1,5 +1,6 @@
 /** All that the agent asks of its cluster's API: what charts/espalier-agent gives it, and `agent check` looks for. */
 import type { AgentConfig } from "../ops/config.ts";
+import { crlConfigMap } from "./crl-distribution.ts";
 import { toIstiodSecrets, toTargets } from "./planes.ts";
 import { signerOf } from "./trust-bundle.ts";
 
@@ -24,7 +25,7 @@ export function rightsOf(config: NonNullable<AgentConfig["kubernetes"]>): readon
     ...verbs(["get", "list", "watch"], { ...core, resource: "serviceaccounts" }),
     ...verbs(["get"], { ...core, resource: "nodes" }),
     ...verbs(["list", "watch"], { ...core, resource: "namespaces" }),
-    ...toTargets(config).flatMap(({ configMap }) =>
+    ...[...toTargets(config).map(({ configMap }) => configMap), crlConfigMap].flatMap((configMap) =>
       verbs(["create", "list", "patch", "watch"], { ...core, resource: "configmaps", name: configMap }),
     ),
     ...verbs(["get"], { ...core, resource: "", url: "/openid/v1/jwks" }),

@@ -52,6 +52,8 @@ interface Agent extends AgentParts {
 }
 
 const keysRefreshMs = 60_000;
+/** How often a certificate that the hub does not take is got anew, at most: it may be the hub's clock. */
+const rejoinMsMin = 60_000;
 
 /** Returns once /readyz answers; the rest goes on by itself, and comes back by itself after an outage. */
 export async function startAgent(config: AgentConfig, parts: AgentParts): Promise<RunningAgent> {
@@ -69,6 +71,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   const toHub = { addresses: config.issuers, tls: asAgent, now, log };
 
   let trust: TrustWatch | undefined;
+  let rejoinAfter = 0;
   const servingRootsPem = (): string => trust?.current()?.servingRootsPem ?? "";
   const onOverwritten = metrics.counter("trust_overwritten_total", "Foreign roots overwritten in a namespace.");
   const seen = { now, log, servingRootsPem, onOverwritten };
@@ -90,6 +93,11 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
       agent: hostname().toLowerCase(),
       jwks: () => toJwks(keys.keys()),
       onTrust: (next) => putInForce(next, agent),
+      onRefused: () => {
+        if (performance.now() < rejoinAfter) return;
+        rejoinAfter = performance.now() + rejoinMsMin;
+        own.renewNow();
+      },
       lacking: () => api?.lacking() ?? [],
       everywhere: async (next) => (api === undefined ? now() : await api.distribute(next)),
     }),

@@ -1,7 +1,7 @@
 /** What this cluster has to trust: watched at the hub, kept on disk, acknowledged once it is in force. */
 
 import type { Log } from "../ops/log.ts";
-import { certificateLabel, toPem } from "../pki/pem.ts";
+import { certificateLabel, crlLabel, toPem } from "../pki/pem.ts";
 import { type ClientTls, closeClient, openIssuer, openWatchStream } from "../rpc/client.ts";
 import type { Trust__Output } from "../rpc/gen/espalier/v1/Trust.ts";
 import { readStatus } from "../rpc/status.ts";
@@ -25,6 +25,8 @@ export interface TrustParts {
   readonly jwks: () => string;
   /** Puts it in force in this agent, one after the other. What it throws is logged and nothing is acknowledged. */
   readonly onTrust: (trust: KeptTrust) => Promise<void>;
+  /** The hub does not take this agent's certificate any more. */
+  readonly onRefused: () => void;
   /** What refuses it meanwhile, by name. */
   readonly lacking: () => readonly string[];
   /** Says since when the whole cluster has it; undefined where another agent says so. It may take as long as it likes. */
@@ -99,7 +101,11 @@ export async function startTrust(parts: TrustParts): Promise<TrustWatch> {
     });
     stream.onEnd((error) => {
       if (!mine) return;
-      if (error !== undefined) log.warn("trust is not being watched", { address, message: readStatus(error).message });
+      if (error !== undefined) {
+        const { code, message } = readStatus(error);
+        log.warn("trust is not being watched", { address, message });
+        if (code === "proof-invalid") parts.onRefused();
+      }
       again();
     });
     propose = () => stream.write({ version: "", inForceSince: "", agent: parts.agent, jwks: parts.jwks() });
@@ -142,7 +148,7 @@ export async function startTrust(parts: TrustParts): Promise<TrustWatch> {
 }
 
 function toKept(trust: Trust__Output): KeptTrust {
-  const { version, tenants, servingRoots, servingNames, clusterSuspended, tokenKeysMissing } = trust;
+  const { version, tenants, servingRoots, servingNames, clusterSuspended, tokenKeysMissing, crlNamespaces } = trust;
   const pem = (roots: readonly Uint8Array[]): string => roots.map((root) => toPem(certificateLabel, root)).join("");
   return {
     version,
@@ -150,6 +156,8 @@ function toKept(trust: Trust__Output): KeptTrust {
     servingNames,
     clusterSuspended,
     tokenKeysMissing,
+    crlsPem: trust.crls.map((crl) => toPem(crlLabel, crl)).join(""),
+    crlNamespaces,
     tenants: tenants.map((t) => ({
       tenant: t.tenant,
       trustDomain: t.trustDomain,

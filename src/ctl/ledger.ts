@@ -122,6 +122,7 @@ function describe(entry: Entry__Output): string {
     ["leaf hash", entry.leafHash.toString("hex")],
     ...prunedFields(entry),
   ];
+  if (entry.revokedAt !== "") placed.push(["revoked", `${entry.revokedAt}, ${entry.revocationReason}`]);
   const certificate = entry.certificate.length === 0 ? "" : `\n${new X509Certificate(entry.certificate).toString()}`;
   return toFields([...placed, ...fields.filter(([name]) => name !== "tbs")]) + certificate;
 }
@@ -151,6 +152,7 @@ function toPlain(entry: Entry__Output): object {
     body: isPruned(entry) ? undefined : readBody(entry),
     leafHash: entry.leafHash.toString("hex"),
     certificate,
+    ...(entry.revokedAt === "" ? {} : { revoked: { at: entry.revokedAt, reason: entry.revocationReason } }),
   };
 }
 

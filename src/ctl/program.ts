@@ -1,6 +1,7 @@
 /** The command line as a tree of verbs. */
 import { Command } from "commander";
 import { addAuthority } from "./authority.ts";
+import { addBlastRadius } from "./blast-radius.ts";
 import { addCluster } from "./cluster.ts";
 import { addCompletion } from "./completion.ts";
 import { addConfig } from "./config.ts";
@@ -13,6 +14,7 @@ import { addLedger } from "./ledger.ts";
 import { addOperator } from "./operator.ts";
 import { addProcesses } from "./processes.ts";
 import { addRequest } from "./request.ts";
+import { addRevoke } from "./revoke.ts";
 import { addRoot } from "./root.ts";
 import { addTenant } from "./tenant.ts";
 import { version } from "./version.ts";
@@ -34,6 +36,8 @@ export function toProgram(context: Context): Command {
     addAuthority,
     addCluster,
     addRequest,
+    addRevoke,
+    addBlastRadius,
     addLedger,
     addDb,
     addCustody,

@@ -1,4 +1,4 @@
-/** `tenant list`, `show`, `bundle`, `suspend`, `resume`. */
+/** `tenant list`, `show`, `bundle`, `crls`, `suspend`, `resume`. */
 import type { Command } from "commander";
 import { Refusal } from "../errors.ts";
 import { call } from "../rpc/client.ts";
@@ -45,6 +45,12 @@ export function addTenant(program: Command, context: Context): void {
     .addHelpText("after", "\nExample:\n  espalier tenant bundle payments > roots.pem")
     .action(async (name: string, { socket }: { socket: string }) =>
       context.stdout((await findTenant(name, socket)).bundlePem),
+    );
+  withSocket(tenant.command("crls <name>"), context)
+    .description("The CRLs that this tenant's workloads are given, in PEM; none where its spec.crl is missing.")
+    .addHelpText("after", "\nExample:\n  espalier tenant crls payments > crls.pem")
+    .action(async (name: string, { socket }: { socket: string }) =>
+      context.stdout((await findTenant(name, socket)).crlPem),
     );
   addSuspension(tenant, "tenant", context);
 }

@@ -2,7 +2,9 @@
 import { createHash, randomBytes } from "node:crypto";
 import { addRoot, type RootOrder } from "../controller/root.ts";
 import { Refusal } from "../errors.ts";
+import { workloadId } from "../identity.ts";
 import { type Act, hubLog, type Ledger } from "../ledger/ledger.ts";
+import type { Declared } from "../resources/declared.ts";
 import type { Act__Output } from "../rpc/gen/espalier/v1/Act.ts";
 import type { CreateJoinTokenRequest__Output } from "../rpc/gen/espalier/v1/CreateJoinTokenRequest.ts";
 import type { CreateRootRequest__Output } from "../rpc/gen/espalier/v1/CreateRootRequest.ts";
@@ -112,9 +114,11 @@ export async function createJoinToken(request: CreateJoinTokenRequest__Output, p
 export async function setSuspended(request: SetSuspendedRequest__Output, parts: AdminParts): Promise<Suspension> {
   const by = readBy(request.act);
   const { kind, name, suspended } = request;
-  if (kind !== "tenant" && kind !== "cluster")
-    throw new Refusal("malformed", 'only a "tenant" or a "cluster" can be suspended');
   const { declared } = parts.live.world();
+  if (kind === "workload")
+    return { ...request, changed: await setDenied(readWorkload(name, declared), suspended, by, parts) };
+  if (kind !== "tenant" && kind !== "cluster")
+    throw new Refusal("malformed", 'only a "tenant", a "cluster" or a "workload" can be suspended');
   const known = kind === "tenant" ? declared.tenants.has(name) : declared.clusters.has(name);
   if (!known) throw new Refusal("not-found", `no ${kind} "${name}" is declared`);
   const verb = `${suspended ? "suspend" : "resume"}-${kind}`;
@@ -124,6 +128,37 @@ export async function setSuspended(request: SetSuspendedRequest__Output, parts: 
   await parts.live.refresh();
   if (changed) parts.log.info(verb, { name, operator: by.operator });
   return { kind, name, suspended, changed };
+}
+
+/** From `<tenant>/<namespace>/<service account>`. @throws Refusal `malformed`, or `not-found` for its tenant. */
+export function readWorkload(name: string, { tenants }: Declared): DeniedWorkload {
+  const [tenant = "", namespace = "", serviceAccount = "", ...rest] = name.split("/");
+  const trustDomain = tenants.get(tenant)?.trustDomain;
+  if (trustDomain === undefined) throw new Refusal("not-found", `no tenant "${tenant}" is declared`);
+  if (rest.length > 0 || namespace === "" || serviceAccount === "")
+    throw new Refusal("malformed", "a workload is named by its tenant, and <namespace>/<service account>");
+  return { tenant, identity: workloadId({ trustDomain, namespace, serviceAccount }) };
+}
+
+export interface DeniedWorkload {
+  readonly tenant: string;
+  readonly identity: string;
+}
+
+/** False when it was so already. */
+export async function setDenied(
+  { tenant, identity }: DeniedWorkload,
+  denied: boolean,
+  by: Pick<Act, "operator" | "reason">,
+  { state, live, log }: AdminParts,
+): Promise<boolean> {
+  const verb = denied ? "deny-workload" : "allow-workload";
+  const act = { log: tenant, verb, ...by, details: { identity } };
+  // From this write on every intend refuses it, or gives to it again, on every replica.
+  const changed = await state.setSuspended({ kind: "workload", name: `${tenant}/${identity}` }, denied, act);
+  await live.refresh();
+  if (changed) log.info(verb, { tenant, identity, operator: by.operator });
+  return changed;
 }
 
 export function readBy(act: Act__Output | null): Pick<Act, "operator" | "reason"> {

@@ -116,6 +116,7 @@ async function byCertificate(
   const intent = found?.intent;
   if (intent === undefined || !Buffer.from(intent.tbs).equals(certificate.tbs))
     throw invalid("the ledger does not have it");
+  if (found?.revocation !== undefined) throw invalid("it was revoked");
   const record = world.authorities.records.find((r) => r.id === intent.authority);
   if (record === undefined || record.state === "revoked" || record.state === "retired")
     throw invalid("its authority is not in force");

@@ -5,7 +5,7 @@ import type { AcknowledgementRecord, AuthorityRecord, AuthorityRequest } from ".
 import { readAuthorityCsr } from "../pki/authority-request.ts";
 import { readCertificate } from "../pki/certificate.ts";
 import { toCertificate } from "../pki/leaf.ts";
-import { toPem } from "../pki/pem.ts";
+import { crlLabel, toPem } from "../pki/pem.ts";
 import type { MeshCluster } from "../resources/mesh-cluster.ts";
 import type { MeshTenant } from "../resources/mesh-tenant.ts";
 import type { TrustRoot } from "../resources/trust-root.ts";
@@ -15,6 +15,7 @@ import type { Root } from "../rpc/gen/espalier/v1/Root.ts";
 import type { Tenant } from "../rpc/gen/espalier/v1/Tenant.ts";
 import type { TenantAuthority } from "../rpc/gen/espalier/v1/TenantAuthority.ts";
 import { toNext } from "./renew.ts";
+import { toCrls } from "./trust.ts";
 import type { World } from "./world.ts";
 
 export function toRoot(record: AuthorityRecord, created: boolean): Root {
@@ -52,7 +53,15 @@ export function toTenant(tenant: MeshTenant, world: World, now: Date): Tenant {
     bundlePem: bundle.roots.map((root) => toPem("CERTIFICATE", root)).join(""),
     problem: tenantProblem(tenant, world),
     next: toNext(tenant, world, now),
+    crlPem: crlsOf(tenant, world),
   };
+}
+
+function crlsOf({ crl, root }: MeshTenant, world: World): string {
+  if (crl === undefined) return "";
+  return toCrls(new Set([root]), world)
+    .map((one) => toPem(crlLabel, one.crl))
+    .join("");
 }
 
 /** What keeps it from certificates; empty when nothing does. */
@@ -168,7 +177,7 @@ function keysOf(name: string, world: World): string[] {
 
 /** An intent with its signature is its certificate. */
 export function toEntry(entry: StoredEntry, world: World): Entry {
-  const { log, position, kind, body, leafHash, serial, tbs, signature, authority } = entry;
+  const { log, position, kind, body, leafHash, serial, tbs, signature, authority, revocation } = entry;
   const record = world.authorities.records.find((r) => r.id === authority);
   const certificate =
     tbs === undefined || signature === undefined || record === undefined
@@ -182,5 +191,6 @@ export function toEntry(entry: StoredEntry, world: World): Entry {
     leafHash,
     serial: serial === undefined ? "" : Buffer.from(serial).toString("hex"),
     ...(certificate === undefined ? {} : { certificate }),
+    ...(revocation && { revokedAt: revocation.at.toISOString(), revocationReason: revocation.reason }),
   };
 }

@@ -1,12 +1,15 @@
 /** Takes the declared documents in as they change; a bad edit is told and changes nothing. */
 import type { Declared } from "../resources/declared.ts";
 import { toLine } from "../resources/problem.ts";
+import { copySuspensions } from "./copy-suspensions.ts";
 import type { LiveWorld } from "./live.ts";
 import { type RenewParts, renewAuthorities } from "./renew.ts";
 import type { DeclaredSource } from "./source.ts";
 
 export interface FollowParts extends RenewParts {
   readonly live: Pick<LiveWorld, "declare">;
+  /** Whether this issuer is the one that leads. */
+  readonly leads: () => boolean;
 }
 
 export interface Following extends AsyncDisposable {
@@ -20,13 +23,15 @@ export function followResources(
   declared: Declared,
   parts: FollowParts,
 ): Following {
-  const { live, log } = parts;
+  const { live, log, leads } = parts;
   let refused = false;
   tellWarnings(declared, log);
   const onChange = async (next: Declared): Promise<void> => {
     refused = false;
     // As at the start: who cannot have an authority is told as not ready, and a suspension in the same edit holds at once.
     await renewAuthorities(next, parts).catch((error: unknown) => log.error("authorities not made", {}, error));
+    const uncopied = (error: unknown): void => log.error("suspensions not copied", {}, error);
+    if (leads()) await copySuspensions(next, parts).catch(uncopied);
     await live.declare(next);
     tellWarnings(next, log);
     log.info("resources in force", { tenants: next.tenants.size, clusters: next.clusters.size });

@@ -41,8 +41,11 @@ export async function admit(asked: Asked, cluster: string, parts: IssueParts): P
 export async function issue(batch: readonly Admitted[], parts: IssueParts): Promise<readonly Outcome[]> {
   const world = parts.world();
   const judged = batch.map((admitted) => attempt("", () => judgeCsr(admitted, world, parts)));
+  const within = judged.map((one) =>
+    isRefused(one) ? one : attempt(one.allowed.log, () => takeQuota(one, world, parts)),
+  );
   // After the judgement, which costs next to nothing: nobody makes us verify a key that will get nothing.
-  const proven = judged.map((one) => (isRefused(one) ? one : attempt(one.allowed.log, () => provePossession(one))));
+  const proven = within.map((one) => (isRefused(one) ? one : attempt(one.allowed.log, () => provePossession(one))));
   const drafted = proven.map((one) =>
     isRefused(one) ? one : attempt(one.allowed.log, () => prepare(one.allowed, one.csr.spki, parts)),
   );
@@ -68,10 +71,15 @@ function judgeCsr(admitted: Admitted, world: World, parts: IssueParts): Judged {
   if (parts.now() > admitted.asked.deadline)
     throw new Refusal("overloaded", "the request waited longer than its caller does");
   const csr = readCsr(admitted.asked.csr);
-  const allowed = judge(admitted, csr, world);
+  return { csr, allowed: judge(admitted, csr, world) };
+}
+
+/** By itself, so that a refusal is counted as its tenant's. */
+function takeQuota(judged: Judged, world: World, parts: IssueParts): Judged {
+  const { allowed } = judged;
   const limits = world.declared.tenants.get(allowed.log)?.quotas;
   if (limits !== undefined) parts.quotas.take(allowed, limits, parts.now());
-  return { csr, allowed };
+  return judged;
 }
 
 function provePossession(judged: Judged): Judged {

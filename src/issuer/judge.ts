@@ -56,6 +56,8 @@ function judgeWorkload(asked: Asked, proven: Extract<Proven, { kind: "workload" 
   });
   if (world.isSuspended("tenant", grant.tenant))
     throw new Refusal("suspended", "the tenant of this workload is suspended");
+  if (world.isSuspended("workload", `${grant.tenant}/${grant.identity}`))
+    throw new Refusal("suspended", "this workload was denied by an operator");
   const { workload } = proven;
   return {
     log: grant.tenant,

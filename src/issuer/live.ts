@@ -25,6 +25,7 @@ export interface LiveParts {
   readonly declared: Declared;
   readonly state: State;
   readonly custody: Custody;
+  readonly now: () => Date;
   readonly log: Log;
 }
 
@@ -41,10 +42,12 @@ export async function openLive(parts: LiveParts): Promise<LiveWorld> {
   const listeners = new Set<() => void>();
 
   const build = async (): Promise<void> => {
-    const [records, authorityRequests, suspensions, registered, proposals, kept] = await Promise.all([
+    const [records, authorityRequests, suspensions, revokedOwn, crls, registered, proposals, kept] = await Promise.all([
       state.authorities(),
       state.authorityRequests(),
       state.suspensions(),
+      state.revokedOwn(parts.now()),
+      state.crls(),
       state.registeredKeys(),
       state.keyProposals(),
       state.fetchedKeys(),
@@ -70,7 +73,7 @@ export async function openLive(parts: LiveParts): Promise<LiveWorld> {
     await keep(keys, kept);
     const keysOf = (cluster: MeshCluster): readonly Jwk[] => keys.get(cluster.name) ?? [];
     const proposedOf = (cluster: MeshCluster): readonly Jwk[] => toPending(cluster, proposals);
-    const made = { authorities, authorityRequests, suspensions };
+    const made = { authorities, authorityRequests, suspensions, revokedOwn, crls };
     current = toWorld({ hub: parts.hub, declared, ...made, keysOf, proposedOf });
     for (const changed of listeners) changed();
   };

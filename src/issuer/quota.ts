@@ -1,14 +1,19 @@
 /**
  * What a tenant, and what one token, may have in a time. Counted by each replica for itself: the hub's limit is this one times
- * its replicas. Tokens are forgotten after two windows, or sooner where more of them come than are held.
+ * its replicas, but for live certificates, which all of them count from the ledger now and then. Tokens are forgotten after two windows, or sooner where more of them come than are held.
  */
 import { Refusal } from "../errors.ts";
 import type { QuotaLimits } from "../resources/mesh-tenant.ts";
 import type { Allowed } from "./judge.ts";
+import { type LiveCounts, openLiveCounts } from "./live-counts.ts";
 
 export interface Quotas {
   /** Counts one certificate. @throws Refusal `quota`, which says which limit and whose. */
-  take(allowed: Pick<Allowed, "log" | "names" | "tokenSha256">, limits: QuotaLimits, at: Date): void;
+  take(
+    allowed: Pick<Allowed, "log" | "names" | "tokenSha256" | "validitySeconds">,
+    limits: QuotaLimits,
+    at: Date,
+  ): void;
 }
 
 const windowMs = 3_600_000;
@@ -20,7 +25,7 @@ interface Bucket {
   atMs: number;
 }
 
-export function openQuotas(): Quotas {
+export function openQuotas(live: LiveCounts = openLiveCounts()): Quotas {
   const buckets = new Map<string, Bucket>();
   // Two windows, so that a limit is not forgotten all at once: what was had in the last one counts for the part of it that
   // still lies within an hour.
@@ -56,7 +61,7 @@ export function openQuotas(): Quotas {
   };
 
   return {
-    take({ log, names, tokenSha256 }, { perTokenHour, rate }, at) {
+    take({ log, names, tokenSha256, validitySeconds }, { perTokenHour, rate, liveCertificates }, at) {
       const atMs = at.getTime();
       // The token first: whoever repeats one uses up nothing of its tenant's.
       if (tokenSha256 !== undefined && !takeOfToken(toKey(tokenSha256, names.uri ?? ""), perTokenHour, atMs)) {
@@ -71,6 +76,14 @@ export function openQuotas(): Quotas {
           `the tenant asks for more than ${rate.perSecond} certificates a second (spec.quotas.rate of its MeshTenant)`,
         );
       }
+      if (liveCertificates === undefined) return;
+      if (live.count(log, at) >= liveCertificates) {
+        throw new Refusal(
+          "quota",
+          `the tenant has ${liveCertificates} certificates that have not ended (spec.quotas.liveCertificates of its MeshTenant)`,
+        );
+      }
+      live.add(log, new Date(atMs + validitySeconds * 1000));
     },
   };
 }

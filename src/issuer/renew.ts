@@ -1,12 +1,14 @@
 /** Authorities are renewed behind everything else, by the issuer that leads; and whoever looks is told what ends, and when. */
 import { setTimeout } from "node:timers/promises";
 import { makeAuthorities } from "../controller/authority.ts";
+import { type CrlStep, makeCrls } from "../controller/crl.ts";
 import type { AuthorityParts } from "../controller/generation.ts";
 import { isNearEnd, nextStep, type Step } from "../controller/succession.ts";
 import type { AuthorityRecord, AuthorityRequest } from "../ledger/state.ts";
 import type { Log } from "../ops/log.ts";
 import type { Declared } from "../resources/declared.ts";
 import type { MeshTenant } from "../resources/mesh-tenant.ts";
+import { copySuspensions } from "./copy-suspensions.ts";
 import type { LiveWorld } from "./live.ts";
 import type { World } from "./world.ts";
 
@@ -26,7 +28,14 @@ const tellMs = 86_400_000;
 
 /** Does what is due, and logs it. @throws the first tenant's failure, once all the others have theirs. */
 export async function renewAuthorities(declared: Declared, { log, ...parts }: RenewParts): Promise<void> {
-  await makeAuthorities(declared, parts, (step) => tellStep(step, log));
+  try {
+    await makeAuthorities(declared, parts, (step) => tellStep(step, log));
+  } finally {
+    // Of what was made just now too: a new authority signs nothing yet.
+    await makeCrls(declared, parts, (step) => tellCrl(step, log)).catch((error: unknown) =>
+      log.error("CRLs not made", {}, error),
+    );
+  }
 }
 
 export function startRenewal(parts: RenewalParts, intervalMs = renewalMsDefault): AsyncDisposable {
@@ -37,11 +46,14 @@ export function startRenewal(parts: RenewalParts, intervalMs = renewalMsDefault)
     if (leads()) {
       const failed = (error: unknown): void => log.error("authorities not made", {}, error);
       await renewAuthorities(live.world().declared, parts).catch(failed);
+      if (await copySuspensions(live.world().declared, parts)) await live.refresh();
     }
     // Also what was written though we were told that it was not: else the old one would sign on until it ends.
-    const [records, requests] = await Promise.all([parts.state.authorities(), parts.state.authorityRequests()]);
-    const { authorities, authorityRequests } = live.world();
-    if (toText(records, requests) !== toText(authorities.records, authorityRequests)) await live.refresh();
+    const { state } = parts;
+    const [records, requests, crls] = await Promise.all([state.authorities(), state.authorityRequests(), state.crls()]);
+    const { authorities, authorityRequests, crls: known } = live.world();
+    const hasCrls = crls.every(({ authority, number }) => known.get(authority)?.number === number);
+    if (!hasCrls || toText(records, requests) !== toText(authorities.records, authorityRequests)) await live.refresh();
     if (leads()) tellNearEnd(live.world(), parts.now(), told, log);
   }
   async function passes(): Promise<void> {
@@ -116,6 +128,10 @@ function tellStep(step: Step, log: Log): void {
         reason: step.reason,
       });
   }
+}
+
+function tellCrl({ record: { kind, owner, id }, reason }: CrlStep, log: Log): void {
+  log.info("CRL made", { kind, owner, authority: id, reason });
 }
 
 function tellNearEnd(world: World, now: Date, told: Map<string, number>, log: Log): void {

@@ -27,6 +27,9 @@ export const leastRole: Readonly<Record<Verb, OperatorRole>> = {
   TakeAuthority: "admin",
   ListOperators: "viewer",
   RevokeOperator: "admin",
+  Revoke: "admin",
+  ListRevocations: "viewer",
+  BlastRadius: "viewer",
 };
 
 export function isVerb(method: string): method is Verb {

@@ -12,9 +12,11 @@ import { type Limits, type OnUnreadable, startServer } from "../rpc/server.ts";
 import { startAdminPort, startAdminSocket } from "./admin-socket.ts";
 import { admitOperators } from "./admit.ts";
 import { addAlarms } from "./alarms.ts";
+import { copySuspensions, openSuspensionLag } from "./copy-suspensions.ts";
 import { type Dispatch, openDispatch } from "./dispatch.ts";
 import { followResources } from "./follow-resources.ts";
 import { openLive } from "./live.ts";
+import { limited, openLiveCounts, startRecounts } from "./live-counts.ts";
 import { startPruning } from "./prune.ts";
 import { openQuotas } from "./quota.ts";
 import { renewAuthorities, signingNow, startRenewal } from "./renew.ts";
@@ -23,6 +25,7 @@ import { adminService, issuerService } from "./services.ts";
 import { openSource } from "./source.ts";
 import { openStorage } from "./storage.ts";
 import { tellRefused } from "./tell-refused.ts";
+import { crlEnds } from "./trust.ts";
 import type { World } from "./world.ts";
 
 export interface IssuerParts {
@@ -74,18 +77,29 @@ export async function startIssuer(config: IssuerConfig, options: IssuerParts): P
   await renewAuthorities(declared, parts).catch((error: unknown) => log.error("authorities not made", {}, error));
   const live = stack.use(await openLive({ ...parts, hub: config.hub, declared }));
   stack.use(source.show(live));
-  const following = stack.use(followResources(source, declared, { ...parts, live }));
+  const leads = (): boolean => epoch() !== 0;
+  if (leads())
+    await copySuspensions(declared, parts).catch((error: unknown) => log.error("suspensions not copied", {}, error));
+  const following = stack.use(followResources(source, declared, { ...parts, live, leads }));
   const lost = (error: unknown): void => log.error("another issuer's changes not taken", {}, error);
   stack.use(follow(() => void live.refresh().catch(lost)));
-  stack.use(startRenewal({ ...parts, live, leads: () => epoch() !== 0 }, options.renewalMs));
-  stack.use(startPruning(config.retention, { ...parts, leads: () => epoch() !== 0 }));
+  stack.use(startRenewal({ ...parts, live, leads }, options.renewalMs));
+  stack.use(startPruning(config.retention, { ...parts, leads }));
+  const liveCounts = openLiveCounts();
+  stack.use(startRecounts(liveCounts, { ...parts, live }));
   const dispatch = openDispatch({
     ...parts,
-    quotas: openQuotas(),
+    quotas: openQuotas(liveCounts),
     world: () => live.world(),
     queueBytes: config.queueBytes,
   });
   addGauges(metrics, dispatch, counts);
+  metrics.gauges(
+    "live_certificates",
+    "Certificates that have not ended, of tenants with spec.quotas.liveCertificates; each replica adds the others' every five minutes.",
+    ["tenant"],
+    () => limited(live.world().declared).map(({ name }) => [{ tenant: name }, liveCounts.count(name, now())]),
+  );
   metrics.gauges(
     "authority_expiry_seconds",
     "How long until what signs for this owner ends, in seconds; negative afterwards. A kind is tenant, root, serving or hub.",
@@ -100,6 +114,18 @@ export async function startIssuer(config: IssuerConfig, options: IssuerParts): P
     "ledger_epoch",
     "Epoch under which this issuer puts the ledger's entries in order; 0 while another one does.",
     epoch,
+  );
+  metrics.gauges(
+    "crl_expiry_seconds",
+    "How long until the first CRL of this owner's CAs ends, in seconds. A kind is tenant or root.",
+    ["kind", "owner"],
+    () => crlEnds(live.world()).map(([labels, end]) => [labels, Math.floor((+end - +now()) / 1000)]),
+  );
+  const lag = openSuspensionLag(now);
+  metrics.gauge(
+    "suspension_lag_seconds",
+    "For how long a document's suspension is not yet in the ledger's own write, in seconds; 0 when all are.",
+    () => lag(live.world()),
   );
   metrics.gauge(
     "authorities_waiting",

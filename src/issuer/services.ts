@@ -5,17 +5,20 @@ import { Refusal } from "../errors.ts";
 import { clusterOf, readSpiffeId } from "../identity.ts";
 import type { CheckSignature, EntryFilter } from "../ledger/ledger.ts";
 import { readCertificate } from "../pki/certificate.ts";
+import { readSerial } from "../pki/serial.ts";
 import type { AdminHandlers } from "../rpc/gen/espalier/v1/Admin.ts";
 import type { IssuerHandlers } from "../rpc/gen/espalier/v1/Issuer.ts";
 import { type Caller, duplex, serverStream, unary } from "../rpc/server.ts";
 import type { Stream } from "../rpc/stream.ts";
 import { createJoinToken, createRoot, setSuspended } from "./admin.ts";
+import { measureReach } from "./blast-radius.ts";
 import { toAuthorities, toCluster, toEntry, toRoot, toTenant } from "./describe.ts";
 import { type JoinParts, join } from "./join.ts";
 import { approveKeys, listKeys, rejectKeys, removeKeys } from "./key-verbs.ts";
 import { createOperator, type OperatorParts, revokeOperator, toOperator } from "./operators.ts";
+import { listRevocations, revoke } from "./revoke.ts";
 import { bringRoot, importFormer, takeAnswer } from "./root-verbs.ts";
-import { type AgentConnection, acceptSigning, type SignParts, signOnce } from "./sign-stream.ts";
+import { type AgentConnection, acceptSigning, lostRight, type SignParts, signOnce } from "./sign-stream.ts";
 import { tellRefused } from "./tell-refused.ts";
 import { acceptWatch, type WatchParts } from "./watch.ts";
 import type { World } from "./world.ts";
@@ -25,8 +28,7 @@ const entriesDefault = 100;
 const entriesMax = 10_000;
 
 export function issuerService(parts: SignParts & WatchParts & JoinParts): IssuerHandlers {
-  const { hub } = parts.live.world();
-  const agentOf = (caller: Caller): AgentConnection => readAgent(caller, hub, parts.now());
+  const agentOf = (caller: Caller): AgentConnection => readAgent(caller, parts.live.world(), parts.now());
   const told = (method: string, error: unknown, claimed = ""): Refusal =>
     tellRefused(error, { method, claimed }, parts);
   const accept =
@@ -71,13 +73,13 @@ export function issuerService(parts: SignParts & WatchParts & JoinParts): Issuer
  * The cluster that an agent's certificate names. TLS has verified it under the hub root; what it may be is checked here: an
  * issuer's or a workload's certificate is nobody on this port.
  */
-export function readAgent(caller: Caller, hub: string, at: Date): AgentConnection {
+export function readAgent(caller: Caller, world: World, at: Date): AgentConnection {
   const der = caller.certificate();
   if (der === undefined)
     throw new Refusal("proof-missing", "no client certificate that the hub root has signed: join first");
-  const { uris, dns, usages, notAfter } = readCertificate(der);
+  const { uris, dns, usages, notAfter, serial } = readCertificate(der);
   const [uri, ...rest] = uris;
-  const cluster = uri === undefined ? undefined : clusterOf(hub, readSpiffeId(Buffer.from(uri, "latin1")));
+  const cluster = uri === undefined ? undefined : clusterOf(world.hub, readSpiffeId(Buffer.from(uri, "latin1")));
   if (
     cluster === undefined ||
     rest.length > 0 ||
@@ -87,8 +89,10 @@ export function readAgent(caller: Caller, hub: string, at: Date): AgentConnectio
   ) {
     throw new Refusal("not-this-caller", "the client certificate is no agent's");
   }
-  if (at > notAfter) throw new Refusal("proof-invalid", "the agent's certificate has expired");
-  return { cluster, notAfter };
+  const agent = { cluster, notAfter, serial: Buffer.from(serial).toString("hex") };
+  const lost = lostRight(agent, world, at);
+  if (lost !== undefined) throw lost;
+  return agent;
 }
 
 /** Whether a recorded signature is by the authority its intent names. */
@@ -143,11 +147,14 @@ export function adminService(parts: OperatorParts): AdminHandlers {
       for await (const entry of ledger.entries(filter)) yield toEntry(entry, live.world());
     }),
     ShowEntry: unary(unaryDeadlineMs, async ({ id }) => {
-      const entry = await ledger.entry(id);
+      const entry = await ledger.entry(readSerial(id) ?? id);
       if (entry === undefined)
         throw new Refusal("not-found", `the ledger has no entry "${id}": give a serial in hex, or log/position`);
       return toEntry(entry, live.world());
     }),
+    Revoke: serverStream((request) => revoke(request, parts)),
+    ListRevocations: unary(unaryDeadlineMs, async ({ limit }) => await listRevocations(limit, parts)),
+    BlastRadius: serverStream((request) => measureReach(request, parts)),
     CreateOperator: unary(unaryDeadlineMs, async (request) => await createOperator(request, parts)),
     ListOperators: unary(unaryDeadlineMs, async () => ({ operators: (await state.operators()).map(toOperator) })),
     RevokeOperator: unary(unaryDeadlineMs, async (request) => await revokeOperator(request, parts)),

@@ -11,11 +11,15 @@ import type { Stream } from "../rpc/stream.ts";
 import type { IssuedChain } from "./authorities.ts";
 import type { Dispatch } from "./dispatch.ts";
 import type { Asked, Outcome, Shown } from "./item.ts";
+import type { LiveWorld } from "./live.ts";
 import { tellRefused } from "./tell-refused.ts";
+import type { World } from "./world.ts";
 
 /** An agent's connection: which cluster it speaks for, and until when its certificate lets it. */
 export interface AgentConnection {
   readonly cluster: string;
+  /** Of its certificate, hex. */
+  readonly serial: string;
   readonly notAfter: Date;
 }
 
@@ -23,6 +27,7 @@ export interface SignParts {
   /** Set off when the issuer closes: what was read is answered, and then the stream ends. */
   readonly draining: AbortSignal;
   readonly dispatch: Dispatch;
+  readonly live: Pick<LiveWorld, "world">;
   readonly now: () => Date;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -66,7 +71,7 @@ export function acceptSigning(
       paused = true;
       stream.pause();
     }
-    const refusal = checkBatch(items, agent, parts.now());
+    const refusal = checkBatch(items, agent, parts);
     // The agent comes back with the certificate it has by then; what waited on this stream goes with it.
     if (refusal !== undefined) {
       stream.pause();
@@ -95,7 +100,7 @@ export async function signOnce(
   agent: AgentConnection,
   parts: SignParts,
 ): Promise<SignReplies> {
-  const refusal = checkBatch(items, agent, parts.now());
+  const refusal = checkBatch(items, agent, parts);
   if (refusal !== undefined) throw refusal;
   return await new Promise((resolve) => {
     const answers: Answered[] = [];
@@ -112,12 +117,22 @@ interface Answered {
   readonly reference: string;
 }
 
-function checkBatch(items: readonly SignItem__Output[], agent: AgentConnection, at: Date): Refusal | undefined {
+function checkBatch(
+  items: readonly SignItem__Output[],
+  agent: AgentConnection,
+  { live, now }: SignParts,
+): Refusal | undefined {
   if (items.length > itemsPerBatchMax)
     return new Refusal("malformed", `a batch has more than ${itemsPerBatchMax} items`);
-  if (at > agent.notAfter)
-    return new Refusal("proof-invalid", "the agent's certificate has expired during the connection");
-  return undefined;
+  return lostRight(agent, live.world(), now());
+}
+
+/** Why an agent that was let in is nobody any more. */
+export function lostRight({ serial, notAfter }: AgentConnection, world: World, at: Date): Refusal | undefined {
+  if (at > notAfter) return new Refusal("proof-invalid", "the agent's certificate has expired");
+  return world.isRevoked(serial)
+    ? new Refusal("proof-invalid", "the agent's certificate was revoked: it has to join again")
+    : undefined;
 }
 
 function signBatch(

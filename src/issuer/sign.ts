@@ -1,6 +1,6 @@
 /** Signs what the ledger has. A draft cannot be signed: it does not compile. */
 import { Refusal } from "../errors.ts";
-import type { Intended, Intent, Ledger } from "../ledger/ledger.ts";
+import type { Intended, Intent, Ledger, SuspendedWhat } from "../ledger/ledger.ts";
 import { toCertificate } from "../pki/leaf.ts";
 import type { Authorities, IssuedChain } from "./authorities.ts";
 
@@ -19,7 +19,7 @@ export async function sign(
 ): Promise<Signed> {
   switch (intended.kind) {
     case "suspended":
-      throw new Refusal("suspended", `the ${intended.what} of this request is suspended`);
+      throw toRefusal(intended.what);
     case "replay-differs":
       throw new Refusal("replay-differs", "this request's idempotency key was used for another key, name or duration");
     case "replay-pruned":
@@ -29,6 +29,21 @@ export async function sign(
       return await signIntent(intended.intent, authorities, ledger);
     case "intent":
       return await signIntent(intended.intent, authorities, ledger);
+  }
+}
+
+function toRefusal(what: SuspendedWhat): Refusal {
+  switch (what) {
+    case "tenant":
+    case "cluster":
+      return new Refusal("suspended", `the ${what} of this request is suspended`);
+    case "workload":
+      return new Refusal("suspended", "this workload was denied by an operator");
+    case "certificate":
+      return new Refusal("suspended", "the certificate of this request was revoked");
+    case "authority":
+      // Ours to mend: its successor signs as soon as this replica has heard of it.
+      return new Refusal("unavailable", "the authority of this request was revoked a moment ago");
   }
 }
 

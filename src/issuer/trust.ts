@@ -1,5 +1,8 @@
 /** What one cluster has to trust and to know, as its agents are told it. */
 import { createHash } from "node:crypto";
+import { crlIssuers, crlRoots } from "../controller/crl.ts";
+import type { CrlRecord } from "../ledger/state.ts";
+import type { Rule } from "../policy/rule.ts";
 import type { World } from "./world.ts";
 
 export interface ClusterTrust {
@@ -11,6 +14,10 @@ export interface ClusterTrust {
   readonly suspended: boolean;
   /** Nothing that shows a token of this cluster gets anything. */
   readonly tokenKeysMissing: boolean;
+  /** DER, of every CA that may stand above a peer; empty where no tenant of this cluster has CRLs. */
+  readonly crls: readonly Uint8Array[];
+  /** The namespaces that are given them, as rules name them. */
+  readonly crlNamespaces: readonly string[];
 }
 
 export interface TenantTrust {
@@ -23,19 +30,24 @@ export interface TenantTrust {
 
 /** Only tenants that a rule gives something in this cluster: an agent learns of no others. */
 export function toClusterTrust(world: World, cluster: string): ClusterTrust {
-  const tenants = [...world.declared.tenants.values()]
-    .filter((tenant) => tenant.rules.some((rule) => rule.clusters.includes(cluster) || rule.clusters.includes("*")))
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .map((tenant): TenantTrust => {
-      const bundle = world.authorities.bundleOf("root", tenant.root);
-      return {
-        tenant: tenant.name,
-        trustDomain: tenant.trustDomain,
-        roots: bundle.roots,
-        bundleVersion: bundle.version,
-        suspended: world.isSuspended("tenant", tenant.name),
-      };
-    });
+  const reaches = ({ clusters }: Rule): boolean => clusters.includes(cluster) || clusters.includes("*");
+  const here = [...world.declared.tenants.values()]
+    .filter((tenant) => tenant.rules.some(reaches))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+  const tenants = here.map((tenant): TenantTrust => {
+    const bundle = world.authorities.bundleOf("root", tenant.root);
+    return {
+      tenant: tenant.name,
+      trustDomain: tenant.trustDomain,
+      roots: bundle.roots,
+      bundleVersion: bundle.version,
+      suspended: world.isSuspended("tenant", tenant.name),
+    };
+  });
+  const withCrls = here.filter(({ crl }) => crl !== undefined);
+  const crls = toCrls(new Set(withCrls.map(({ root }) => root)), world);
+  const namespaces = withCrls.flatMap(({ rules }) => rules.filter(reaches).flatMap((rule) => rule.namespaces));
+  const crlNamespaces = crls.length === 0 ? [] : [...new Set(namespaces)].sort();
   const serving = world.authorities.bundleOf("serving", cluster);
   const { servingNames = [] } = world.declared.clusters.get(cluster) ?? {};
   const suspended = world.isSuspended("cluster", cluster);
@@ -46,7 +58,38 @@ export function toClusterTrust(world: World, cluster: string): ClusterTrust {
     servingNames,
     suspended,
     tokenKeysMissing,
+    ...(crls.length === 0 ? [] : [crlNamespaces, crls.map((one) => [one.authority, one.number])]),
   ];
   const version = createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 16);
-  return { version, tenants, servingRoots: serving.roots, servingNames, suspended, tokenKeysMissing };
+  return {
+    version,
+    tenants,
+    servingRoots: serving.roots,
+    servingNames,
+    suspended,
+    tokenKeysMissing,
+    crls: crls.map(({ crl }) => crl),
+    crlNamespaces,
+  };
 }
+
+/** A chain with a CA that has none is refused by whoever has any: all of a root's, or nothing of it. */
+export function toCrls(roots: ReadonlySet<string>, { authorities, crls }: World): readonly CrlRecord[] {
+  return [...roots].sort().flatMap((root) => {
+    const issuers = crlIssuers(new Set([root]), authorities.records);
+    const lacks = issuers.some(({ id, state }) => state !== "prepared" && !crls.has(id));
+    return lacks ? [] : issuers.flatMap(({ id }) => crls.get(id) ?? []);
+  });
+}
+
+/** When the first CRL of each owner's CAs ends. */
+export function crlEnds({ declared, authorities, crls }: World): readonly CrlEnd[] {
+  const issuers = crlIssuers(new Set(crlRoots(declared).keys()), authorities.records);
+  return [...Map.groupBy(issuers, ({ kind, owner }) => `${kind}/${owner}`).values()].flatMap((group) => {
+    const ends = group.flatMap(({ id }) => crls.get(id)?.nextUpdate ?? []);
+    const [{ kind, owner } = { kind: "", owner: "" }] = group;
+    return ends.length === 0 ? [] : [[{ kind, owner }, new Date(Math.min(...ends.map(Number)))] as const];
+  });
+}
+
+export type CrlEnd = readonly [labels: { readonly kind: string; readonly owner: string }, end: Date];

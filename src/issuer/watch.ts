@@ -8,7 +8,7 @@ import type { TrustAck__Output } from "../rpc/gen/espalier/v1/TrustAck.ts";
 import type { Stream } from "../rpc/stream.ts";
 import type { LiveWorld } from "./live.ts";
 import { type ProposeParts, propose } from "./propose.ts";
-import type { AgentConnection } from "./sign-stream.ts";
+import { type AgentConnection, lostRight } from "./sign-stream.ts";
 import { tellRefused } from "./tell-refused.ts";
 import { toClusterTrust } from "./trust.ts";
 
@@ -39,10 +39,13 @@ export function acceptWatch(stream: Stream<TrustAck__Output, Trust>, agent: Agen
     throw new Refusal("not-this-caller", `cluster "${agent.cluster}" is not declared`);
   }
   const send = (): void => {
-    const { version, tenants, servingRoots, servingNames, suspended, tokenKeysMissing } = toClusterTrust(
-      parts.live.world(),
-      agent.cluster,
-    );
+    const lost = lostRight(agent, parts.live.world(), parts.now());
+    if (lost !== undefined) {
+      unsubscribe();
+      return stream.fail(tellRefused(lost, { method: "Watch", cluster: agent.cluster }, parts));
+    }
+    const { version, tenants, servingRoots, servingNames, suspended, tokenKeysMissing, crls, crlNamespaces } =
+      toClusterTrust(parts.live.world(), agent.cluster);
     if (version === sent.at(-1)) return;
     sent.push(version);
     acknowledged.delete(version);
@@ -54,6 +57,8 @@ export function acceptWatch(stream: Stream<TrustAck__Output, Trust>, agent: Agen
       servingNames: [...servingNames],
       clusterSuspended: suspended,
       tokenKeysMissing,
+      crls: [...crls],
+      crlNamespaces: [...crlNamespaces],
     });
   };
   const unsubscribe = parts.live.onChange(send);
@@ -107,8 +112,8 @@ async function acknowledge(
   agent: AgentConnection,
   parts: WatchParts,
 ): Promise<void> {
-  if (parts.now() > agent.notAfter)
-    throw new Refusal("proof-invalid", "the agent's certificate has expired during the connection");
+  const lost = lostRight(agent, parts.live.world(), parts.now());
+  if (lost !== undefined) throw lost;
   // Only what we have told it: an acknowledgement opens a rotation's gate. A newer version may be on its way to it.
   if (!sent.includes(ack.version))
     throw new Refusal("malformed", "the acknowledged version is none that was sent on this stream");

@@ -1,6 +1,6 @@
 /** Everything a decision rests on, as one value. A batch takes the world as it is and sees no other until it is done. */
 import { Refusal } from "../errors.ts";
-import type { AuthorityRequest, SuspensionKey } from "../ledger/state.ts";
+import type { AuthorityRequest, CrlRecord, Suspension, SuspensionKey } from "../ledger/state.ts";
 import { type RuleTable, toRuleTable } from "../policy/table.ts";
 import type { Declared } from "../resources/declared.ts";
 import type { MeshCluster } from "../resources/mesh-cluster.ts";
@@ -26,7 +26,14 @@ export interface World {
   cluster(name: string): ClusterState;
   /** Declared, suspended or not. */
   findCluster(name: string): ClusterState | undefined;
+  /** A workload's name is `<tenant>/<identity>`. */
   isSuspended(kind: SuspensionKey["kind"], name: string): boolean;
+  /** The newest of each authority and root that has one, by its id. */
+  readonly crls: ReadonlyMap<string, CrlRecord>;
+  /** Suspensions that a document declares and that no write of intents reads yet, as `kind/name`. */
+  readonly uncopied: readonly string[];
+  /** Of an agent's or an issuer's certificate, whose serial number this is in hex. */
+  isRevoked(serial: string): boolean;
 }
 
 export interface WorldParts {
@@ -34,17 +41,22 @@ export interface WorldParts {
   readonly declared: Declared;
   readonly authorities: Authorities;
   readonly authorityRequests: readonly AuthorityRequest[];
-  readonly suspensions: readonly SuspensionKey[];
+  readonly suspensions: readonly Suspension[];
+  readonly revokedOwn: ReadonlySet<string>;
+  readonly crls: readonly CrlRecord[];
   readonly keysOf: (cluster: MeshCluster) => readonly Jwk[];
   readonly proposedOf: (cluster: MeshCluster) => readonly Jwk[];
 }
 
 export function toWorld(parts: WorldParts): World {
-  const { hub, declared, authorities, authorityRequests, suspensions, keysOf, proposedOf } = parts;
-  const suspended = { tenant: new Set<string>(), cluster: new Set<string>() };
-  for (const { kind, name } of suspensions) suspended[kind].add(name);
-  for (const tenant of declared.tenants.values()) if (tenant.suspended) suspended.tenant.add(tenant.name);
-  for (const cluster of declared.clusters.values()) if (cluster.suspended) suspended.cluster.add(cluster.name);
+  const { hub, declared, authorities, authorityRequests, suspensions, revokedOwn, keysOf, proposedOf } = parts;
+  const suspended = { tenant: new Set<string>(), cluster: new Set<string>(), workload: new Set<string>() };
+  const copied = new Set<string>();
+  for (const { kind, name, source } of suspensions) {
+    suspended[kind].add(name);
+    if (source === "document") copied.add(`${kind}/${name}`);
+  }
+  for (const { kind, name } of declaredSuspensions(declared)) suspended[kind].add(name);
   const clusters = new Map(
     [...declared.clusters.values()].map((c) => [
       c.name,
@@ -59,6 +71,11 @@ export function toWorld(parts: WorldParts): World {
     authorities,
     authorityRequests,
     isSuspended,
+    uncopied: declaredSuspensions(declared)
+      .map(({ kind, name }) => `${kind}/${name}`)
+      .filter((one) => !copied.has(one)),
+    crls: new Map(parts.crls.map((crl) => [crl.authority, crl])),
+    isRevoked: (serial) => revokedOwn.has(serial),
     findCluster: (name) => clusters.get(name),
     cluster: (name) => {
       const cluster = clusters.get(name);
@@ -67,4 +84,11 @@ export function toWorld(parts: WorldParts): World {
       return cluster;
     },
   };
+}
+
+/** By the resources' own `suspended`. */
+export function declaredSuspensions({ tenants, clusters }: Declared): readonly SuspensionKey[] {
+  const of = (kind: SuspensionKey["kind"], all: Declared["tenants"] | Declared["clusters"]): readonly SuspensionKey[] =>
+    [...all.values()].flatMap(({ name, suspended }) => (suspended ? [{ kind, name }] : []));
+  return [...of("tenant", tenants), ...of("cluster", clusters)];
 }

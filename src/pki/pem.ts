@@ -3,6 +3,7 @@ import { Refusal } from "../errors.ts";
 import { derBytesMax } from "./der.ts";
 
 export const certificateLabel = "CERTIFICATE";
+export const crlLabel = "X509 CRL";
 /** What Go and OpenSSL have called a CSR (RFC 7468 section 7). */
 export const csrLabels: readonly string[] = ["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"];
 /** How many certificates one bundle may hold. */

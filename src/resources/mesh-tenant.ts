@@ -24,6 +24,8 @@ export interface QuotaLimits {
   readonly perTokenHour: number;
   /** Certificates of the whole tenant; missing for no limit. */
   readonly rate?: { readonly perSecond: number; readonly burst: number } | undefined;
+  /** Certificates of the whole tenant that have not ended; missing for no limit. */
+  readonly liveCertificates?: number | undefined;
 }
 
 export interface MeshTenant extends Tenant {
@@ -32,6 +34,8 @@ export interface MeshTenant extends Tenant {
   readonly authority: { readonly algorithm: KeyAlgorithm; readonly validityDays: number };
   readonly renewal: { readonly unboundDays: number };
   readonly quotas: QuotaLimits;
+  /** Missing where it has none. */
+  readonly crl?: { readonly nextUpdateDays: number } | undefined;
 }
 
 const daySeconds = 86_400;
@@ -200,9 +204,27 @@ const specFields = z
         rate: rate
           .optional()
           .describe("How many certificates the tenant gets. Default no limit; the queue is fair without one."),
+        liveCertificates: z
+          .int()
+          .min(1)
+          .max(10_000_000)
+          .optional()
+          .describe(
+            "How many of its certificates may be live at once, each until it ends; workloads renew at half of that, and so have two. Default no limit.",
+          ),
       })
       .prefault({})
       .describe("How much it may have; each issuer replica counts for itself."),
+    crl: z
+      .strictObject({
+        nextUpdateDays: days(2, 365)
+          .default(30)
+          .describe("How long a CRL counts, in days, 2 to 365: Envoy refuses all peers after that. Default 30."),
+      })
+      .optional()
+      .describe(
+        "Present, though empty: CRLs of every CA that its peers may have above them. Pods that started before do not read them. Default none.",
+      ),
     suspended: z
       .boolean()
       .default(false)

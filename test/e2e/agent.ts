@@ -242,7 +242,9 @@ const everywhere = [
   "get /nodes",
   "list /namespaces",
   "watch /namespaces",
-  ...["create", "list", "patch", "watch"].map((verb) => `${verb} /configmaps ${rootConfigMap}`),
+  ...[rootConfigMap, "istio-ca-crl"].flatMap((name) =>
+    ["create", "list", "patch", "watch"].map((verb) => `${verb} /configmaps ${name}`),
+  ),
 ];
 const secret = (name: string): string[] => ["create", "get", "patch"].map((verb) => `${verb} /secrets ${name}`);
 const lease = "coordination.k8s.io/leases";

@@ -59,7 +59,7 @@ test("with a slow disk a storm of one tenant neither starves nor pushes out anot
   const declared = await loadDirectory(site.config.resources, { hub: hubName });
   const log = openKeptLog();
   const { state } = database;
-  const live = stack.use(await openLive({ hub: hubName, declared, state, custody, log }));
+  const live = stack.use(await openLive({ hub: hubName, declared, state, custody, now: () => new Date(), log }));
   const csr = csrFor();
   const mediaCsr = csrFor("spiffe://media.example/ns/media/sa/player");
   const [token, mediaToken] = [podToken(), podToken("east", { namespace: "media", serviceAccount: "player" })];

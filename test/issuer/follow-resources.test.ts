@@ -37,6 +37,7 @@ test("a suspension holds at once, also beside a tenant whose authority cannot be
     now,
     random: (n: number) => randomBytes(n),
     live: { declare: async (next: Declared) => void declared.push(next) },
+    leads: () => true,
     log,
   };
   await using source = await openSource(config, { now, log, leads: () => true });

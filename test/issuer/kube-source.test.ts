@@ -96,7 +96,7 @@ async function openStage(t: TestContext): Promise<Stage> {
 function toWorldOf(declared: Declared): World {
   const none = (): never => assert.fail("nothing is signed here");
   const authorities = { active: () => undefined, byId: () => undefined, above: none, bundleOf: none, records: [] };
-  const made = { authorities, authorityRequests: [], suspensions: [] };
+  const made = { authorities, authorityRequests: [], suspensions: [], revokedOwn: new Set<string>(), crls: [] };
   return toWorld({ hub: hubName, declared, ...made, keysOf: () => [], proposedOf: () => [] });
 }
 

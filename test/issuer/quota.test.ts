@@ -1,9 +1,24 @@
 import assert from "node:assert/strict";
 import { hash } from "node:crypto";
 import { test } from "node:test";
+import { Refusal } from "../../src/errors.ts";
+import { limited, openLiveCounts } from "../../src/issuer/live-counts.ts";
 import { openQuotas } from "../../src/issuer/quota.ts";
+import type { LiveFilter, LiveIntent } from "../../src/ledger/ledger.ts";
+import type { Metrics } from "../../src/ops/metrics.ts";
 import type { QuotaLimits } from "../../src/resources/mesh-tenant.ts";
-import { csrFor, document, podToken, startStack, usualDocuments } from "../support/stack.ts";
+import { cluster, join, read, root, tenant } from "../resources/build.ts";
+import {
+  csrFor,
+  document,
+  eventually,
+  makeSite,
+  openThief,
+  podToken,
+  startIssuerOn,
+  startStack,
+  usualDocuments,
+} from "../support/stack.ts";
 import { assertItemRefused, issued } from "./ask.ts";
 
 const start = Date.parse("2026-11-21T10:00:00Z");
@@ -19,18 +34,19 @@ function given(
     readonly token?: string;
     readonly tenant?: string;
     readonly account?: string;
+    readonly validitySeconds?: number;
   },
 ): number {
-  const { atMs, count, token, tenant = "payments", account = "a" } = ask;
+  const { atMs, count, token, tenant = "payments", account = "a", validitySeconds = 3600 } = ask;
   const names = { uri: `spiffe://${tenant}.example/ns/n/sa/${account}`, dns: [] };
   const proof = token === undefined ? {} : { tokenSha256: hash("sha256", token, "buffer") };
   let had = 0;
   for (let n = 0; n < count; n++) {
     try {
-      quotas.take({ log: tenant, names, ...proof }, limits, new Date(start + atMs));
+      quotas.take({ log: tenant, names, validitySeconds, ...proof }, limits, new Date(start + atMs));
       had += 1;
     } catch (error) {
-      assert.match(String(error), /spec\.quotas\.(perTokenHour|rate) of its MeshTenant/);
+      assert.match(String(error), /spec\.quotas\.(perTokenHour|rate|liveCertificates) of its MeshTenant/);
     }
   }
   return had;
@@ -78,6 +94,45 @@ test("more tokens than are held are forgotten, the oldest first", () => {
   assert.equal(given(quotas, limits, { atMs: 0, count: 1, token: "0" }), 1);
 });
 
+test("a tenant has so many live certificates, each until it ends", () => {
+  const quotas = openQuotas();
+  const limits = { perTokenHour: 1000, liveCertificates: 10 };
+  assert.equal(given(quotas, limits, { atMs: 0, count: 7, validitySeconds: 600 }), 7);
+  assert.equal(given(quotas, limits, { atMs: 0, count: 7, validitySeconds: 86_400 }), 3);
+  assert.equal(given(quotas, limits, { atMs: 0, count: 20, tenant: "media" }), 10);
+  assert.equal(given(quotas, limits, { atMs: 500_000, count: 5 }), 0);
+  assert.equal(given(quotas, limits, { atMs: 660_000, count: 20, validitySeconds: 600 }), 7);
+  assert.equal(given(quotas, limits, { atMs: 600_000, count: 1 }), 0, "a clock that went back gives nothing");
+  assert.equal(given(quotas, limits, { atMs: 86_460_000, count: 20 }), 10);
+});
+
+test("live certificates are counted from the ledger, with those that are given meanwhile", async () => {
+  const counts = openLiveCounts();
+  const at = new Date(start);
+  const intent = { serial: new Uint8Array(), identity: "", cluster: "", authority: "", isRevoked: false };
+  const later = new Date(start + hourMs);
+  const documents = [root(), cluster("east"), tenant("small", { more: "quotas: { liveCertificates: 3 }" })];
+  const [small] = limited(read(join(...documents)));
+  assert.ok(small);
+  async function* live(filter: LiveFilter): AsyncGenerator<{ looked: number; intents: readonly LiveIntent[] }> {
+    assert.ok(filter.since !== undefined && +filter.since < start - 86_400_000);
+    yield { looked: 2, intents: ["small", "other"].map((log) => ({ ...intent, log, notAfter: later })) };
+    counts.add("small", later);
+    yield { looked: 1, intents: [{ ...intent, log: "small", notAfter: later }] };
+  }
+  counts.add("small", later);
+  counts.add("small", later);
+  await counts.recount([small], { live }, at);
+  assert.equal(counts.count("small", at), 3);
+  assert.equal(counts.count("other", at), 0);
+  // oxlint-disable-next-line require-yield -- the database is away
+  async function* failing(): AsyncGenerator<never> {
+    throw new Refusal("unavailable", "the database is away");
+  }
+  await assert.rejects(counts.recount([small], { live: failing }, at));
+  assert.equal(counts.count("small", at), 3, "a count that failed changes nothing");
+});
+
 test("a tenant's quota refuses its own and nobody else's", async () => {
   const small = document("MeshTenant", "small", {
     trustDomain: "small.example",
@@ -97,3 +152,32 @@ test("a tenant's quota refuses its own and nobody else's", async () => {
   const paid = podToken("east");
   for (let n = 0; n < 3; n++) issued(await east.sign({ csr: csrFor(), token: paid, validitySeconds: 3600 }));
 });
+
+test("after a restart the ledger still knows what is live", async () => {
+  const small = document("MeshTenant", "small", {
+    trustDomain: "small.example",
+    root: "main",
+    rules: [{ name: "pods", clusters: ["east"], namespaces: ["small"] }],
+    quotas: { liveCertificates: 2 },
+  });
+  using site = await makeSite({ documents: [...usualDocuments(), small] });
+  const token = () => podToken("east", { namespace: "small", serviceAccount: "app" });
+  const csr = () => csrFor("spiffe://small.example/ns/small/sa/app");
+  for (const left of [2, 0]) {
+    await using issuer = await startIssuerOn(site);
+    using thief = await openThief(site, issuer.address, "east");
+    if (left === 0) await eventually(async () => assert.equal(await liveOf(issuer.metrics), 2));
+    for (let n = 0; n < left; n += 1) issued(await thief.sign({ csr: csr(), token: token() }));
+    const { refused } = await thief.sign({ csr: csr(), token: token() });
+    assert.equal(refused?.code, "quota");
+    assert.match(refused.message, /liveCertificates/);
+    issued(await thief.sign({ token: podToken() }));
+    const text = await issuer.metrics.registry.metrics();
+    assert.match(text, /refused_total\{code="quota",tenant="small",cluster="east"\} 1/);
+  }
+});
+
+async function liveOf({ registry }: Metrics): Promise<number | undefined> {
+  const found = await registry.getSingleMetric("espalier_issuer_live_certificates")?.get();
+  return found?.values[0]?.value;
+}

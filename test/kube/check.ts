@@ -116,6 +116,7 @@ async function giveRights(): Promise<void> {
     rule("", "nodes", "get"),
     rule("", "namespaces", "list watch"),
     rule("", "configmaps", "create list patch watch", rootConfigMap),
+    rule("", "configmaps", "create list patch watch", "istio-ca-crl"),
     { nonResourceURLs: ["/openid/v1/jwks"], verbs: ["get"] },
   ];
   const name = `check-${run}`;

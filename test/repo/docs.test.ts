@@ -77,7 +77,11 @@ function eventsOf(process: "issuer" | "agent"): readonly string[] {
       (m) => m[1] ?? "",
     ),
   );
-  const suspensions = ["tenant", "cluster"].flatMap((kind) => [`suspend-${kind}`, `resume-${kind}`]);
+  const suspensions = [
+    ...["tenant", "cluster"].flatMap((kind) => [`suspend-${kind}`, `resume-${kind}`]),
+    "deny-workload",
+    "allow-workload",
+  ];
   return [...new Set([...found, ...(process === "issuer" ? suspensions : [])])].sort();
 }
 

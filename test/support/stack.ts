@@ -270,7 +270,7 @@ export interface IssuerStack extends AsyncDisposable {
   readonly running: RunningIssuer;
   readonly address: string;
   /** An operator's verb. */
-  suspend(kind: "tenant" | "cluster", name: string, suspended?: boolean): Promise<void>;
+  suspend(kind: "tenant" | "cluster" | "workload", name: string, suspended?: boolean): Promise<void>;
   joinToken(cluster: string, keyThumbprint: string, ttlSeconds?: number): Promise<string>;
 }
 

@@ -6,6 +6,7 @@ import type { Act as _espalier_v1_Act, Act__Output as _espalier_v1_Act__Output }
 import type { AdminClient as _espalier_v1_AdminClient, AdminDefinition as _espalier_v1_AdminDefinition } from './espalier/v1/Admin.ts';
 import type { ApproveClusterKeysRequest as _espalier_v1_ApproveClusterKeysRequest, ApproveClusterKeysRequest__Output as _espalier_v1_ApproveClusterKeysRequest__Output } from './espalier/v1/ApproveClusterKeysRequest.ts';
 import type { Authority as _espalier_v1_Authority, Authority__Output as _espalier_v1_Authority__Output } from './espalier/v1/Authority.ts';
+import type { BlastRadiusRequest as _espalier_v1_BlastRadiusRequest, BlastRadiusRequest__Output as _espalier_v1_BlastRadiusRequest__Output } from './espalier/v1/BlastRadiusRequest.ts';
 import type { BringRootRequest as _espalier_v1_BringRootRequest, BringRootRequest__Output as _espalier_v1_BringRootRequest__Output } from './espalier/v1/BringRootRequest.ts';
 import type { BroughtRoot as _espalier_v1_BroughtRoot, BroughtRoot__Output as _espalier_v1_BroughtRoot__Output } from './espalier/v1/BroughtRoot.ts';
 import type { Cluster as _espalier_v1_Cluster, Cluster__Output as _espalier_v1_Cluster__Output } from './espalier/v1/Cluster.ts';
@@ -22,15 +23,23 @@ import type { JoinToken as _espalier_v1_JoinToken, JoinToken__Output as _espalie
 import type { ListClusterKeysRequest as _espalier_v1_ListClusterKeysRequest, ListClusterKeysRequest__Output as _espalier_v1_ListClusterKeysRequest__Output } from './espalier/v1/ListClusterKeysRequest.ts';
 import type { ListEntriesRequest as _espalier_v1_ListEntriesRequest, ListEntriesRequest__Output as _espalier_v1_ListEntriesRequest__Output } from './espalier/v1/ListEntriesRequest.ts';
 import type { ListRequest as _espalier_v1_ListRequest, ListRequest__Output as _espalier_v1_ListRequest__Output } from './espalier/v1/ListRequest.ts';
+import type { ListRevocationsRequest as _espalier_v1_ListRevocationsRequest, ListRevocationsRequest__Output as _espalier_v1_ListRevocationsRequest__Output } from './espalier/v1/ListRevocationsRequest.ts';
 import type { Operator as _espalier_v1_Operator, Operator__Output as _espalier_v1_Operator__Output } from './espalier/v1/Operator.ts';
 import type { OperatorCertificate as _espalier_v1_OperatorCertificate, OperatorCertificate__Output as _espalier_v1_OperatorCertificate__Output } from './espalier/v1/OperatorCertificate.ts';
 import type { OperatorChange as _espalier_v1_OperatorChange, OperatorChange__Output as _espalier_v1_OperatorChange__Output } from './espalier/v1/OperatorChange.ts';
 import type { Operators as _espalier_v1_Operators, Operators__Output as _espalier_v1_Operators__Output } from './espalier/v1/Operators.ts';
+import type { Reach as _espalier_v1_Reach, Reach__Output as _espalier_v1_Reach__Output } from './espalier/v1/Reach.ts';
+import type { ReachedTenant as _espalier_v1_ReachedTenant, ReachedTenant__Output as _espalier_v1_ReachedTenant__Output } from './espalier/v1/ReachedTenant.ts';
 import type { RejectClusterKeysRequest as _espalier_v1_RejectClusterKeysRequest, RejectClusterKeysRequest__Output as _espalier_v1_RejectClusterKeysRequest__Output } from './espalier/v1/RejectClusterKeysRequest.ts';
 import type { RemoveClusterKeysRequest as _espalier_v1_RemoveClusterKeysRequest, RemoveClusterKeysRequest__Output as _espalier_v1_RemoveClusterKeysRequest__Output } from './espalier/v1/RemoveClusterKeysRequest.ts';
+import type { Revocation as _espalier_v1_Revocation, Revocation__Output as _espalier_v1_Revocation__Output } from './espalier/v1/Revocation.ts';
+import type { Revocations as _espalier_v1_Revocations, Revocations__Output as _espalier_v1_Revocations__Output } from './espalier/v1/Revocations.ts';
 import type { RevokeOperatorRequest as _espalier_v1_RevokeOperatorRequest, RevokeOperatorRequest__Output as _espalier_v1_RevokeOperatorRequest__Output } from './espalier/v1/RevokeOperatorRequest.ts';
+import type { RevokeProgress as _espalier_v1_RevokeProgress, RevokeProgress__Output as _espalier_v1_RevokeProgress__Output } from './espalier/v1/RevokeProgress.ts';
+import type { RevokeRequest as _espalier_v1_RevokeRequest, RevokeRequest__Output as _espalier_v1_RevokeRequest__Output } from './espalier/v1/RevokeRequest.ts';
 import type { Root as _espalier_v1_Root, Root__Output as _espalier_v1_Root__Output } from './espalier/v1/Root.ts';
 import type { Roots as _espalier_v1_Roots, Roots__Output as _espalier_v1_Roots__Output } from './espalier/v1/Roots.ts';
+import type { Serials as _espalier_v1_Serials, Serials__Output as _espalier_v1_Serials__Output } from './espalier/v1/Serials.ts';
 import type { SetSuspendedRequest as _espalier_v1_SetSuspendedRequest, SetSuspendedRequest__Output as _espalier_v1_SetSuspendedRequest__Output } from './espalier/v1/SetSuspendedRequest.ts';
 import type { ShowEntryRequest as _espalier_v1_ShowEntryRequest, ShowEntryRequest__Output as _espalier_v1_ShowEntryRequest__Output } from './espalier/v1/ShowEntryRequest.ts';
 import type { Suspension as _espalier_v1_Suspension, Suspension__Output as _espalier_v1_Suspension__Output } from './espalier/v1/Suspension.ts';
@@ -42,6 +51,7 @@ import type { TenantAuthority as _espalier_v1_TenantAuthority, TenantAuthority__
 import type { Tenants as _espalier_v1_Tenants, Tenants__Output as _espalier_v1_Tenants__Output } from './espalier/v1/Tenants.ts';
 import type { VerifyLedgerRequest as _espalier_v1_VerifyLedgerRequest, VerifyLedgerRequest__Output as _espalier_v1_VerifyLedgerRequest__Output } from './espalier/v1/VerifyLedgerRequest.ts';
 import type { VerifyProgress as _espalier_v1_VerifyProgress, VerifyProgress__Output as _espalier_v1_VerifyProgress__Output } from './espalier/v1/VerifyProgress.ts';
+import type { WorkloadName as _espalier_v1_WorkloadName, WorkloadName__Output as _espalier_v1_WorkloadName__Output } from './espalier/v1/WorkloadName.ts';
 
 type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
   new(...args: ConstructorParameters<Constructor>): Subtype;
@@ -55,6 +65,7 @@ export interface ProtoGrpcType {
       Admin: SubtypeConstructor<typeof grpc.Client, _espalier_v1_AdminClient> & { service: _espalier_v1_AdminDefinition }
       ApproveClusterKeysRequest: MessageTypeDefinition<_espalier_v1_ApproveClusterKeysRequest, _espalier_v1_ApproveClusterKeysRequest__Output>
       Authority: MessageTypeDefinition<_espalier_v1_Authority, _espalier_v1_Authority__Output>
+      BlastRadiusRequest: MessageTypeDefinition<_espalier_v1_BlastRadiusRequest, _espalier_v1_BlastRadiusRequest__Output>
       BringRootRequest: MessageTypeDefinition<_espalier_v1_BringRootRequest, _espalier_v1_BringRootRequest__Output>
       BroughtRoot: MessageTypeDefinition<_espalier_v1_BroughtRoot, _espalier_v1_BroughtRoot__Output>
       Cluster: MessageTypeDefinition<_espalier_v1_Cluster, _espalier_v1_Cluster__Output>
@@ -71,15 +82,23 @@ export interface ProtoGrpcType {
       ListClusterKeysRequest: MessageTypeDefinition<_espalier_v1_ListClusterKeysRequest, _espalier_v1_ListClusterKeysRequest__Output>
       ListEntriesRequest: MessageTypeDefinition<_espalier_v1_ListEntriesRequest, _espalier_v1_ListEntriesRequest__Output>
       ListRequest: MessageTypeDefinition<_espalier_v1_ListRequest, _espalier_v1_ListRequest__Output>
+      ListRevocationsRequest: MessageTypeDefinition<_espalier_v1_ListRevocationsRequest, _espalier_v1_ListRevocationsRequest__Output>
       Operator: MessageTypeDefinition<_espalier_v1_Operator, _espalier_v1_Operator__Output>
       OperatorCertificate: MessageTypeDefinition<_espalier_v1_OperatorCertificate, _espalier_v1_OperatorCertificate__Output>
       OperatorChange: MessageTypeDefinition<_espalier_v1_OperatorChange, _espalier_v1_OperatorChange__Output>
       Operators: MessageTypeDefinition<_espalier_v1_Operators, _espalier_v1_Operators__Output>
+      Reach: MessageTypeDefinition<_espalier_v1_Reach, _espalier_v1_Reach__Output>
+      ReachedTenant: MessageTypeDefinition<_espalier_v1_ReachedTenant, _espalier_v1_ReachedTenant__Output>
       RejectClusterKeysRequest: MessageTypeDefinition<_espalier_v1_RejectClusterKeysRequest, _espalier_v1_RejectClusterKeysRequest__Output>
       RemoveClusterKeysRequest: MessageTypeDefinition<_espalier_v1_RemoveClusterKeysRequest, _espalier_v1_RemoveClusterKeysRequest__Output>
+      Revocation: MessageTypeDefinition<_espalier_v1_Revocation, _espalier_v1_Revocation__Output>
+      Revocations: MessageTypeDefinition<_espalier_v1_Revocations, _espalier_v1_Revocations__Output>
       RevokeOperatorRequest: MessageTypeDefinition<_espalier_v1_RevokeOperatorRequest, _espalier_v1_RevokeOperatorRequest__Output>
+      RevokeProgress: MessageTypeDefinition<_espalier_v1_RevokeProgress, _espalier_v1_RevokeProgress__Output>
+      RevokeRequest: MessageTypeDefinition<_espalier_v1_RevokeRequest, _espalier_v1_RevokeRequest__Output>
       Root: MessageTypeDefinition<_espalier_v1_Root, _espalier_v1_Root__Output>
       Roots: MessageTypeDefinition<_espalier_v1_Roots, _espalier_v1_Roots__Output>
+      Serials: MessageTypeDefinition<_espalier_v1_Serials, _espalier_v1_Serials__Output>
       SetSuspendedRequest: MessageTypeDefinition<_espalier_v1_SetSuspendedRequest, _espalier_v1_SetSuspendedRequest__Output>
       ShowEntryRequest: MessageTypeDefinition<_espalier_v1_ShowEntryRequest, _espalier_v1_ShowEntryRequest__Output>
       Suspension: MessageTypeDefinition<_espalier_v1_Suspension, _espalier_v1_Suspension__Output>
@@ -91,6 +110,7 @@ export interface ProtoGrpcType {
       Tenants: MessageTypeDefinition<_espalier_v1_Tenants, _espalier_v1_Tenants__Output>
       VerifyLedgerRequest: MessageTypeDefinition<_espalier_v1_VerifyLedgerRequest, _espalier_v1_VerifyLedgerRequest__Output>
       VerifyProgress: MessageTypeDefinition<_espalier_v1_VerifyProgress, _espalier_v1_VerifyProgress__Output>
+      WorkloadName: MessageTypeDefinition<_espalier_v1_WorkloadName, _espalier_v1_WorkloadName__Output>
     }
   }
 }

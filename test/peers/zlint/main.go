@@ -1,11 +1,13 @@
-// Command zlint judges certificates in PEM files by zlint's RFC and community lints. Any warning or worse fails, except what the
+// Command zlint judges certificates and CRLs in PEM files by zlint's RFC and community lints, and CRLs' signatures by Go's x509. Any warning or worse fails, except what the
 // table below excuses, each with the certificates it is about and the reason.
 package main
 
 import (
+	stdx509 "crypto/x509"
 	"encoding/pem"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -49,7 +51,16 @@ func main() {
 	}
 	judged, excused := 0, map[string]int{}
 	faults := map[string][]string{}
+	lists := 0
 	for _, file := range os.Args[1:] {
+		if strings.HasSuffix(file, ".crl") {
+			found, err := judgeLists(file, registry)
+			if err != nil {
+				faults["crl"] = append(faults["crl"], err.Error())
+			}
+			lists += found
+			continue
+		}
 		certificates, err := readCertificates(file)
 		if err != nil {
 			fatal(err)
@@ -67,6 +78,7 @@ func main() {
 	for name, where := range faults {
 		fmt.Printf("zlint: %s: %d certificates, the first %s\n", name, len(where), where[0])
 	}
+	fmt.Printf("zlint: %d CRLs by %d lints\n", lists, len(registry.RevocationListLints().Lints()))
 	fmt.Printf("zlint: %d certificates by %d lints, %d kinds of fault\n", judged, len(registry.CertificateLints().Lints()), len(faults))
 	if len(faults) > 0 {
 		os.Exit(1)
@@ -86,6 +98,67 @@ func judge(certificate *x509.Certificate, registry lint.Registry, excused map[st
 		faults[name] = result
 	}
 	return faults
+}
+
+// Every CRL of a file: what zlint says of it, and whether a CA whose certificate stands beside the file has signed it.
+func judgeLists(file string, registry lint.Registry) (int, error) {
+	issuers, err := readIssuers(filepath.Dir(file))
+	if err != nil {
+		return 0, err
+	}
+	rest, err := os.ReadFile(file)
+	if err != nil {
+		return 0, err
+	}
+	judged := 0
+	for {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		list, err := stdx509.ParseRevocationList(block.Bytes)
+		if err != nil {
+			return judged, fmt.Errorf("%s[%d]: %w", file, judged, err)
+		}
+		signed := func(issuer *stdx509.Certificate) bool {
+			return list.CheckSignatureFrom(issuer) == nil && slices.Equal(list.AuthorityKeyId, issuer.SubjectKeyId)
+		}
+		if !slices.ContainsFunc(issuers, signed) {
+			return judged, fmt.Errorf("%s[%d]: no CA beside it has signed it", file, judged)
+		}
+		theirs, err := x509.ParseRevocationList(block.Bytes)
+		if err != nil {
+			return judged, fmt.Errorf("%s[%d]: %w", file, judged, err)
+		}
+		for name, result := range zlint.LintRevocationListEx(theirs, registry).Results {
+			if result.Status >= lint.Warn {
+				return judged, fmt.Errorf("%s[%d]: %s: %v %s", file, judged, name, result.Status, result.Details)
+			}
+		}
+		judged++
+	}
+	if judged == 0 {
+		return 0, fmt.Errorf("%s: no CRL", file)
+	}
+	return judged, nil
+}
+
+func readIssuers(folder string) ([]*stdx509.Certificate, error) {
+	var issuers []*stdx509.Certificate
+	for _, name := range []string{"root.pem", "intermediate.pem"} {
+		certificates, err := readCertificates(filepath.Join(folder, name))
+		if err != nil {
+			return nil, err
+		}
+		for _, certificate := range certificates {
+			issuer, err := stdx509.ParseCertificate(certificate.Raw)
+			if err != nil {
+				return nil, err
+			}
+			issuers = append(issuers, issuer)
+		}
+	}
+	return issuers, nil
 }
 
 // A workload's leaf and no other profile's has a SPIFFE ID and both usages.

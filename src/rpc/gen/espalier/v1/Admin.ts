@@ -3,6 +3,7 @@
 import type * as grpc from '@grpc/grpc-js'
 import type { MethodDefinition } from '@grpc/proto-loader'
 import type { ApproveClusterKeysRequest as _espalier_v1_ApproveClusterKeysRequest, ApproveClusterKeysRequest__Output as _espalier_v1_ApproveClusterKeysRequest__Output } from '../../espalier/v1/ApproveClusterKeysRequest.ts';
+import type { BlastRadiusRequest as _espalier_v1_BlastRadiusRequest, BlastRadiusRequest__Output as _espalier_v1_BlastRadiusRequest__Output } from '../../espalier/v1/BlastRadiusRequest.ts';
 import type { BringRootRequest as _espalier_v1_BringRootRequest, BringRootRequest__Output as _espalier_v1_BringRootRequest__Output } from '../../espalier/v1/BringRootRequest.ts';
 import type { BroughtRoot as _espalier_v1_BroughtRoot, BroughtRoot__Output as _espalier_v1_BroughtRoot__Output } from '../../espalier/v1/BroughtRoot.ts';
 import type { ClusterKeys as _espalier_v1_ClusterKeys, ClusterKeys__Output as _espalier_v1_ClusterKeys__Output } from '../../espalier/v1/ClusterKeys.ts';
@@ -17,12 +18,17 @@ import type { JoinToken as _espalier_v1_JoinToken, JoinToken__Output as _espalie
 import type { ListClusterKeysRequest as _espalier_v1_ListClusterKeysRequest, ListClusterKeysRequest__Output as _espalier_v1_ListClusterKeysRequest__Output } from '../../espalier/v1/ListClusterKeysRequest.ts';
 import type { ListEntriesRequest as _espalier_v1_ListEntriesRequest, ListEntriesRequest__Output as _espalier_v1_ListEntriesRequest__Output } from '../../espalier/v1/ListEntriesRequest.ts';
 import type { ListRequest as _espalier_v1_ListRequest, ListRequest__Output as _espalier_v1_ListRequest__Output } from '../../espalier/v1/ListRequest.ts';
+import type { ListRevocationsRequest as _espalier_v1_ListRevocationsRequest, ListRevocationsRequest__Output as _espalier_v1_ListRevocationsRequest__Output } from '../../espalier/v1/ListRevocationsRequest.ts';
 import type { OperatorCertificate as _espalier_v1_OperatorCertificate, OperatorCertificate__Output as _espalier_v1_OperatorCertificate__Output } from '../../espalier/v1/OperatorCertificate.ts';
 import type { OperatorChange as _espalier_v1_OperatorChange, OperatorChange__Output as _espalier_v1_OperatorChange__Output } from '../../espalier/v1/OperatorChange.ts';
 import type { Operators as _espalier_v1_Operators, Operators__Output as _espalier_v1_Operators__Output } from '../../espalier/v1/Operators.ts';
+import type { Reach as _espalier_v1_Reach, Reach__Output as _espalier_v1_Reach__Output } from '../../espalier/v1/Reach.ts';
 import type { RejectClusterKeysRequest as _espalier_v1_RejectClusterKeysRequest, RejectClusterKeysRequest__Output as _espalier_v1_RejectClusterKeysRequest__Output } from '../../espalier/v1/RejectClusterKeysRequest.ts';
 import type { RemoveClusterKeysRequest as _espalier_v1_RemoveClusterKeysRequest, RemoveClusterKeysRequest__Output as _espalier_v1_RemoveClusterKeysRequest__Output } from '../../espalier/v1/RemoveClusterKeysRequest.ts';
+import type { Revocations as _espalier_v1_Revocations, Revocations__Output as _espalier_v1_Revocations__Output } from '../../espalier/v1/Revocations.ts';
 import type { RevokeOperatorRequest as _espalier_v1_RevokeOperatorRequest, RevokeOperatorRequest__Output as _espalier_v1_RevokeOperatorRequest__Output } from '../../espalier/v1/RevokeOperatorRequest.ts';
+import type { RevokeProgress as _espalier_v1_RevokeProgress, RevokeProgress__Output as _espalier_v1_RevokeProgress__Output } from '../../espalier/v1/RevokeProgress.ts';
+import type { RevokeRequest as _espalier_v1_RevokeRequest, RevokeRequest__Output as _espalier_v1_RevokeRequest__Output } from '../../espalier/v1/RevokeRequest.ts';
 import type { Root as _espalier_v1_Root, Root__Output as _espalier_v1_Root__Output } from '../../espalier/v1/Root.ts';
 import type { Roots as _espalier_v1_Roots, Roots__Output as _espalier_v1_Roots__Output } from '../../espalier/v1/Roots.ts';
 import type { SetSuspendedRequest as _espalier_v1_SetSuspendedRequest, SetSuspendedRequest__Output as _espalier_v1_SetSuspendedRequest__Output } from '../../espalier/v1/SetSuspendedRequest.ts';
@@ -44,6 +50,11 @@ export interface AdminClient extends grpc.Client {
   approveClusterKeys(argument: _espalier_v1_ApproveClusterKeysRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ClusterKeysChange__Output>): grpc.ClientUnaryCall;
   approveClusterKeys(argument: _espalier_v1_ApproveClusterKeysRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ClusterKeysChange__Output>): grpc.ClientUnaryCall;
   approveClusterKeys(argument: _espalier_v1_ApproveClusterKeysRequest, callback: grpc.requestCallback<_espalier_v1_ClusterKeysChange__Output>): grpc.ClientUnaryCall;
+  
+  BlastRadius(argument: _espalier_v1_BlastRadiusRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_Reach__Output>;
+  BlastRadius(argument: _espalier_v1_BlastRadiusRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_Reach__Output>;
+  blastRadius(argument: _espalier_v1_BlastRadiusRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_Reach__Output>;
+  blastRadius(argument: _espalier_v1_BlastRadiusRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_Reach__Output>;
   
   BringRoot(argument: _espalier_v1_BringRootRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_BroughtRoot__Output>): grpc.ClientUnaryCall;
   BringRoot(argument: _espalier_v1_BringRootRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_BroughtRoot__Output>): grpc.ClientUnaryCall;
@@ -131,6 +142,15 @@ export interface AdminClient extends grpc.Client {
   listOperators(argument: _espalier_v1_ListRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Operators__Output>): grpc.ClientUnaryCall;
   listOperators(argument: _espalier_v1_ListRequest, callback: grpc.requestCallback<_espalier_v1_Operators__Output>): grpc.ClientUnaryCall;
   
+  ListRevocations(argument: _espalier_v1_ListRevocationsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Revocations__Output>): grpc.ClientUnaryCall;
+  ListRevocations(argument: _espalier_v1_ListRevocationsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Revocations__Output>): grpc.ClientUnaryCall;
+  ListRevocations(argument: _espalier_v1_ListRevocationsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Revocations__Output>): grpc.ClientUnaryCall;
+  ListRevocations(argument: _espalier_v1_ListRevocationsRequest, callback: grpc.requestCallback<_espalier_v1_Revocations__Output>): grpc.ClientUnaryCall;
+  listRevocations(argument: _espalier_v1_ListRevocationsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Revocations__Output>): grpc.ClientUnaryCall;
+  listRevocations(argument: _espalier_v1_ListRevocationsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Revocations__Output>): grpc.ClientUnaryCall;
+  listRevocations(argument: _espalier_v1_ListRevocationsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Revocations__Output>): grpc.ClientUnaryCall;
+  listRevocations(argument: _espalier_v1_ListRevocationsRequest, callback: grpc.requestCallback<_espalier_v1_Revocations__Output>): grpc.ClientUnaryCall;
+  
   ListRoots(argument: _espalier_v1_ListRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Roots__Output>): grpc.ClientUnaryCall;
   ListRoots(argument: _espalier_v1_ListRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Roots__Output>): grpc.ClientUnaryCall;
   ListRoots(argument: _espalier_v1_ListRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Roots__Output>): grpc.ClientUnaryCall;
@@ -166,6 +186,11 @@ export interface AdminClient extends grpc.Client {
   removeClusterKeys(argument: _espalier_v1_RemoveClusterKeysRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_ClusterKeysChange__Output>): grpc.ClientUnaryCall;
   removeClusterKeys(argument: _espalier_v1_RemoveClusterKeysRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_ClusterKeysChange__Output>): grpc.ClientUnaryCall;
   removeClusterKeys(argument: _espalier_v1_RemoveClusterKeysRequest, callback: grpc.requestCallback<_espalier_v1_ClusterKeysChange__Output>): grpc.ClientUnaryCall;
+  
+  Revoke(argument: _espalier_v1_RevokeRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_RevokeProgress__Output>;
+  Revoke(argument: _espalier_v1_RevokeRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_RevokeProgress__Output>;
+  revoke(argument: _espalier_v1_RevokeRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_RevokeProgress__Output>;
+  revoke(argument: _espalier_v1_RevokeRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_RevokeProgress__Output>;
   
   RevokeOperator(argument: _espalier_v1_RevokeOperatorRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_OperatorChange__Output>): grpc.ClientUnaryCall;
   RevokeOperator(argument: _espalier_v1_RevokeOperatorRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_OperatorChange__Output>): grpc.ClientUnaryCall;
@@ -213,6 +238,8 @@ export interface AdminClient extends grpc.Client {
 export interface AdminHandlers extends grpc.UntypedServiceImplementation {
   ApproveClusterKeys: grpc.handleUnaryCall<_espalier_v1_ApproveClusterKeysRequest__Output, _espalier_v1_ClusterKeysChange>;
   
+  BlastRadius: grpc.handleServerStreamingCall<_espalier_v1_BlastRadiusRequest__Output, _espalier_v1_Reach>;
+  
   BringRoot: grpc.handleUnaryCall<_espalier_v1_BringRootRequest__Output, _espalier_v1_BroughtRoot>;
   
   CreateJoinToken: grpc.handleUnaryCall<_espalier_v1_CreateJoinTokenRequest__Output, _espalier_v1_JoinToken>;
@@ -233,6 +260,8 @@ export interface AdminHandlers extends grpc.UntypedServiceImplementation {
   
   ListOperators: grpc.handleUnaryCall<_espalier_v1_ListRequest__Output, _espalier_v1_Operators>;
   
+  ListRevocations: grpc.handleUnaryCall<_espalier_v1_ListRevocationsRequest__Output, _espalier_v1_Revocations>;
+  
   ListRoots: grpc.handleUnaryCall<_espalier_v1_ListRequest__Output, _espalier_v1_Roots>;
   
   ListTenants: grpc.handleUnaryCall<_espalier_v1_ListRequest__Output, _espalier_v1_Tenants>;
@@ -240,6 +269,8 @@ export interface AdminHandlers extends grpc.UntypedServiceImplementation {
   RejectClusterKeys: grpc.handleUnaryCall<_espalier_v1_RejectClusterKeysRequest__Output, _espalier_v1_ClusterKeysChange>;
   
   RemoveClusterKeys: grpc.handleUnaryCall<_espalier_v1_RemoveClusterKeysRequest__Output, _espalier_v1_ClusterKeysChange>;
+  
+  Revoke: grpc.handleServerStreamingCall<_espalier_v1_RevokeRequest__Output, _espalier_v1_RevokeProgress>;
   
   RevokeOperator: grpc.handleUnaryCall<_espalier_v1_RevokeOperatorRequest__Output, _espalier_v1_OperatorChange>;
   
@@ -255,6 +286,7 @@ export interface AdminHandlers extends grpc.UntypedServiceImplementation {
 
 export interface AdminDefinition extends grpc.ServiceDefinition {
   ApproveClusterKeys: MethodDefinition<_espalier_v1_ApproveClusterKeysRequest, _espalier_v1_ClusterKeysChange, _espalier_v1_ApproveClusterKeysRequest__Output, _espalier_v1_ClusterKeysChange__Output>
+  BlastRadius: MethodDefinition<_espalier_v1_BlastRadiusRequest, _espalier_v1_Reach, _espalier_v1_BlastRadiusRequest__Output, _espalier_v1_Reach__Output>
   BringRoot: MethodDefinition<_espalier_v1_BringRootRequest, _espalier_v1_BroughtRoot, _espalier_v1_BringRootRequest__Output, _espalier_v1_BroughtRoot__Output>
   CreateJoinToken: MethodDefinition<_espalier_v1_CreateJoinTokenRequest, _espalier_v1_JoinToken, _espalier_v1_CreateJoinTokenRequest__Output, _espalier_v1_JoinToken__Output>
   CreateOperator: MethodDefinition<_espalier_v1_CreateOperatorRequest, _espalier_v1_OperatorCertificate, _espalier_v1_CreateOperatorRequest__Output, _espalier_v1_OperatorCertificate__Output>
@@ -265,10 +297,12 @@ export interface AdminDefinition extends grpc.ServiceDefinition {
   ListClusters: MethodDefinition<_espalier_v1_ListRequest, _espalier_v1_Clusters, _espalier_v1_ListRequest__Output, _espalier_v1_Clusters__Output>
   ListEntries: MethodDefinition<_espalier_v1_ListEntriesRequest, _espalier_v1_Entry, _espalier_v1_ListEntriesRequest__Output, _espalier_v1_Entry__Output>
   ListOperators: MethodDefinition<_espalier_v1_ListRequest, _espalier_v1_Operators, _espalier_v1_ListRequest__Output, _espalier_v1_Operators__Output>
+  ListRevocations: MethodDefinition<_espalier_v1_ListRevocationsRequest, _espalier_v1_Revocations, _espalier_v1_ListRevocationsRequest__Output, _espalier_v1_Revocations__Output>
   ListRoots: MethodDefinition<_espalier_v1_ListRequest, _espalier_v1_Roots, _espalier_v1_ListRequest__Output, _espalier_v1_Roots__Output>
   ListTenants: MethodDefinition<_espalier_v1_ListRequest, _espalier_v1_Tenants, _espalier_v1_ListRequest__Output, _espalier_v1_Tenants__Output>
   RejectClusterKeys: MethodDefinition<_espalier_v1_RejectClusterKeysRequest, _espalier_v1_ClusterKeysChange, _espalier_v1_RejectClusterKeysRequest__Output, _espalier_v1_ClusterKeysChange__Output>
   RemoveClusterKeys: MethodDefinition<_espalier_v1_RemoveClusterKeysRequest, _espalier_v1_ClusterKeysChange, _espalier_v1_RemoveClusterKeysRequest__Output, _espalier_v1_ClusterKeysChange__Output>
+  Revoke: MethodDefinition<_espalier_v1_RevokeRequest, _espalier_v1_RevokeProgress, _espalier_v1_RevokeRequest__Output, _espalier_v1_RevokeProgress__Output>
   RevokeOperator: MethodDefinition<_espalier_v1_RevokeOperatorRequest, _espalier_v1_OperatorChange, _espalier_v1_RevokeOperatorRequest__Output, _espalier_v1_OperatorChange__Output>
   SetSuspended: MethodDefinition<_espalier_v1_SetSuspendedRequest, _espalier_v1_Suspension, _espalier_v1_SetSuspendedRequest__Output, _espalier_v1_Suspension__Output>
   ShowEntry: MethodDefinition<_espalier_v1_ShowEntryRequest, _espalier_v1_Entry, _espalier_v1_ShowEntryRequest__Output, _espalier_v1_Entry__Output>

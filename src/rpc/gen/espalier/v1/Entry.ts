@@ -9,6 +9,8 @@ export interface Entry {
   'leafHash'?: (Buffer | Uint8Array | string);
   'certificate'?: (Buffer | Uint8Array | string);
   'serial'?: (string);
+  'revokedAt'?: (string);
+  'revocationReason'?: (string);
 }
 
 export interface Entry__Output {
@@ -19,4 +21,6 @@ export interface Entry__Output {
   'leafHash': (Buffer);
   'certificate': (Buffer);
   'serial': (string);
+  'revokedAt': (string);
+  'revocationReason': (string);
 }

@@ -13,6 +13,7 @@ export interface Tenant {
   'bundlePem'?: (string);
   'problem'?: (string);
   'next'?: (string);
+  'crlPem'?: (string);
 }
 
 export interface Tenant__Output {
@@ -26,4 +27,5 @@ export interface Tenant__Output {
   'bundlePem': (string);
   'problem': (string);
   'next': (string);
+  'crlPem': (string);
 }

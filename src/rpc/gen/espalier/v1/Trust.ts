@@ -9,6 +9,8 @@ export interface Trust {
   'clusterSuspended'?: (boolean);
   'servingNames'?: (string)[];
   'tokenKeysMissing'?: (boolean);
+  'crls'?: (Buffer | Uint8Array | string)[];
+  'crlNamespaces'?: (string)[];
 }
 
 export interface Trust__Output {
@@ -18,4 +20,6 @@ export interface Trust__Output {
   'clusterSuspended': (boolean);
   'servingNames': (string)[];
   'tokenKeysMissing': (boolean);
+  'crls': (Buffer)[];
+  'crlNamespaces': (string)[];
 }
