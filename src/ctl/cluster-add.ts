@@ -84,7 +84,8 @@ async function add(name: string, options: AddOptions, { stdout, stderr, isTermin
     throw new Refusal("config", "give --resources or --out, not both");
   const seen = await see(options);
   const document = toDocument(name, seen, options);
-  const text = stringify(document, { lineWidth: 0 });
+  // kubectl reads YAML 1.1, where the n of a JWK would be "false".
+  const text = stringify(document, { lineWidth: 0, compat: "yaml-1.1" });
   // Every rule that it can break alone, also where nobody holds it against others.
   const cluster = readOne(name, text);
   const placed = await place(name, { document, text }, cluster, options);

@@ -67,7 +67,7 @@ async function printValues(options: ValuesOptions, { stdout, stderr }: Context):
 
 /** As a file of its own; the comment says where it goes. */
 function toYaml(chart: Chart, { release, namespace, values }: ChartValues): string {
-  return `# helm upgrade --install ${release} istio/${chart} --namespace ${namespace} --values ${chart}.yaml\n${stringify(values)}`;
+  return `# helm upgrade --install ${release} istio/${chart} --namespace ${namespace} --values ${chart}.yaml\n${stringify(values, { compat: "yaml-1.1" })}`;
 }
 
 /** As in the name of a Service. @throws Refusal `config`. */

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { after, before, beforeEach, test } from "node:test";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
-import { stringify } from "yaml";
+import { parse, stringify } from "yaml";
 import { readDocuments } from "../../src/resources/read.ts";
 import { writeKubeconfig } from "../support/kube-cluster.ts";
 import { type MemoryApi, startMemoryApi } from "../support/kube-memory.ts";
@@ -59,6 +59,12 @@ async function directory(more: Readonly<Record<string, string>> = {}): Promise<s
   }
   return path;
 }
+
+test("kubectl, whose YAML is an older one, reads the same document", async () => {
+  const { stdout } = await add();
+  assert.deepEqual(parse(stdout, { version: "1.1" }), parse(stdout));
+  assert.equal(parse(stdout).spec.tokens.keys.jwks.keys[0].kty, "RSA");
+});
 
 test("what is printed is a document that the issuer takes, with the cluster's own issuer and keys", async () => {
   const { code, stdout, stderr } = await add("--ztunnel", "istio-system/ztunnel");
