@@ -1,4 +1,5 @@
 /** The operators' verbs for roots and authorities that come from elsewhere: what is brought, what waits, and what answers it. */
+import { createHash } from "node:crypto";
 import { importAuthority, type Taken, takeAuthority } from "../controller/request.ts";
 import { addRoot, checkMaterial, type RootMaterial } from "../controller/root.ts";
 import { Refusal } from "../errors.ts";
@@ -42,7 +43,9 @@ export async function bringRoot(request: BringRootRequest__Output, parts: AdminP
   if (request.dryRun) {
     const { notBefore, notAfter } = certificate;
     const times = { notBefore: notBefore.toISOString(), notAfter: notAfter.toISOString() };
-    return { root: { name: root.name, kind: "workload", state: `would be ${state}`, algorithm, ...times }, warnings };
+    const sha256 = createHash("sha256").update(certificate.der).digest("hex");
+    const seen = { name: root.name, kind: "workload", algorithm, sha256, ...times };
+    return { root: { ...seen, state: `would be ${state}` }, warnings: [...warnings] };
   }
   const order = { kind: "root", owner: root.name, algorithm, validityDays: root.validityDays } as const;
   const record = await addRoot(order, by, parts, { material, state });

@@ -52,6 +52,7 @@ cd istio-ca-secret
 config O=cluster.local $'basicConstraints=critical,CA:true\\nkeyUsage=critical,keyCertSign\\nsubjectKeyIdentifier=hash\\nauthorityKeyIdentifier=none' > cnf
 openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -config cnf -keyout key -out ca-cert.pem
 openssl rsa -in key -traditional -out ca-key.pem
+cp ca-cert.pem root-cert.pem; touch cert-chain.pem key.pem
 rm cnf key
 cd ../cacerts
 ca=$'basicConstraints=critical,CA:true\\nkeyUsage=critical,digitalSignature,nonRepudiation,keyEncipherment,keyCertSign\\nsubjectKeyIdentifier=hash'

@@ -138,15 +138,21 @@ export interface Stage extends AsyncDisposable {
   say(...argv: readonly string[]): Promise<Said>;
 }
 
-/** As `openHub` has it. */
-export async function openStage(...init: readonly string[]): Promise<Stage> {
+export interface StageOptions {
+  /** A root that they have as brought is for the test to bring. */
+  readonly documents?: string;
+  /** As `openHub` has it. */
+  readonly init?: readonly string[];
+}
+
+export async function openStage({ documents = resources, init = [] }: StageOptions = {}): Promise<Stage> {
   await using stack = new AsyncDisposableStack();
   const east = createTokenIssuer("https://east.example");
   const {
     folder,
     port: issuerPort,
     say,
-  } = stack.use(await openHub(resources, { "east.json": JSON.stringify(east.jwks) }, init));
+  } = stack.use(await openHub(documents, { "east.json": JSON.stringify(east.jwks) }, init));
   await say("root", "create", "main");
   await say("root", "create", "--serving", "east");
 

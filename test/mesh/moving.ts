@@ -1,0 +1,179 @@
+/**
+ * A mesh moves over from istiod's own CA: istiod signs with its self-signed CA, and with one that was plugged in, while Espalier signs
+ * under the same root. Workloads of both talk to one another, in both directions. test/mesh/run says what the environment needs.
+ */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { copyFileSync, mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { createObject, deleteObject } from "../../src/kube/objects.ts";
+import { resources } from "../../src/kube/resource.ts";
+import { espalier, openStage, type Stage } from "../ctl/stage.ts";
+import { shakeHands } from "../demo/handshake.ts";
+import { openRealCluster, type RealCluster } from "../support/kube-cluster.ts";
+import { freePort } from "../support/processes.ts";
+import { eventually } from "../support/stack.ts";
+import { type Program, startProgram } from "./program.ts";
+
+const { ESPALIER_PILOT_DISCOVERY: discovery = "", KUBECONFIG_EAST: kubeconfig = "" } = process.env;
+
+function documents(source: "brought" | "offline", algorithm: string): string {
+  return `
+apiVersion: espalier.dev/v1alpha1
+kind: TrustRoot
+metadata: { name: main }
+spec: { source: ${source} }
+---
+apiVersion: espalier.dev/v1alpha1
+kind: MeshCluster
+metadata: { name: east }
+spec:
+  tokens: { issuer: https://east.example, keys: { jwksFile: east.json } }
+  servingNames: [localhost]
+---
+apiVersion: espalier.dev/v1alpha1
+kind: MeshTenant
+metadata: { name: shop }
+spec:
+  trustDomain: cluster.local
+  root: main
+  authority: { algorithm: ${algorithm} }
+  rules: [{ name: workloads, clusters: [east], namespaces: [shop] }]
+`;
+}
+
+/** The recipe of Istio's own tools/certs. */
+const plugged = `
+ca=$'basicConstraints=critical,CA:true%s\\nkeyUsage=critical,digitalSignature,nonRepudiation,keyEncipherment,keyCertSign\\nsubjectKeyIdentifier=hash\\n'
+printf "[req]\\ndistinguished_name=dn\\nprompt=no\\nx509_extensions=ext\\n[dn]\\nO=Istio\\nCN=Root CA\\n[ext]\\n$ca" "" > root.cnf
+openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -config root.cnf -keyout ../root.key -out root-cert.pem
+openssl req -new -newkey rsa:2048 -nodes -subj "/O=Istio/CN=Intermediate CA/L=east" -keyout key -out csr
+openssl rsa -in key -traditional -out ca-key.pem
+printf "$ca"'subjectAltName=DNS:istiod.istio-system.svc\\nauthorityKeyIdentifier=keyid\\n' ,pathlen:0 > ext
+openssl x509 -req -sha256 -days 730 -CA root-cert.pem -CAkey ../root.key -CAcreateserial -in csr -extfile ext -out ca-cert.pem
+cat ca-cert.pem root-cert.pem > cert-chain.pem
+rm root.cnf key csr ext root-cert.srl
+`;
+
+/** The one workload of each namespace. */
+const web = "web-1";
+
+interface Former extends AsyncDisposable {
+  readonly program: Program;
+  readonly address: string;
+}
+
+/** istiod with its own CA on, which minds its own namespace alone. */
+async function startFormer(cluster: RealCluster, namespace: string, directory: string): Promise<Former> {
+  await cluster.namespace(namespace, { former: namespace });
+  await cluster.account(namespace, "web");
+  await cluster.pod(namespace, web, "web", "node1");
+  const mesh = `trustDomain: cluster.local\ndiscoverySelectors: [{ matchLabels: { former: ${namespace} } }]`;
+  const configMap = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "istio" }, data: { mesh } };
+  await createObject(cluster.client, resources.configMaps, { namespace }, configMap);
+  const [http, https, xds, metrics, introspection] = await Promise.all(Array.from({ length: 5 }, freePort));
+  const program = startProgram({
+    name: "istiod",
+    file: discovery,
+    directory,
+    args: [
+      "discovery",
+      `--kubeconfig=${kubeconfig}`,
+      `--httpAddr=127.0.0.1:${http}`,
+      `--httpsAddr=127.0.0.1:${https}`,
+      "--grpcAddr=",
+      `--secureGRPCAddr=127.0.0.1:${xds}`,
+      `--monitoringAddr=127.0.0.1:${metrics}`,
+      `--ctrlz_port=${introspection}`,
+    ],
+    env: { POD_NAME: "istiod-1", POD_NAMESPACE: namespace, SERVICE_ACCOUNT: "istiod", CLUSTER_ID: "Kubernetes" },
+  });
+  await program.await(async () => assert.equal((await fetch(`http://127.0.0.1:${http}/ready`)).status, 200));
+  return {
+    program,
+    address: `localhost:${xds}`,
+    [Symbol.asyncDispose]: async () => {
+      await program[Symbol.asyncDispose]();
+      // No kubelet would let it go, and with it the namespace.
+      await cluster.deletePod(namespace, web);
+      await deleteObject(cluster.client, resources.namespaces, { name: namespace });
+    },
+  };
+}
+
+async function askIstiod(
+  stage: Stage,
+  cluster: RealCluster,
+  { address }: Former,
+  namespace: string,
+  roots: string,
+): Promise<string> {
+  const token = await stage.folder.put("former.token", await cluster.token(namespace, "web", { pod: web }));
+  const out = stage.folder.at("former");
+  const from = ["--agent", address, "--ca", roots, "--server-name", `istiod.${namespace}.svc`];
+  const who = ["--token-file", token, "--trust-domain", "cluster.local", "--cluster-id", "Kubernetes"];
+  const { code, stderr } = await espalier(["request", ...from, ...who, "--out", out]);
+  assert.equal(code, 0, stderr);
+  return out;
+}
+
+async function askEspalier(stage: Stage): Promise<string> {
+  const token = stage.east.token({ namespace: "shop", serviceAccount: "cart" });
+  const file = await stage.folder.put("cart.token", token);
+  const out = stage.folder.at("cart");
+  await eventually(async () => {
+    const asked = ["request", "--agent", stage.agent, "--ca", stage.rootFile, "--token-file", file];
+    const { code, stderr } = await stage.say(...asked, "--trust-domain", "cluster.local", "--out", out);
+    assert.equal(code, 0, stderr);
+  });
+  return out;
+}
+
+/** Certificates of both CAs, and what either end of a connection sees. */
+async function assertMixed(former: string, ours: string): Promise<void> {
+  const text = (directory: string, file: string): string => readFileSync(join(directory, file), "utf8");
+  assert.equal(text(former, "root-cert.pem"), text(ours, "root-cert.pem"), "they have one root, byte for byte");
+  assert.notEqual(text(former, "cert-chain.pem"), text(ours, "cert-chain.pem"));
+  for (const [client, server] of [
+    [former, ours],
+    [ours, former],
+    [ours, ours],
+  ] as const) {
+    const seen = await shakeHands(client, server);
+    assert.equal(seen.error, undefined);
+    const identity = (directory: string): RegExp =>
+      directory === ours ? /\/ns\/shop\/sa\/cart$/ : /\/ns\/former-\w+\/sa\/web$/;
+    assert.match(seen.clientSaw ?? "", identity(server));
+    assert.match(seen.serverSaw ?? "", identity(client));
+  }
+}
+
+test("istiod's self-signed CA becomes the root, from its Secret", { timeout: 300_000 }, async () => {
+  using cluster = await openRealCluster(kubeconfig);
+  await using stage = await openStage({ documents: documents("brought", "P-256") });
+  mkdirSync(stage.folder.at("istiod"));
+  const namespace = "former-own";
+  await using former = await startFormer(cluster, namespace, stage.folder.at("istiod"));
+  const argv = ["root", "import", "main", "--from-kubeconfig", kubeconfig, "--secret", `${namespace}/istio-ca-secret`];
+  const taken = await stage.say(...argv, "--reason", "moving over");
+  assert.equal(taken.code, 0, taken.stderr);
+  const roots = await stage.folder.put("former.pem", (await stage.say("tenant", "bundle", "shop")).stdout);
+  await assertMixed(await askIstiod(stage, cluster, former, namespace, roots), await askEspalier(stage));
+  assert.match((await stage.say(...argv)).stdout, /has this certificate already/);
+});
+
+test("an intermediate that was plugged in becomes the tenant's authority", { timeout: 300_000 }, async () => {
+  using cluster = await openRealCluster(kubeconfig);
+  await using stage = await openStage({ documents: documents("offline", "RSA-2048") });
+  const namespace = "former-plugged";
+  const directory = stage.folder.at("istiod/etc/cacerts");
+  mkdirSync(directory, { recursive: true });
+  execFileSync("bash", ["-euo", "pipefail", "-c", plugged], { cwd: directory, stdio: "pipe" });
+  await using former = await startFormer(cluster, namespace, stage.folder.at("istiod"));
+  const taken = await stage.say("root", "import", "main", "--from-secret-dir", directory);
+  assert.equal(taken.code, 0, taken.stderr);
+  const roots = stage.folder.at("former.pem");
+  copyFileSync(join(directory, "root-cert.pem"), roots);
+  await assertMixed(await askIstiod(stage, cluster, former, namespace, roots), await askEspalier(stage));
+});
