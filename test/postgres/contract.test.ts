@@ -1,5 +1,6 @@
+import assert from "node:assert/strict";
 import { join } from "node:path";
-import { after } from "node:test";
+import { after, test } from "node:test";
 import { openFileCustody } from "../../src/custody/file.ts";
 import { openSealedCustody } from "../../src/custody/sealed.ts";
 import { createSealingKey } from "../../src/custody/sealing-key.ts";
@@ -14,7 +15,8 @@ import { sequencerContract } from "../contract/sequencer.ts";
 import { stateContract } from "../contract/state.ts";
 import { startPostgres } from "../support/postgres.ts";
 
-using base = temporaryDirectory();
+const base = temporaryDirectory();
+after(() => base[Symbol.dispose]());
 const custody = await openFileCustody({ directory: join(base.path, "keys") });
 const signer = await custody.createKey("ledger", "P-256");
 const other = await custody.createKey("other", "P-384");
@@ -32,6 +34,22 @@ custodyContract("sealed in postgres", async () => {
   after(async () => await database[Symbol.asyncDispose]());
   return await openSealedCustody(keyFile, database.state);
 });
+
+test("issuers on one PostgreSQL database share sealed keys and nothing else", async () => {
+  const connection = await server.database();
+  const replicas = [];
+  for (const holder of ["first", "second"])
+    replicas.push(await openPostgres({ connection, now: () => new Date(), create: true, holder }));
+  await using stack = new AsyncDisposableStack();
+  const [first, second] = await Promise.all(
+    replicas.map(async (database) => await openSealedCustody(keyFile, stack.use(database).state)),
+  );
+  const made = await first?.createKey("shared", "P-256");
+  assert.deepEqual((await second?.openKey("shared"))?.spki, made?.spki);
+  const raced = await Promise.allSettled([first, second].map(async (one) => await one?.createKey("raced", "P-256")));
+  assert.equal(raced.filter(({ status }) => status === "fulfilled").length, 1);
+});
+
 ledgerContract("postgres", open);
 stateContract("postgres", open);
 revocationContract("postgres", open);

@@ -52,6 +52,7 @@ async function makeFile(entries = 1200): Promise<string> {
   await database.state.useJoinToken(sha256("t"), { cluster: "east", keyThumbprint: "thumb", jwk: "{}" }, now(), act());
   const keys = [{ cluster: "west", keyThumbprint: "other", jwk: "{}" }];
   await database.state.proposeKeys({ cluster: "west", state: "pending", keys, proposedAt: now() }, act());
+  await database.state.addSealedKey({ name: "k", spki: sha256("k"), sealedBy: "s", sealed: sha256("sealed") });
   return path;
 }
 
@@ -81,6 +82,7 @@ async function contents(database: Database): Promise<unknown> {
     await state.registeredKeys(),
     await state.keyProposals(),
     await state.joinToken(sha256("t")),
+    await state.sealedKeys(),
   ]);
 }
 
