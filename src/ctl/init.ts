@@ -1,51 +1,76 @@
 /** `init`: everything an issuer starts from, made once by an operator. Repeating it finishes what a crash left undone. */
-import { randomBytes } from "node:crypto";
+import { hash, randomBytes } from "node:crypto";
 import { access, mkdir, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
-import type { Command } from "commander";
-import { addRoot } from "../controller/root.ts";
-import type { Custody } from "../custody/signer.ts";
+import { dirname, join, resolve } from "node:path";
+import { type Command, Option } from "commander";
 import { Refusal } from "../errors.ts";
 import { isTrustDomain } from "../identity.ts";
-import { custodyKind, makeSealingKey, openCustody } from "../issuer/custody.ts";
-import { openDatabase } from "../issuer/database.ts";
-import { ledgerKey } from "../issuer/storage.ts";
+import { custodyKind } from "../issuer/custody.ts";
+import { makeHub } from "../issuer/hub.ts";
 import { type IssuerConfig, issuerSchema, readIssuerConfig } from "../ops/config.ts";
+import { isPostgres } from "../ops/database-config.ts";
 import { toPem } from "../pki/pem.ts";
 import type { Context } from "./context.ts";
 
 interface InitOptions {
-  readonly hub: string;
+  readonly hub?: string;
   readonly dir: string;
   readonly passphraseFile?: string;
   readonly custody?: string;
+  readonly config?: string;
   readonly dryRun?: true;
 }
-
-const hubRootDays = 3650;
 
 export function addInit(program: Command, context: Context): void {
   program
     .command("init")
     .description("Makes a hub: its root, its ledger and its configuration. Safe to repeat.")
-    .requiredOption("--hub <name>", "the hub's name, a trust domain that no tenant has, e.g. hub.example")
+    .option("--hub <name>", "the hub's name, a trust domain that no tenant has, e.g. hub.example")
     .option("--dir <path>", "where it goes", "./espalier-data")
     .option("--passphrase-file <path>", "encrypts the keys with what this file holds")
     .option("--custody <kind>", "where private keys go: file, or sealed in the database")
+    .addOption(
+      new Option("--config <file>", "instead of all these: an issuer.yaml that says where everything goes").conflicts([
+        "hub",
+        "dir",
+        "passphraseFile",
+        "custody",
+      ]),
+    )
     .option("--dry-run", "say what would be made and make nothing")
     .addHelpText(
       "after",
-      "\nExample:\n  espalier init --hub hub.example --dir ./espalier-data\n\nAn issuer.yaml that is there already says where keys and database go, as for PostgreSQL or a token.",
+      "\nExamples:\n  espalier init --hub hub.example --dir ./espalier-data\n  espalier init --config /etc/espalier/issuer.yaml\n\nAn issuer.yaml that is there already says where keys and database go, as for PostgreSQL or a token.",
     )
-    .action(async (options: InitOptions) => await init(options, context));
+    .action(async ({ hub, config, ...options }: InitOptions) => {
+      if (config !== undefined) return await initFrom(config, options.dryRun === true, context);
+      if (hub === undefined)
+        throw new Refusal("config", "give --hub and --dir, or --config: what the hub is called and where it goes");
+      return await init({ ...options, hub }, context);
+    });
+}
+
+/** What a configuration names, and no file beside: for where it is mounted, as in a pod. */
+async function initFrom(file: string, dryRun: boolean, { stdout, user, now }: Context): Promise<void> {
+  const config = await readIssuerConfig(file);
+  const { hub, database, adminSocket } = config;
+  checkHubName("hub", hub);
+  if (dryRun)
+    return stdout(`would make what is not there yet: the ledger in ${database}, its key, and the root of hub ${hub}\n`);
+  const directories = [adminSocket, ...(isPostgres(database) ? [] : [database])].map(dirname);
+  for (const directory of directories) await mkdir(directory, { recursive: true, mode: 0o700 });
+  const { root, made } = await makeHub(config, { operator: `unix:${user}`, now, random: randomBytes });
+  stdout(
+    made.length === 0 ? `hub ${hub} is there already; nothing to do\n` : `made ${made.join(", ")} of hub ${hub}\n`,
+  );
+  stdout(`the hub root's SHA-256 is ${hash("sha256", root.certificate)}\n`);
 }
 
 async function init(
-  { hub, dir, passphraseFile, custody: kind, dryRun }: InitOptions,
+  { hub, dir, passphraseFile, custody: kind, dryRun }: Omit<InitOptions, "config"> & { readonly hub: string },
   { stdout, user, now }: Context,
 ): Promise<void> {
-  if (!isTrustDomain(hub))
-    throw new Refusal("config", `--hub "${hub}" is not a trust domain: use a-z, 0-9, ".", "-" and "_"`);
+  checkHubName("--hub", hub);
   if (kind !== undefined && kind !== "file" && kind !== "sealed")
     throw new Refusal(
       "config",
@@ -54,7 +79,6 @@ async function init(
   if (kind === "sealed" && passphraseFile !== undefined)
     throw new Refusal("config", "--passphrase-file encrypts key files, and with --custody sealed there are none");
   const directory = resolve(dir);
-  const made: string[] = [];
   if (dryRun) {
     const keys = kind === "sealed" ? "sealing.key" : "keys/";
     stdout(
@@ -67,31 +91,23 @@ async function init(
   const file = join(directory, "issuer.yaml");
   const config = await readOrDefault(file, { hub, directory, passphrase, kind });
 
-  await using database = await openDatabase(config, { now, create: true });
-  if (await makeSealingKey(config, database.state)) made.push("the sealing key");
-  await using custody = await openCustody(config, database.state);
-  if (await makeLedgerKey(custody)) made.push("the ledger's key");
-  const existing = (await database.state.authorities()).find((r) => r.kind === "hub");
-  if (existing !== undefined && existing.owner !== hub) {
-    throw new Refusal("config", `${directory} belongs to hub "${existing.owner}" already: choose another --dir`);
-  }
-  const parts = { state: database.state, custody, now, random: (n: number) => randomBytes(n) };
-  const order = { kind: "hub", owner: hub, algorithm: "P-256", validityDays: hubRootDays } as const;
-  const root = existing ?? (await addRoot(order, { operator: `unix:${user}`, reason: "init" }, parts));
-  if (existing === undefined) made.push("the hub root");
-
+  const { root, made } = await makeHub(config, { operator: `unix:${user}`, now, random: randomBytes });
+  const written = await exists(file);
   await writeFile(join(directory, "hub-root.pem"), toPem("CERTIFICATE", root.certificate), { mode: 0o644 });
-  if (!(await exists(file))) {
-    // Last: its being there says that everything else is.
-    await writeFile(file, toIssuerYaml(hub, passphrase, kind), { flag: "wx" });
-    made.push("issuer.yaml");
-  }
+  // Last: its being there says that everything else is.
+  if (!written) await writeFile(file, toIssuerYaml(hub, passphrase, kind), { flag: "wx" });
+  const all = written ? made : [...made, "issuer.yaml"];
   stdout(
-    made.length === 0
+    all.length === 0
       ? `${directory} is hub ${hub} already; nothing to do\n`
-      : `made ${made.join(", ")} in ${directory}\n`,
+      : `made ${all.join(", ")} in ${directory}\n`,
   );
   stdout(`next: write resources into ${join(directory, "resources")}, then\n  espalier issuer run --config ${file}\n`);
+}
+
+function checkHubName(where: string, hub: string): void {
+  if (isTrustDomain(hub)) return;
+  throw new Refusal("config", `${where} "${hub}" is not a trust domain: use a-z, 0-9, ".", "-" and "_"`);
 }
 
 interface Wanted {
@@ -117,17 +133,6 @@ async function readOrDefault(file: string, { hub, directory, passphrase, kind }:
   if (kind !== undefined && kind !== custodyKind(written))
     throw new Refusal("config", `${file} says that keys are kept by ${custodyKind(written)}: leave --custody out`);
   return { ...written, ...chosen };
-}
-
-async function makeLedgerKey(custody: Custody): Promise<boolean> {
-  try {
-    await custody.openKey(ledgerKey);
-    return false;
-  } catch (error) {
-    if (!(error instanceof Refusal) || error.code !== "not-found") throw error;
-    await custody.createKey(ledgerKey, "P-256");
-    return true;
-  }
 }
 
 function toIssuerYaml(hub: string, passphraseFile: string | undefined, kind: string | undefined): string {

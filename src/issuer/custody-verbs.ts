@@ -10,7 +10,7 @@ import type { AuthorityState } from "../ledger/state.ts";
 import type { IssuerConfig } from "../ops/config.ts";
 import { custodyKind, makeSealingKey, openCustody, openMovableCustody } from "./custody.ts";
 import { openDatabase } from "./database.ts";
-import { ledgerKey } from "./storage.ts";
+import { ledgerKey } from "./hub.ts";
 
 export interface CustodyParts {
   readonly by: Pick<Act, "operator" | "reason">;

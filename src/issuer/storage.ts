@@ -11,9 +11,7 @@ import type { Log } from "../ops/log.ts";
 import { openCustody } from "./custody.ts";
 import { awaitDatabase } from "./database.ts";
 import { checkHighWater, highWaterFile, startHighWater } from "./high-water.ts";
-
-/** The key that signs the ledger's heads, in custody. */
-export const ledgerKey = "ledger";
+import { findHubRoot, ledgerKey } from "./hub.ts";
 
 export interface Storage extends AsyncDisposable {
   readonly custody: Custody;
@@ -41,13 +39,8 @@ export async function openStorage(config: IssuerConfig, { now, log, write }: Sto
   const database = stack.use(await awaitDatabase(config, { now, create: false, ...seam }, log));
   const custody = stack.use(await openCustody(config, database.state));
   const signer = await custody.openKey(ledgerKey);
-  const hub = (await database.state.authorities()).find((record) => record.kind === "hub");
-  if (hub?.owner !== config.hub) {
-    throw new Refusal(
-      "config",
-      `hub: the database belongs to hub "${hub?.owner ?? ""}", and the configuration says "${config.hub}"`,
-    );
-  }
+  if (findHubRoot(await database.state.authorities(), config) === undefined)
+    throw new Refusal("config", `the database has no hub: run "espalier init"`);
   const file = highWaterFile(config);
   await checkHighWater(file, database.marks);
   // Closed after the sequencer, so that its last word is remembered.

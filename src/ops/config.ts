@@ -14,6 +14,11 @@ const level = z.enum(["debug", "info", "warn", "error", "silent"]).default("info
 /** Paths are relative to the file's own directory. */
 export const issuerSchema = z.strictObject({
   hub: z.string().describe("The hub's name: the trust domain of agents, issuers and operators."),
+  hubRootSha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .optional()
+    .describe("Hex SHA-256 that the hub root must have. None is made then, so that an empty database is no new hub."),
   listen: address.default("0.0.0.0:15443").describe("Where agents reach the issuer (mTLS), host:port."),
   serverNames: z
     .array(z.string())

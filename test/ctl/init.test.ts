@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, statSync } from "node:fs";
 import { test } from "node:test";
 import { espalier, type Folder, hub, openFolder } from "./stage.ts";
 
@@ -72,4 +72,72 @@ test("with a passphrase no key lies open, and the configuration names its file",
   for (const name of readdirSync(folder.at("hub/keys")))
     assert.match(readFileSync(folder.at(`hub/keys/${name}`), "utf8"), /^-----BEGIN ENCRYPTED PRIVATE KEY-----/);
   assert.ok(readFileSync(folder.at("hub/issuer.yaml"), "utf8").includes(`passphraseFile: "${file}"`));
+});
+
+/** An issuer.yaml as a pod has it: mounted, with everything elsewhere. */
+async function putConfig(folder: Folder, more = ""): Promise<string> {
+  const paths = { database: "data/hub/espalier.db", keys: "data/hub/keys", adminSocket: "run/admin/admin.sock" };
+  const lines = Object.entries(paths).map(([key, path]) => `${key}: ${path}\n`);
+  return await folder.put("issuer.yaml", `hub: ${hub}\n${lines.join("")}${more}`);
+}
+
+async function initFrom(folder: Folder, more = ""): ReturnType<typeof espalier> {
+  return await espalier(["init", "--config", await putConfig(folder, more)]);
+}
+
+const toSha256 = (stdout: string): string => /SHA-256 is ([0-9a-f]{64})\n$/.exec(stdout)?.[1] ?? "";
+
+test("init --config makes what the file names, nothing beside it, and the same again does nothing", async () => {
+  await using folder = await openFolder();
+  const first = await initFrom(folder);
+  assert.equal(first.code, 0, first.stderr);
+  assert.match(first.stdout, /^made the ledger's key, the hub root of hub hub\.example\n/);
+  assert.deepEqual(readdirSync(folder.path).sort(), ["data", "issuer.yaml", "run"]);
+  for (const name of ["data/hub", "data/hub/keys", "run/admin"])
+    assert.equal(statSync(folder.at(name)).mode & 0o777, 0o700, name);
+  const again = await initFrom(folder);
+  assert.match(again.stdout, /^hub hub\.example is there already; nothing to do\n/);
+  assert.equal(toSha256(again.stdout), toSha256(first.stdout));
+});
+
+test("init --config --dry-run makes nothing", async () => {
+  await using folder = await openFolder();
+  const { code, stdout } = await espalier(["init", "--dry-run", "--config", await putConfig(folder)]);
+  assert.equal(code, 0);
+  assert.match(
+    stdout,
+    /^would make what is not there yet: the ledger in .*espalier\.db, .* the root of hub hub\.example/,
+  );
+  assert.deepEqual(readdirSync(folder.path), ["issuer.yaml"]);
+});
+
+test("init is told what to make in one way", async () => {
+  const both = await espalier(["init", "--hub", hub, "--config", "issuer.yaml"]);
+  assert.equal(both.code, 2);
+  assert.match(both.stderr, /'--config <file>' cannot be used with option '--hub <name>'/);
+  const neither = await espalier(["init"]);
+  assert.equal(neither.code, 2);
+  assert.match(neither.stderr, /give --hub and --dir, or --config/);
+});
+
+test("where a configuration names the hub root, none is made, and another hub's is refused", async () => {
+  await using folder = await openFolder();
+  const none = await initFrom(folder, `hubRootSha256: "${"0".repeat(64)}"\n`);
+  assert.equal(none.code, 2);
+  assert.match(none.stderr, /hubRootSha256: the database has no hub root: restore the one that belongs to this hub/);
+  const { stdout } = await initFrom(folder);
+  assert.equal((await initFrom(folder, `hubRootSha256: "${toSha256(stdout)}"\n`)).code, 0);
+  const other = await initFrom(folder, `hubRootSha256: "${"0".repeat(64)}"\n`);
+  assert.equal(other.code, 2);
+  assert.ok(other.stderr.includes(`the database has hub root ${toSha256(stdout)}`), other.stderr);
+});
+
+test("where a hub's keys are gone it gets no others", async () => {
+  await using folder = await openFolder();
+  await initFrom(folder);
+  renameSync(folder.at("data/hub/keys"), folder.at("aside"));
+  const { code, stderr } = await initFrom(folder);
+  assert.equal(code, 2);
+  assert.match(stderr, /hub "hub\.example" is in the database, and the key "ledger" is not there: restore the keys/);
+  assert.equal(existsSync(folder.at("data/hub/keys")), false);
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { dirname, posix } from "node:path";
 import { test } from "node:test";
-import { exceptions, fileLinesMax, type Layer, layers } from "./layers.ts";
+import { fileLinesMax, type Layer, layers } from "./layers.ts";
 import { read, sources } from "./sources.ts";
 
 interface Import {
@@ -41,7 +41,6 @@ function wrong({ from, what, typeOnly }: Import): string | undefined {
   if (!what.startsWith(".")) return layer.packages?.includes(what) ? undefined : `${from}: ${what} is not ${name}'s`;
   const target = layerOf(posix.join(dirname(from), what));
   if (target === name || layer.imports.includes(target)) return undefined;
-  if (exceptions[from.slice("src/".length)]?.includes(target)) return undefined;
   if (typeOnly && layer.types?.includes(target)) return undefined;
   return `${from}: ${name} may not import ${target}${layer.types?.includes(target) ? " but for its types" : ""}`;
 }

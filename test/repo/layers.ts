@@ -92,10 +92,4 @@ export const layers: Readonly<Record<string, Layer>> = {
   main: { imports: ["ctl"] },
 };
 
-/** What one file may import beyond its folder. */
-export const exceptions: Readonly<Record<string, readonly string[]>> = {
-  // The one verb that opens keys and database itself: it makes what an issuer starts from.
-  "ctl/init.ts": ["controller", "custody", "ledger"],
-};
-
 export const fileLinesMax = 400;
