@@ -29,11 +29,23 @@ export interface Reach {
 
 /** @throws Refusal `config` where the folder is not whole. */
 export async function openReach(path: string): Promise<Reach> {
-  const isFolder = await stat(path).then(
+  return (await isFolder(path)) ? await openFolder(path) : openSocket(path);
+}
+
+/** Before a private key is sent. The issuer refuses one from elsewhere, but then it has been sent. @throws Refusal `config`. */
+export async function checkNear(path: string): Promise<void> {
+  if (await isFolder(path))
+    throw new Refusal(
+      "config",
+      "a private key goes by the socket on the issuer's own machine: run this there, without --as",
+    );
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return await stat(path).then(
     (stats) => stats.isDirectory(),
     () => false,
   );
-  return isFolder ? await openFolder(path) : openSocket(path);
 }
 
 /** Whether nobody of ours answered: what a server itself said to be unavailable comes without a cause. */

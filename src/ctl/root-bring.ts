@@ -5,6 +5,7 @@ import type { BroughtRoot__Output } from "../rpc/gen/espalier/v1/BroughtRoot.ts"
 import { type Context, type Output, verbDeadlineMs, withAdmin, withOutput, withReason, withSocket } from "./context.ts";
 import { readKeyFile, readOneCertificate, toPkcs8 } from "./key-file.ts";
 import { toFields, toJson } from "./output.ts";
+import { checkNear } from "./reach.ts";
 
 interface BringOptions {
   readonly certificate: string;
@@ -53,12 +54,13 @@ async function bring(name: string, options: BringOptions, context: Context): Pro
     context.stdout(`\nIts key is in the issuer's custody. Destroy ${key} and every copy of it: shred -u ${key}\n`);
 }
 
-/** By the operators' socket, and nothing else: a key goes no other way. */
+/** A key goes by the socket on the issuer's own machine, and no other way. */
 export async function bringRoot(
   { name, dryRun, ...material }: Bringing,
   { socket, reason }: Pick<BringOptions, "socket" | "reason">,
   { user }: Context,
 ): Promise<BroughtRoot__Output> {
+  if (material.key !== undefined) await checkNear(socket);
   return await withAdmin(
     socket,
     async (admin) =>

@@ -15,6 +15,7 @@ import { tellTaken } from "./authority.ts";
 import { type Context, type Output, verbDeadlineMs, withAdmin, withOutput, withReason, withSocket } from "./context.ts";
 import { type IstioCa, istioCaFiles, readIstioCa } from "./istio-ca.ts";
 import { toJson } from "./output.ts";
+import { checkNear } from "./reach.ts";
 import { bringRoot, tellBrought } from "./root-bring.ts";
 
 interface ImportOptions {
@@ -55,6 +56,7 @@ export function addRootImport(root: Command, context: Context): void {
 }
 
 async function importCa(name: string, options: ImportOptions, context: Context): Promise<void> {
+  await checkNear(options.socket);
   const ca = readIstioCa(await readSecret(options));
   const dryRun = options.dryRun === true;
   if (options.output === "table") context.stderr(`${meaning[ca.kind]}\n`);

@@ -1,5 +1,6 @@
 /** The operators' verbs for roots and authorities that come from elsewhere: what is brought, what waits, and what answers it. */
 import { createHash } from "node:crypto";
+import type { By } from "../controller/generation.ts";
 import { importAuthority, type Taken, takeAuthority } from "../controller/request.ts";
 import { addRoot, checkMaterial, type RootMaterial } from "../controller/root.ts";
 import { Refusal } from "../errors.ts";
@@ -22,6 +23,7 @@ const namedMax = 5;
 /** The first generation of a root is active at once; another one is prepared beside it. */
 export async function bringRoot(request: BringRootRequest__Output, parts: AdminParts): Promise<BroughtRoot> {
   const by = readBy(request.act);
+  if (request.key.length > 0) checkNear(by);
   const world = parts.live.world();
   const root = world.declared.roots.get(request.trustRoot);
   if (root === undefined)
@@ -70,6 +72,7 @@ export async function importFormer(
   parts: AdminParts,
 ): Promise<TakenAuthority> {
   const by = readBy(request.act);
+  checkNear(by);
   const { certificate, key, dryRun } = request;
   const { tenants } = parts.live.world().declared;
   const tenant = tenants.get(request.tenant);
@@ -79,6 +82,15 @@ export async function importFormer(
   if (taken.changed && !dryRun)
     parts.log.info("authority imported", { tenant: owner, authority: id, operator: by.operator });
   return await toTaken(taken, dryRun, parts);
+}
+
+/** A CA key that came from elsewhere has been on a network: whoever sends one so is told to think of it as known. */
+function checkNear({ operator }: By): void {
+  if (operator.startsWith("unix:")) return;
+  throw new Refusal(
+    "not-this-caller",
+    "a private key is taken by the socket on the issuer's own machine alone; this one was sent over a network: make another",
+  );
 }
 
 /** What was taken signs at once where nothing else does. */
