@@ -41,6 +41,8 @@ export interface Path {
   readonly key?: Uint8Array;
   /** The names the leaf must have, and no others. */
   readonly names?: LeafNames;
+  /** False where the key may be for something else than handshakes. Default true. */
+  readonly handshakes?: boolean;
 }
 
 export type LeafVerifier = (path: Path) => Certificate;
@@ -135,11 +137,11 @@ function hasSignatureOf(
   return goTogether(signatureAlgorithm, readPublicKey(spki)) && verify(digest, tbs, key, signature);
 }
 
-function checkLeaf(leaf: Certificate, { at, key, names }: Path): void {
+function checkLeaf(leaf: Certificate, { at, key, names, handshakes = true }: Path): void {
   if (leaf.isCa || leaf.keyUsage.includes("keyCertSign") || leaf.keyUsage.includes("cRLSign")) {
     throw new Error("the leaf may sign certificates");
   }
-  if (!leaf.keyUsage.includes("digitalSignature")) throw new Error("the leaf may not sign handshakes");
+  if (handshakes && !leaf.keyUsage.includes("digitalSignature")) throw new Error("the leaf may not sign handshakes");
   checkValidity("the leaf", leaf, at);
   if (key !== undefined && Buffer.compare(leaf.spki, key) !== 0) throw new Error("the leaf has another key");
   if (names !== undefined && !hasNames(leaf, names)) throw new Error("the leaf has other names");

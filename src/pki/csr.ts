@@ -29,19 +29,23 @@ import { extensionId, readExtensions } from "./extension.ts";
 import { readPublicKey, toKeyInput } from "./key.ts";
 import { readKeyUsage, readUsages } from "./usage.ts";
 
-export interface Csr {
+export interface Csr extends SelfSigned {
+  /** The one URI name; missing where the CSR has no names, as our own agents' have none. */
+  readonly identity?: SpiffeId;
+}
+
+/** A key, and what `verifyCsr` needs to see that its holder asks. */
+export interface SelfSigned {
   /** DER SubjectPublicKeyInfo, of a kind that `readPublicKey` accepts. */
   readonly spki: Uint8Array;
   readonly keyKind: KeyKind;
-  /** The one URI name; missing where the CSR has no names, as our own agents' have none. */
-  readonly identity?: SpiffeId;
   /** The CertificationRequestInfo: what is signed. */
   readonly info: Uint8Array;
   readonly signature: Uint8Array;
   readonly signatureAlgorithm: SignatureAlgorithm;
 }
 
-const versionOne = fromHex("020100");
+export const versionOne = fromHex("020100");
 const emptySubject = fromHex("3000");
 /** The one RDN O="" with a PrintableString of no length, as pilot-agent has it (istio security/pkg/pki/util/generate_csr.go). */
 export const istioSubject = fromHex("300b31093007060355040a1300");
@@ -63,24 +67,29 @@ export function readCsr(der: Uint8Array): Csr {
     throw malformed('the CSR\'s subject is neither empty nor O=""');
   }
   const spki = readElement(cursor, tag.sequence, "the CSR's public key");
-  const identity = readAttributes(cursor);
+  const identity = readAttributes(cursor, readRequest);
   leave(cursor, body, "the CSR's info");
-  const info = der.subarray(start, cursor.at);
+  const csr = readSelfSigned(cursor, spki, start);
+  leave(cursor, whole, "the CSR");
+  return identity === undefined ? csr : { ...csr, identity };
+}
+
+/** What follows the CertificationRequestInfo, which begins at `start` and ends here. */
+export function readSelfSigned(cursor: Cursor, spki: Uint8Array, start: number): SelfSigned {
+  const info = cursor.bytes.subarray(start, cursor.at);
   const signatureAlgorithm = readSignatureAlgorithm(cursor);
   const signature = readOctets(cursor, "the CSR's signature");
-  leave(cursor, whole, "the CSR");
   const keyKind = readPublicKey(spki);
   if (!goTogether(signatureAlgorithm, keyKind))
     throw malformed(`a signature ${signatureAlgorithm} by a key ${keyKind}`);
-  const csr = { spki, keyKind, info, signature, signatureAlgorithm };
-  return identity === undefined ? csr : { ...csr, identity };
+  return { spki, keyKind, info, signature, signatureAlgorithm };
 }
 
 /**
  * Proof of possession, on this thread: the thread pool costs more CPU than it saves.
  * @throws Refusal `csr-signature`, or `csr-key` when OpenSSL cannot take the key (a point off its curve)
  */
-export function verifyCsr(csr: Csr): void {
+export function verifyCsr(csr: SelfSigned): void {
   const { hash } = signatureAlgorithms[csr.signatureAlgorithm];
   let proven: boolean;
   try {
@@ -91,20 +100,20 @@ export function verifyCsr(csr: Csr): void {
   if (!proven) throw new Refusal("csr-signature", "the CSR's signature is not by its own key");
 }
 
-/** `attributes [0]`: none, or one extensionRequest with one value. */
-function readAttributes(cursor: Cursor): SpiffeId | undefined {
+/** `attributes [0]`: none, or one extensionRequest with one value, which `read` reads. */
+export function readAttributes<T>(cursor: Cursor, read: (cursor: Cursor) => T): T | undefined {
   const attributes = enter(cursor, tag.context0, "the CSR's attributes");
-  let identity: SpiffeId | undefined;
+  let request: T | undefined;
   if (cursor.at < cursor.end) {
     const attribute = enter(cursor, tag.sequence, "the CSR's attribute");
     if (!take(cursor, extensionRequest)) throw malformed("an attribute of the CSR other than extensionRequest");
     const values = enter(cursor, tag.set, "the extensionRequest's value");
-    identity = readRequest(cursor);
+    request = read(cursor);
     leave(cursor, values, "the extensionRequest (one value)");
     leave(cursor, attribute, "the CSR's attribute");
   }
   leave(cursor, attributes, "the CSR (one attribute)");
-  return identity;
+  return request;
 }
 
 function readRequest(cursor: Cursor): SpiffeId | undefined {

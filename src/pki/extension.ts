@@ -1,6 +1,6 @@
 /** The frame around extensions (RFC 5280 4.2), the same in a certificate and in a CSR. */
 import { type Cursor, enter, enterWrapped, leave, malformed, peek, skip, tag, take } from "./der.ts";
-import { fromHex } from "./encode.ts";
+import { fromHex, toElement, toOctetString, toSequence } from "./encode.ts";
 
 /** The last arc of the extensions we know; all are id-ce, 2.5.29 (RFC 5280 4.2.1). */
 export const extensionId = {
@@ -38,6 +38,12 @@ export function readExtensions(cursor: Cursor, read: (id: number, critical: bool
     leave(cursor, extension, "an extension");
   }
   leave(cursor, list, "the list of extensions");
+}
+
+/** One extension under id-ce around the DER of its value. */
+export function toExtension(id: number, critical: boolean, value: Uint8Array): Uint8Array {
+  const type = toElement(tag.oid, Uint8Array.of(0x55, 0x1d, id));
+  return critical ? toSequence(type, criticalTrue, toOctetString(value)) : toSequence(type, toOctetString(value));
 }
 
 function checkNew(seen: Set<number | string>, type: number | string): void {

@@ -22,8 +22,8 @@ export interface Expected {
 /** Whether the bytes keep the rule. */
 type Lint = (tbs: Tbs, expected: Expected) => boolean;
 
-/** Before these comes `form`: what the strict reader refuses, as DER, version, times, duplicates, unknown critical extensions. */
-const lints = {
+/** What holds for a leaf of any profile, whatever wrote it. Before these comes `form`. */
+export const sharedLints = {
   // RFC 5280 4.1.2.2: positive, at most 20 octets.
   "serial-positive": ({ serial }) => (serial[0] ?? 0) < 0x80 && !(serial.length === 1 && serial[0] === 0),
   "serial-length": ({ serial }) => serial.length >= 17 && serial.length <= 20,
@@ -33,29 +33,7 @@ const lints = {
   issuer: ({ issuer }, { authority }) => isSame(issuer, authority.subject),
   "validity-order": ({ notBefore, notAfter }) => notBefore.getTime() < notAfter.getTime(),
   "validity-authority": ({ notAfter }, { authority }) => notAfter.getTime() <= authority.notAfter.getTime(),
-  "validity-cap": ({ notBefore, notAfter }, { profile }) =>
-    notAfter.getTime() - notBefore.getTime() <= (profiles[profile].validitySecondsCap + backdateSeconds) * 1000,
-  "subject-empty": ({ subject }) => subject.length === 2,
-  "names-exact": ({ uris, dns, otherNames }, { names }) =>
-    otherNames === 0 && same(uris, names.uri === undefined ? [] : [names.uri]) && same(dns, names.dns),
-  // X509-SVID section 2: exactly one URI; a profile without one has DNS names.
-  "names-profile": ({ uris, dns }, { profile }) =>
-    uris.length === (profiles[profile].uri ? 1 : 0) && dns.length > 0 === profiles[profile].dns,
-  "names-form": ({ uris, dns }) => uris.every(isSpiffeId) && dns.every(isHostName),
-  // RFC 5280 4.2.1.6 and X509-SVID section 2: critical, since the subject is empty.
-  "names-critical": (tbs) => isCritical(tbs, extensionId.subjectAltName) === true,
   "key-exact": ({ spki }, expected) => isSame(spki, expected.spki),
-  // X509-SVID 4.3: critical, digitalSignature, neither keyCertSign nor cRLSign.
-  "key-usage": (tbs, { profile }) =>
-    is(
-      tbs,
-      extensionId.keyUsage,
-      true,
-      profiles[profile].keyEncipherment ? digitalSignatureAndKeyEncipherment : digitalSignature,
-    ),
-  // X509-SVID 4.4 for the profiles that have both.
-  "extended-usage": (tbs, { profile }) =>
-    isCritical(tbs, extensionId.extKeyUsage) === false && same(tbs.usages, profiles[profile].usages),
   // X509-SVID 4.1: cA false; the empty SEQUENCE is its DER.
   "basic-constraints": (tbs) => is(tbs, extensionId.basicConstraints, true, emptySequence),
   // RFC 5280 4.2.1.1, 4.2.1.2: never critical; the authority's is copied.
@@ -70,6 +48,33 @@ const lints = {
     isSame(tbs.aki, authority.ski) &&
     isCritical(tbs, extensionId.authorityKeyIdentifier) === false &&
     lengthOf(tbs, extensionId.authorityKeyIdentifier) === authority.ski.length + 4,
+} satisfies Record<string, (tbs: Tbs, expected: Pick<Expected, "spki" | "authority">) => boolean>;
+
+/** Before these comes `form`: what the strict reader refuses, as DER, version, times, duplicates, unknown critical extensions. */
+const lints = {
+  ...sharedLints,
+  "validity-cap": ({ notBefore, notAfter }, { profile }) =>
+    notAfter.getTime() - notBefore.getTime() <= (profiles[profile].validitySecondsCap + backdateSeconds) * 1000,
+  "subject-empty": ({ subject }) => subject.length === 2,
+  "names-exact": ({ uris, dns, otherNames }, { names }) =>
+    otherNames === 0 && same(uris, names.uri === undefined ? [] : [names.uri]) && same(dns, names.dns),
+  // X509-SVID section 2: exactly one URI; a profile without one has DNS names.
+  "names-profile": ({ uris, dns }, { profile }) =>
+    uris.length === (profiles[profile].uri ? 1 : 0) && dns.length > 0 === profiles[profile].dns,
+  "names-form": ({ uris, dns }) => uris.every(isSpiffeId) && dns.every(isHostName),
+  // RFC 5280 4.2.1.6 and X509-SVID section 2: critical, since the subject is empty.
+  "names-critical": (tbs) => isCritical(tbs, extensionId.subjectAltName) === true,
+  // X509-SVID 4.3: critical, digitalSignature, neither keyCertSign nor cRLSign.
+  "key-usage": (tbs, { profile }) =>
+    is(
+      tbs,
+      extensionId.keyUsage,
+      true,
+      profiles[profile].keyEncipherment ? digitalSignatureAndKeyEncipherment : digitalSignature,
+    ),
+  // X509-SVID 4.4 for the profiles that have both.
+  "extended-usage": (tbs, { profile }) =>
+    isCritical(tbs, extensionId.extKeyUsage) === false && same(tbs.usages, profiles[profile].usages),
   // The six that the lints above have found, and no seventh; the reader refuses duplicates.
   "extensions-known": ({ extensions }) => extensions.length === 6,
 } satisfies Record<string, Lint>;
@@ -90,7 +95,7 @@ export function lintTbs(tbs: Uint8Array, expected: Expected): void {
   }
 }
 
-function readForm(tbs: Uint8Array): Tbs {
+export function readForm(tbs: Uint8Array): Tbs {
   try {
     return readTbs(tbs);
   } catch (cause) {

@@ -1,6 +1,9 @@
 /** The closed table of what a leaf may be. Names and validity come from a grant; everything else stands here. */
 export type ProfileName = "workload" | "serving" | "agent" | "operator" | "issuer";
 
+/** With `request`, whose leaves have what was asked for and given, and no template (`named-leaf.ts`). */
+export type AnyProfileName = ProfileName | "request";
+
 export interface Profile {
   /**
    * Whether keyEncipherment stands beside digitalSignature. It means something for RSA key transport only, and RFC 8813 section

@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Refusal } from "../../src/errors.ts";
+import { verifyCsr } from "../../src/pki/csr.ts";
+import { toNameText } from "../../src/pki/general-name.ts";
+import { readNamedCsr } from "../../src/pki/named-csr.ts";
+import { csrOf, namedCsr } from "../support/named-csr.ts";
+import { flipBit } from "../support/pki.ts";
+
+test("names, subject and usages of OpenSSL's CSRs are read as they were asked for", () => {
+  const csr = readNamedCsr(
+    csrOf("DNS:*.shop.example,IP:10.0.0.1,IP:2001:db8::1,email:till@shop.example,URI:https://shop.example/a", {
+      subject: "/O=Shöp/CN=shop.example",
+      extensions: ["keyUsage=critical,digitalSignature,keyAgreement", "extendedKeyUsage=clientAuth,codeSigning"],
+      key: "RSA-2048",
+    }),
+  );
+  verifyCsr(csr);
+  assert.deepEqual(csr.names.map(toNameText), [
+    "dns:*.shop.example",
+    "ip:10.0.0.1",
+    "ip:2001:db8:0:0:0:0:0:1",
+    "email:till@shop.example",
+    "uri:https://shop.example/a",
+  ]);
+  assert.deepEqual(csr.subject.attributes, [
+    { kind: "organizations", value: "Shöp" },
+    { kind: "commonNames", value: "shop.example" },
+  ]);
+  assert.deepEqual(csr.keyUsage, ["digitalSignature", "keyAgreement"]);
+  assert.deepEqual(csr.extended, ["clientAuth", "2b06010505070303"]);
+  assert.equal(csr.isCa, false);
+});
+
+test("a CSR of a subject alone is one", () => {
+  const csr = readNamedCsr(namedCsr({ subject: "/CN=till", key: "Ed25519" }));
+  verifyCsr(csr);
+  assert.deepEqual(csr.names, []);
+  assert.equal(csr.keyUsage, undefined);
+});
+
+test("a CA that is smuggled into the extensions is seen, whatever its path length", () => {
+  for (const value of ["critical,CA:TRUE", "CA:TRUE,pathlen:3", "critical,CA:TRUE,pathlen:200"])
+    assert.equal(readNamedCsr(csrOf("DNS:a.example", { extensions: [`basicConstraints=${value}`] })).isCa, true, value);
+  assert.equal(readNamedCsr(csrOf("DNS:a.example", { extensions: ["basicConstraints=CA:FALSE"] })).isCa, false);
+});
+
+const refused: readonly (readonly [what: string, csr: () => Uint8Array, rule: RegExp])[] = [
+  [
+    "another kind of name",
+    () => csrOf("otherName:1.3.6.1.4.1.311.20.2.3;UTF8:a@a.example"),
+    /neither DNS, IP, e-mail nor URI/,
+  ],
+  [
+    "an extension that is none of ours",
+    () => csrOf("DNS:a.example", { extensions: ["nameConstraints=permitted;DNS:a"] }),
+    /extension other than/,
+  ],
+  [
+    "a subject's attribute that is none of ours",
+    () => namedCsr({ subject: "/CN=a/GN=Ada" }),
+    /attribute that is none of/,
+  ],
+  ["a control character in a subject", () => namedCsr({ subject: "/CN=a\u0007b" }), /printable text/],
+  [
+    "more than a hundred names",
+    () => csrOf(Array.from({ length: 101 }, (_, at) => `DNS:a${at}.example`).join(",")),
+    /more than 100 names/,
+  ],
+];
+
+for (const [what, csr, rule] of refused)
+  test(`${what} is refused`, () => {
+    assert.throws(
+      () => readNamedCsr(csr()),
+      (error) => error instanceof Refusal && error.code === "malformed" && rule.test(error.message),
+    );
+  });
+
+test("no flipped bit and no truncation is read as anything but a refusal or another signature", () => {
+  const good = csrOf("DNS:a.example,IP:10.0.0.1", { subject: "/CN=a.example" });
+  for (let bit = 0; bit < good.length * 8; bit += 3) {
+    assert.throws(() => verifyCsr(readNamedCsr(flipBit(good, bit))), Refusal, `bit ${bit}`);
+  }
+  for (let length = 0; length < good.length; length++)
+    assert.throws(() => readNamedCsr(good.subarray(0, length)), Refusal, `length ${length}`);
+});
