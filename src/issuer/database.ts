@@ -32,13 +32,17 @@ export async function openDatabase(config: DatabaseConfig, { now, create, write 
   return await openPostgres({ connection: await toPostgresConfig(config), now, create, holder: hostname() });
 }
 
-/** Waits for a server that is away: a process that ended would only be started again. */
-export async function awaitDatabase(config: DatabaseConfig, parts: DatabaseParts, log: Log): Promise<Database> {
+/** Does a step of a start again while the server is away: a process that ended would only be started again. */
+export async function throughOutages<T>(
+  { database }: Pick<DatabaseConfig, "database">,
+  log: Log,
+  step: () => Promise<T>,
+): Promise<T> {
   for (;;) {
     try {
-      return await openDatabase(config, parts);
+      return await step();
     } catch (error) {
-      if (!isPostgres(config.database) || !(error instanceof Refusal) || error.code !== "unavailable") throw error;
+      if (!isPostgres(database) || !(error instanceof Refusal) || error.code !== "unavailable") throw error;
       log.error("database not there yet", {}, error);
       await setTimeout(retryMs);
     }

@@ -131,8 +131,15 @@ export async function openLive(parts: LiveParts): Promise<LiveWorld> {
       },
     );
 
+  const close = async (): Promise<void> => {
+    for (const { keys } of fetched.values()) await keys[Symbol.asyncDispose]();
+  };
+
   await follow();
-  await rebuild();
+  await rebuild().catch(async (error: unknown) => {
+    await close();
+    throw error;
+  });
   return {
     world: () => {
       if (current === undefined) throw new Error("the world is not built");
@@ -148,9 +155,7 @@ export async function openLive(parts: LiveParts): Promise<LiveWorld> {
       listeners.add(changed);
       return () => void listeners.delete(changed);
     },
-    [Symbol.asyncDispose]: async () => {
-      for (const { keys } of fetched.values()) await keys[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: close,
   };
 }
 

@@ -13,6 +13,7 @@ import { startAdminPort, startAdminSocket } from "./admin-socket.ts";
 import { admitOperators } from "./admit.ts";
 import { addAlarms } from "./alarms.ts";
 import { copySuspensions, openSuspensionLag } from "./copy-suspensions.ts";
+import { throughOutages } from "./database.ts";
 import { type Dispatch, openDispatch } from "./dispatch.ts";
 import { followResources } from "./follow-resources.ts";
 import { openLive } from "./live.ts";
@@ -75,7 +76,8 @@ export async function startIssuer(config: IssuerConfig, options: IssuerParts): P
   const declared = await source.load();
   // A tenant without an authority is told as not ready; the others are served meanwhile.
   await renewAuthorities(declared, parts).catch((error: unknown) => log.error("authorities not made", {}, error));
-  const live = stack.use(await openLive({ ...parts, hub: config.hub, declared }));
+  const patiently = async <T>(step: () => Promise<T>): Promise<T> => await throughOutages(config, log, step);
+  const live = stack.use(await patiently(async () => await openLive({ ...parts, hub: config.hub, declared })));
   stack.use(source.show(live));
   const leads = (): boolean => epoch() !== 0;
   if (leads())
@@ -140,7 +142,9 @@ export async function startIssuer(config: IssuerConfig, options: IssuerParts): P
 
   const names = [...new Set([issuerName(config.hub), ...config.serverNames])];
   const certificate = stack.use(
-    await startServerCertificate(names, { ...parts, live }, (tls) => credentials.publish(tls)),
+    await patiently(
+      async () => await startServerCertificate(names, { ...parts, live }, (tls) => credentials.publish(tls)),
+    ),
   );
   const credentials = openServerCredentials("TLSv1.3", certificate.first);
   addAlarms(metrics, { ...storage, live, now, refused: following.refused, servingEnd: certificate.notAfter });

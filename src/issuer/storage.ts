@@ -9,7 +9,7 @@ import type { WriterCounts } from "../ledger/writer.ts";
 import type { IssuerConfig } from "../ops/config.ts";
 import type { Log } from "../ops/log.ts";
 import { openCustody } from "./custody.ts";
-import { awaitDatabase } from "./database.ts";
+import { openDatabase, throughOutages } from "./database.ts";
 import { checkHighWater, highWaterFile, startHighWater } from "./high-water.ts";
 import { findHubRoot, ledgerKey } from "./hub.ts";
 
@@ -33,10 +33,14 @@ export interface StorageParts {
 }
 
 /** @throws Refusal `config` when something is missing or belongs to another hub. */
-export async function openStorage(config: IssuerConfig, { now, log, write }: StorageParts): Promise<Storage> {
+export async function openStorage(config: IssuerConfig, parts: StorageParts): Promise<Storage> {
+  return await throughOutages(config, parts.log, async () => await open(config, parts));
+}
+
+async function open(config: IssuerConfig, { now, log, write }: StorageParts): Promise<Storage> {
   await using stack = new AsyncDisposableStack();
   const seam = write === undefined ? {} : { write };
-  const database = stack.use(await awaitDatabase(config, { now, create: false, ...seam }, log));
+  const database = stack.use(await openDatabase(config, { now, create: false, ...seam }));
   const custody = stack.use(await openCustody(config, database.state));
   const signer = await custody.openKey(ledgerKey);
   if (findHubRoot(await database.state.authorities(), config) === undefined)
