@@ -127,7 +127,7 @@ export async function openLife(birth: Birth, first?: (parts: Founding) => Promis
   const log = silentLog;
   await first?.({ state, custody, now, random });
   const sequencer = await database.startSequencer(await custody.openKey(ledgerKeyName), manual);
-  const live = stack.use(await openLive({ hub, declared, state, custody, log }));
+  const live = stack.use(await openLive({ hub, declared, state, custody, now, log }));
   const opened = stack.move();
   return {
     database,
