@@ -1,10 +1,12 @@
 /** What the alert rules of charts/espalier-issuer look at, beside what is counted anyway: what runs out, lags or is refused. */
 import type { AuthorityRecord } from "../ledger/state.ts";
 import type { Metrics } from "../ops/metrics.ts";
+import { openSuspensionLag } from "./copy-suspensions.ts";
 import { clusterProblem, tenantProblem } from "./describe.ts";
 import type { LiveWorld } from "./live.ts";
 import { signingNow } from "./renew.ts";
 import type { Storage } from "./storage.ts";
+import { firstCrls } from "./trust.ts";
 import type { World } from "./world.ts";
 
 export interface AlarmParts extends Pick<Storage, "unplaced" | "clockAheadSeconds"> {
@@ -24,6 +26,28 @@ export function addAlarms(metrics: Metrics, parts: AlarmParts): void {
     ["kind", "owner"],
     () =>
       signingNow(live.world()).map((record) => [{ kind: record.kind, owner: record.owner }, lifeLeft(record, now())]),
+  );
+  metrics.gauges(
+    "crl_expiry_seconds",
+    "How long until the first CRL of this owner's CAs ends, in seconds. A kind is tenant or root.",
+    ["kind", "owner"],
+    () => firstCrls(live.world()).map(([labels, { nextUpdate }]) => [labels, (+nextUpdate - +now()) / 1000]),
+  );
+  metrics.gauges(
+    "crl_life_left",
+    "How much of its life is left to that CRL: 1 when it is new, 0 at its end.",
+    ["kind", "owner"],
+    () =>
+      firstCrls(live.world()).map(([labels, { thisUpdate, nextUpdate }]) => [
+        labels,
+        lifeLeft({ notBefore: thisUpdate, notAfter: nextUpdate }, now()),
+      ]),
+  );
+  const lag = openSuspensionLag(now);
+  metrics.gauge(
+    "suspension_lag_seconds",
+    "For how long a document's suspension is not yet in the ledger's own write, in seconds; 0 when all are.",
+    () => lag(live.world()),
   );
   metrics.gauge(
     "serving_expiry_seconds",
@@ -57,7 +81,7 @@ export function addAlarms(metrics: Metrics, parts: AlarmParts): void {
   );
 }
 
-function lifeLeft({ notBefore, notAfter }: AuthorityRecord, now: Date): number {
+function lifeLeft({ notBefore, notAfter }: Pick<AuthorityRecord, "notBefore" | "notAfter">, now: Date): number {
   return Math.max(0, (+notAfter - +now) / (+notAfter - +notBefore));
 }
 

@@ -12,7 +12,7 @@ import { type Limits, type OnUnreadable, startServer } from "../rpc/server.ts";
 import { startAdminPort, startAdminSocket } from "./admin-socket.ts";
 import { admitOperators } from "./admit.ts";
 import { addAlarms } from "./alarms.ts";
-import { copySuspensions, openSuspensionLag } from "./copy-suspensions.ts";
+import { copySuspensions } from "./copy-suspensions.ts";
 import { throughOutages } from "./database.ts";
 import { type Dispatch, openDispatch } from "./dispatch.ts";
 import { followResources } from "./follow-resources.ts";
@@ -26,7 +26,6 @@ import { adminService, issuerService } from "./services.ts";
 import { openSource } from "./source.ts";
 import { openStorage } from "./storage.ts";
 import { tellRefused } from "./tell-refused.ts";
-import { crlEnds } from "./trust.ts";
 import type { World } from "./world.ts";
 
 export interface IssuerParts {
@@ -116,18 +115,6 @@ export async function startIssuer(config: IssuerConfig, options: IssuerParts): P
     "ledger_epoch",
     "Epoch under which this issuer puts the ledger's entries in order; 0 while another one does.",
     epoch,
-  );
-  metrics.gauges(
-    "crl_expiry_seconds",
-    "How long until the first CRL of this owner's CAs ends, in seconds. A kind is tenant or root.",
-    ["kind", "owner"],
-    () => crlEnds(live.world()).map(([labels, end]) => [labels, Math.floor((+end - +now()) / 1000)]),
-  );
-  const lag = openSuspensionLag(now);
-  metrics.gauge(
-    "suspension_lag_seconds",
-    "For how long a document's suspension is not yet in the ledger's own write, in seconds; 0 when all are.",
-    () => lag(live.world()),
   );
   metrics.gauge(
     "authorities_waiting",

@@ -82,14 +82,14 @@ export function toCrls(roots: ReadonlySet<string>, { authorities, crls }: World)
   });
 }
 
-/** When the first CRL of each owner's CAs ends. */
-export function crlEnds({ declared, authorities, crls }: World): readonly CrlEnd[] {
+/** Of each owner's CAs, the CRL that ends first. */
+export function firstCrls({ declared, authorities, crls }: World): readonly FirstCrl[] {
   const issuers = crlIssuers(new Set(crlRoots(declared).keys()), authorities.records);
   return [...Map.groupBy(issuers, ({ kind, owner }) => `${kind}/${owner}`).values()].flatMap((group) => {
-    const ends = group.flatMap(({ id }) => crls.get(id)?.nextUpdate ?? []);
+    const [first] = group.flatMap(({ id }) => crls.get(id) ?? []).sort((a, b) => +a.nextUpdate - +b.nextUpdate);
     const [{ kind, owner } = { kind: "", owner: "" }] = group;
-    return ends.length === 0 ? [] : [[{ kind, owner }, new Date(Math.min(...ends.map(Number)))] as const];
+    return first === undefined ? [] : [[{ kind, owner }, first] as const];
   });
 }
 
-export type CrlEnd = readonly [labels: { readonly kind: string; readonly owner: string }, end: Date];
+export type FirstCrl = readonly [labels: { readonly kind: string; readonly owner: string }, crl: CrlRecord];

@@ -14,6 +14,7 @@ import {
   assertIssued,
   assertRefused,
   checkout,
+  checkoutId,
   csrFor,
   eventually,
   joinHub,
@@ -246,6 +247,45 @@ test("a cluster that is revoked is let in again only with new certificates", asy
     }
   });
   await stack.site.verify();
+});
+
+test("an issuer that has heard of nothing refuses all the same: what another has written holds in its next write", async (t) => {
+  await using stack = await startStack();
+  const workload = await stack.workload("east");
+  const ask = async () => await workload.ask();
+  assertIssued(await ask());
+  // As another replica does it, while this one is told of nothing: its view of the world stays as it was.
+  const now = () => new Date();
+  await using other = await openSqlite({ path: stack.site.databasePath, now, create: false });
+  const { state } = other;
+  const said = { log: "@hub", verb: "test", operator: "unix:test", reason: "", details: {} };
+  for (const [kind, name] of [
+    ["tenant", "payments"],
+    ["cluster", "east"],
+    ["workload", `payments/${checkoutId}`],
+  ] as const) {
+    await t.test(`a ${kind} is suspended`, async () => {
+      await state.setSuspended({ kind, name }, true, said);
+      assertRefused(await ask(), "suspended");
+      await state.setSuspended({ kind, name }, false, said);
+      assertIssued(await ask());
+    });
+  }
+  await t.test("a document suspends a tenant", async () => {
+    const payments = { kind: "tenant", name: "payments" } as const;
+    await state.setSuspended(payments, true, said, "document");
+    assertRefused(await ask(), "suspended");
+    await state.setSuspended(payments, false, said, "document");
+    assertIssued(await ask());
+  });
+  await t.test("an authority is revoked: nothing is signed with it, and the caller is to ask again", async () => {
+    const active = (await state.authorities()).find(({ owner }) => owner === "payments");
+    assert.ok(active?.parent !== undefined);
+    const { id, parent, notAfter } = active;
+    const certificate = { serial: Uint8Array.of(1), log: "payments", authority: parent, notAfter } as const;
+    await state.revokeAuthority(id, { ...certificate, reason: "cACompromise" }, said);
+    assertRefused(await ask(), "unavailable", /revoked a moment ago/);
+  });
 });
 
 async function authoritiesOf({ admin }: Operator): Promise<readonly { readonly id: string; readonly state: string }[]> {

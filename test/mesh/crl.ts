@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { renameSync, writeFileSync } from "node:fs";
+import { mkdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { connect } from "node:tls";
@@ -27,12 +27,20 @@ const valid = { spki: key.spki, notBefore: at(-120), notAfter: at(day) };
 const [server, good, bad] = await Promise.all([1, 2, 3].map(async () => await makeLeaf(authority, valid)));
 assert.ok(server && good && bad);
 
-/** As a file is replaced that somebody reads. */
 function put(name: string, text: string): string {
   const path = join(folder.path, name);
-  writeFileSync(`${path}.new`, text);
-  renameSync(`${path}.new`, path);
+  writeFileSync(path, text);
   return path;
+}
+
+/** As a kubelet replaces the files of a mounted ConfigMap: all at once, by a link to another folder. */
+function mount(version: number, text: string): void {
+  const { path } = folder;
+  mkdirSync(join(path, `..${version}`));
+  writeFileSync(join(path, `..${version}`, "ca-crl.pem"), text);
+  symlinkSync(`..${version}`, join(path, "..data_tmp"));
+  renameSync(join(path, "..data_tmp"), join(path, "..data"));
+  if (version === 1) symlinkSync(join("..data", "ca-crl.pem"), join(path, "ca-crl.pem"));
 }
 
 function chainOf(leaf: Uint8Array): string {
@@ -45,7 +53,7 @@ let number = 0;
 async function putCrls(
   revoked: readonly Uint8Array[],
   { endsIn = day, of = ["root", "authority"] }: { readonly endsIn?: number; readonly of?: readonly string[] } = {},
-): Promise<string> {
+): Promise<void> {
   number += 1;
   const times = { number, thisUpdate: at(-2 * day), nextUpdate: at(endsIn) };
   const entries = revoked.map((leaf) => ({ serial: readCertificate(leaf).serial, at: at(-60), reason: 1 }));
@@ -59,7 +67,7 @@ async function putCrls(
     }),
   };
   const wanted = Object.entries(crls).filter(([name]) => of.includes(name));
-  return put("ca-crl.pem", wanted.map(([, crl]) => toPem(crlLabel, crl)).join(""));
+  mount(number, wanted.map(([, crl]) => toPem(crlLabel, crl)).join(""));
 }
 
 function bootstrap(): object {
@@ -74,9 +82,9 @@ function bootstrap(): object {
   });
   const peers = secret("ROOTCA", { validation_context: { trusted_ca: file("root.pem"), crl: file("ca-crl.pem") } });
   const tls = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext";
-  const respond = "type.googleapis.com/envoy.extensions.filters.network.direct_response.v3.Config";
+  const echo = "type.googleapis.com/envoy.extensions.filters.network.echo.v3.Echo";
   const chain = {
-    filters: [{ name: "respond", typed_config: { "@type": respond, response: { inline_string: "served" } } }],
+    filters: [{ name: "echo", typed_config: { "@type": echo } }],
     transport_socket: {
       name: "tls",
       typed_config: {
@@ -102,8 +110,11 @@ async function isServed(leaf: Uint8Array): Promise<boolean> {
     const options = { path: join(folder.path, "envoy.sock"), rejectUnauthorized: false };
     const socket = connect({ ...options, cert: chainOf(leaf), key: keyPem });
     let said = "";
+    // With TLS 1.3 a client is done before it is refused.
+    socket.on("secureConnect", () => socket.write("served"));
     socket.on("data", (data) => {
       said += data.toString();
+      socket.end();
     });
     socket.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code === "ENOENT" || error.code === "ECONNREFUSED") reject(error);

@@ -102,6 +102,32 @@ test("a suspension at one replica holds at every other from the moment it return
   assert.equal(written, granted);
 });
 
+test("what one replica denies, revokes or copies from a document holds at every other from the moment it returns", async () => {
+  const connection = await server.database();
+  await using first = await open(connection);
+  await using second = await open(connection);
+  const { identity, authority, log } = draft();
+  const asked = async () => await second.ledger.intend([draft(), draft({ identity: "spiffe://other" })]);
+  const workload = { kind: "workload", name: `${log}/${identity}` } as const;
+  await first.state.setSuspended(workload, true, act());
+  assert.deepEqual((await asked())[0], { kind: "suspended", what: "workload" });
+  await first.state.setSuspended(workload, false, act());
+  await first.state.setSuspended({ kind: "tenant", name: log }, true, act(), "document");
+  assert.deepEqual((await asked())[1], { kind: "suspended", what: "tenant" });
+  await first.state.setSuspended({ kind: "tenant", name: log }, false, act(), "document");
+  const times = { notBefore: new Date(0), notAfter: new Date("2030-01-01") };
+  const record = { id: authority, kind: "tenant", owner: log, state: "active", algorithm: "P-256" } as const;
+  await first.state.addAuthority({ ...record, ...times, keyName: "a", certificate: sha256("a"), parent: "r" }, act());
+  assert.deepEqual(
+    (await asked()).map((answer) => answer.kind),
+    ["intent", "intent"],
+  );
+  const certificate = { serial: sha256("ca"), log, authority: "r", notAfter: times.notAfter };
+  await first.state.revokeAuthority(authority, { ...certificate, reason: "cACompromise" }, act());
+  const revoked = { kind: "suspended", what: "authority" };
+  assert.deepEqual(await asked(), [revoked, revoked]);
+});
+
 test("a replica is told when another has written made state", async () => {
   const connection = await server.database();
   await using first = await open(connection);
