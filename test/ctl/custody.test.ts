@@ -53,7 +53,7 @@ for (const [options, says] of [
 }
 
 test("an issuer signs with sealed keys, and the keys can be tried beside it", async () => {
-  await using stage = await openStage({ init: ["--custody", "sealed"] });
+  await using stage = await openStage({ settings: bySealing });
   const token = await stage.folder.put(
     "workload.token",
     stage.east.token({ namespace: "shop", serviceAccount: "web" }),

@@ -1,5 +1,5 @@
 /** The command line in this process, with what it said; and an issuer and an agent for it to talk to, in a folder of their own. */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -98,17 +98,21 @@ export interface Hub extends AsyncDisposable {
   say(...argv: readonly string[]): Promise<Said>;
 }
 
-/** `init` is what its first verb is told beside the hub. */
+/** `settings` is an issuer.yaml that is there before `init`. */
 export async function openHub(
   documents: string,
   beside: Readonly<Record<string, string>> = {},
-  init: readonly string[] = [],
+  settings?: string,
 ): Promise<Hub> {
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(await openFolder());
   const socket = folder.at("hub/admin.sock");
   const say = async (...argv: readonly string[]): Promise<Said> => await espalier(argv, socket);
-  await say("init", "--hub", hub, "--dir", folder.at("hub"), ...init);
+  if (settings !== undefined) {
+    await mkdir(folder.at("hub"), { mode: 0o700 });
+    await folder.put("hub/issuer.yaml", settings);
+  }
+  await say("init", "--hub", hub, "--dir", folder.at("hub"));
   await folder.put("hub/resources/mesh.yaml", documents);
   for (const [name, text] of Object.entries(beside)) await folder.put(`hub/resources/${name}`, text);
   const config = await readIssuerConfig(folder.at("hub/issuer.yaml"));
@@ -142,17 +146,17 @@ export interface StageOptions {
   /** A root that they have as brought is for the test to bring. */
   readonly documents?: string;
   /** As `openHub` has it. */
-  readonly init?: readonly string[];
+  readonly settings?: string;
 }
 
-export async function openStage({ documents = resources, init = [] }: StageOptions = {}): Promise<Stage> {
+export async function openStage({ documents = resources, settings }: StageOptions = {}): Promise<Stage> {
   await using stack = new AsyncDisposableStack();
   const east = createTokenIssuer("https://east.example");
   const {
     folder,
     port: issuerPort,
     say,
-  } = stack.use(await openHub(documents, { "east.json": JSON.stringify(east.jwks) }, init));
+  } = stack.use(await openHub(documents, { "east.json": JSON.stringify(east.jwks) }, settings));
   await say("root", "create", "main");
   await say("root", "create", "--serving", "east");
 

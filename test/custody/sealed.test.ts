@@ -150,6 +150,27 @@ test("a sealing key may be mounted as Kubernetes mounts a Secret: by symbolic li
   await openSealedCustody(link, state);
 });
 
+test("a sealing key may be mounted as Kubernetes mounts a Secret: root's, for the group of the pod", {
+  skip: process.geteuid?.() !== 0 && "only root can become somebody else",
+}, async () => {
+  const { keyFile, state } = await oneKey();
+  chownSync(keyFile, 0, 65_534);
+  chmodSync(base.path, 0o755);
+  const openAs = async (mode: number): Promise<unknown> => {
+    chmodSync(keyFile, mode);
+    process.setegid?.(65_534);
+    process.seteuid?.(65_534);
+    try {
+      return await openSealedCustody(keyFile, state);
+    } finally {
+      process.seteuid?.(0);
+      process.setegid?.(0);
+    }
+  };
+  await openAs(0o440);
+  for (const mode of [0o444, 0o460]) await assert.rejects(openAs(mode), { code: "config", message: /open to others/ });
+});
+
 for (const [title, text] of [
   ["too short", randomBytes(31).toString("base64")],
   ["too long", randomBytes(33).toString("base64")],

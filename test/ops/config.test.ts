@@ -31,6 +31,9 @@ test("what a file leaves out is the default, and its paths are relative to it", 
   assert.equal(config.keys, join(directory.path, "secret/keys"));
   assert.equal(config.database, join(directory.path, "espalier.db"));
   assert.equal(config.passphraseFile, undefined);
+  writeFileSync(file, "hub: hub.example\ncustody: { sealed: { keyFile: sealing.key } }\n");
+  const sealed = await readIssuerConfig(file);
+  assert.equal(sealed.custody.sealed?.keyFile, join(directory.path, "sealing.key"));
   assert.equal(config.listen, "0.0.0.0:15443");
 });
 
@@ -45,6 +48,31 @@ for (const [title, kind, text, rule] of [
   ["an alias bomb", "issuer", "hub: &a [x]\nserverNames: [*a, *a, *a]\n", /./],
   ["a merge", "issuer", "x: &x { hub: h }\n<<: *x\n", /./],
   ["no document", "issuer", "", /./],
+  [
+    "keys in two places",
+    "issuer",
+    "hub: h\ncustody: { sealed: { keyFile: a }, pkcs11: { module: a, token: b, pinFile: c } }\n",
+    /custody: expected one of sealed and pkcs11/,
+  ],
+  ["a custody of another kind", "issuer", "hub: h\ncustody: { vault: {} }\n", /custody\.vault: there is no such key/],
+  [
+    "a token without a PIN's file",
+    "issuer",
+    "hub: h\ncustody: { pkcs11: { module: a, token: b } }\n",
+    /custody\.pkcs11\.pinFile: is missing/,
+  ],
+  [
+    "a PIN in the file",
+    "issuer",
+    "hub: h\ncustody: { pkcs11: { module: a, token: b, pinFile: c, pin: d } }\n",
+    /custody\.pkcs11\.pin: there is no such key/,
+  ],
+  [
+    "a passphrase where there are no key files",
+    "issuer",
+    "hub: h\npassphraseFile: a\ncustody: { sealed: { keyFile: b } }\n",
+    /passphraseFile: it encrypts key files/,
+  ],
   ["broken YAML", "issuer", "hub: [\n", /./],
   ["no issuer", "agent", agent.replace("[issuer.example:15443]", "[]"), /issuers/],
   ["a hash in upper case", "agent", `${agent}hubRootSha256: ${"A".repeat(64)}\n`, /hubRootSha256/],

@@ -12,7 +12,7 @@ import type { PoolConfig } from "../../src/custody/pkcs11-pool.ts";
 import type { Custody, Signer } from "../../src/custody/signer.ts";
 import { custodyContract } from "../contract/custody.ts";
 import { temporaryDirectory } from "../contract/directory.ts";
-import { espalier, hub, openFolder } from "../ctl/stage.ts";
+import { espalier, hub, openFolder, openStage } from "../ctl/stage.ts";
 
 const util = process.env["ESPALIER_SOFTHSM_UTIL"] ?? "softhsm2-util";
 const module = process.env["ESPALIER_SOFTHSM_MODULE"] ?? "/usr/lib/softhsm/libsofthsm2.so";
@@ -287,6 +287,23 @@ test("an issuer is made on a token, and its keys are tried there and go nowhere"
     assert.equal(moved.code, 2);
     assert.match(moved.stderr, /keys never leave token "token-\d+", and none are brought there/);
   }
+});
+
+test("an issuer on a token serves workloads, and goes on when every session is killed under it", async () => {
+  const before = new Set(children());
+  const address = `module: ${module}, token: ${freshToken()}, pinFile: ${pinFile}, deadlineMs: 20000`;
+  await using stage = await openStage({ settings: `hub: ${hub}\ncustody: { pkcs11: { ${address} } }\n` });
+  const token = await stage.folder.put("web.token", stage.east.token({ namespace: "shop", serviceAccount: "web" }));
+  const request = ["request", "--agent", stage.agent, "--ca", stage.rootFile, "--trust-domain", "shop.example"];
+  const ask = async (out: string): Promise<void> => {
+    const { code, stderr } = await stage.say(...request, "--token-file", token, "--out", stage.folder.at(out));
+    assert.equal(code, 0, stderr);
+  };
+  await ask("first");
+  for (const id of children().filter((one) => !before.has(one))) process.kill(id, "SIGKILL");
+  await Promise.all(["second", "third", "fourth"].map(ask));
+  const verified = await stage.say("ledger", "verify");
+  assert.equal(verified.code, 0, verified.stdout + verified.stderr);
 });
 
 test("an issuer that is killed leaves no process behind", async () => {
