@@ -142,13 +142,14 @@ function activation(
 /** Why it has to be replaced however long it lives. */
 function flawOf(
   record: AuthorityRecord,
-  { authority }: MeshTenant,
+  { authority, root }: MeshTenant,
   records: readonly AuthorityRecord[],
 ): string | undefined {
   if (record.algorithm !== authority.algorithm)
     return `${record.id} is ${record.algorithm}, not ${authority.algorithm}`;
   const parent = records.find((r) => r.id === record.parent);
-  return parent?.state === "active" ? undefined : `the root of ${record.id} is not active any more`;
+  if (parent?.owner !== root) return `${record.id} is not under TrustRoot "${root}"`;
+  return parent.state === "active" ? undefined : `the root of ${record.id} is not active any more`;
 }
 
 /** At half of its life; or when leaves would soon be cut short, where they may be almost as long as that. */

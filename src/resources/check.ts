@@ -27,6 +27,7 @@ export function checkDeclared(declared: Resources, locate: Locate, context: Cont
   const problems = [
     ...references(declared, context.inForce),
     ...trustDomains(declared, context),
+    ...unchanged(declared, context.inForce),
     ...lifetimes(declared),
     ...oneOwner(declared.clusters, globalNames),
     ...oneOwner(declared.clusters, tokenKeys),
@@ -56,7 +57,7 @@ function missing(kind: Kind, name: string, wasThere: boolean): string {
   return `there is no ${kind} "${name}"`;
 }
 
-function* trustDomains({ tenants }: Resources, { hub, inForce }: Context): Generator<Finding> {
+function* trustDomains({ tenants }: Resources, { hub }: Context): Generator<Finding> {
   const path = ["spec", "trustDomain"];
   for (const { name, trustDomain } of tenants.values()) {
     if (trustDomain === hub) {
@@ -67,14 +68,19 @@ function* trustDomains({ tenants }: Resources, { hub, inForce }: Context): Gener
         rule: `"${hub}" is the hub's name: its trust domain is for agents and operators alone`,
       };
     }
-    const before = inForce?.tenants.get(name)?.trustDomain;
-    if (before !== undefined && before !== trustDomain) {
-      yield {
-        kind: "MeshTenant",
-        name,
-        path,
-        rule: `${unchanging}: it is "${before}" and would become "${trustDomain}"`,
-      };
+  }
+}
+
+/** Certificates that are out have the one, and are trusted by the other: a root is changed by rotating it. */
+function* unchanged({ tenants, roots }: Resources, inForce: Resources | undefined): Generator<Finding> {
+  for (const tenant of tenants.values()) {
+    const before = inForce?.tenants.get(tenant.name);
+    if (before === undefined) continue;
+    for (const field of ["trustDomain", "root"] as const) {
+      // A root that is not there has been told already.
+      if (before[field] === tenant[field] || (field === "root" && !roots.has(tenant.root))) continue;
+      const rule = `${unchanging}: it is "${before[field]}" and would become "${tenant[field]}"`;
+      yield { kind: "MeshTenant", name: tenant.name, path: ["spec", field], rule };
     }
   }
 }

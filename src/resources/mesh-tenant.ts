@@ -165,7 +165,7 @@ const specFields = z
     trustDomain: immutable(trustDomain).describe(
       "The trust domain of its identities, spiffe://<trustDomain>/ns/<namespace>/sa/<account>. Cannot be changed.",
     ),
-    root: name.describe("The TrustRoot its authorities are under, by name."),
+    root: immutable(name.describe("The TrustRoot its authorities are under, by name. Cannot be changed.")),
     authority: z
       .strictObject({
         algorithm: algorithm

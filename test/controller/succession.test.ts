@@ -135,6 +135,12 @@ const table: readonly (readonly [string, Date, readonly AuthorityRecord[], reado
     [oldRoot, shop("active"), shop("prepared", { parent: "main-0" })],
     ["retire shop-prepared"],
   ],
+  [
+    "what stands under another TrustRoot, of a tenant that was declared anew, has a successor at once",
+    at(0),
+    [{ ...main, id: "other-1", owner: "other" }, shop("active", { parent: "other-1" })],
+    ["prepare under main-1"],
+  ],
   ["a revoked one has a successor at once", at(0), [shop("revoked")], ["prepare under main-1"]],
   ["another tenant's are not its own", at(0), [shop("active", { owner: "bank" })], ["prepare under main-1"]],
 ];

@@ -142,9 +142,11 @@ test("what a tenant in force names is held, and let go once none does", async (t
     listAt(recordAt(stage.object(kind, name), "metadata"), "finalizers").includes(finalizer);
   await eventually(() => assert.deepEqual([held("TrustRoot", "main"), held("MeshCluster", "east")], [true, true]));
   assert.equal(held("TrustRoot", "other"), false);
-  stage.put(tenant("shop", { root: "other" }));
-  await eventually(() => assert.deepEqual([held("TrustRoot", "main"), held("TrustRoot", "other")], [false, true]));
+  stage.put(tenant("bank", { root: "other" }));
+  await eventually(() => assert.deepEqual([held("TrustRoot", "main"), held("TrustRoot", "other")], [true, true]));
   assert.equal(held("MeshTenant", "shop"), false);
+  stage.remove("MeshTenant", "shop");
+  await eventually(() => assert.deepEqual([held("TrustRoot", "main"), held("TrustRoot", "other")], [false, true]));
 });
 
 test("what is gone all the same, by force, stays in force", async (t) => {

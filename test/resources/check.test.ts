@@ -47,6 +47,12 @@ const refused: readonly (readonly [string, string, Context, readonly string[]])[
     ['all.yaml:11:3 spec.trustDomain: cannot be changed: it is "shop.example" and would become "new.example"'],
   ],
   [
+    "another root for a tenant",
+    join(main, root("other"), tenant("shop", { root: "other" }), east),
+    { inForce: before },
+    ['all.yaml:17:3 spec.root: cannot be changed: it is "main" and would become "other"'],
+  ],
+  [
     "the hub's name as trust domain",
     join(main, tenant("shop", { trustDomain: "hub.example" }), east),
     { hub: "hub.example" },

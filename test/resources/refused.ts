@@ -23,7 +23,7 @@ const rows: readonly (readonly [what: string, text: string, line: string])[] = [
   [
     "a value that is none of the choices",
     `${head}spec: { source: vault }\n`,
-    'all.yaml:4:9 spec.source: must be "espalier", not "vault"',
+    'all.yaml:4:9 spec.source: must be "espalier" or "brought" or "offline", not "vault"',
   ],
   [
     "a name that is no DNS label",
