@@ -35,6 +35,7 @@ export const refusals = {
   "proof-not-accepted": { status: "PERMISSION_DENIED", retry: false },
   "signer-denied": { status: "PERMISSION_DENIED", retry: false },
   "identity-denied": { status: "PERMISSION_DENIED", retry: false },
+  "request-denied": { status: "PERMISSION_DENIED", retry: false },
   suspended: { status: "PERMISSION_DENIED", retry: false },
   "not-this-caller": { status: "PERMISSION_DENIED", retry: false },
   "role-missing": { status: "PERMISSION_DENIED", retry: false },

@@ -17,6 +17,7 @@ const schema = z.strictObject({
       rootsPem: z.string(),
       bundleVersion: z.string(),
       suspended: z.boolean(),
+      requests: z.boolean().default(false),
     }),
   ),
 });

@@ -164,6 +164,7 @@ function toKept(trust: Trust__Output): KeptTrust {
       rootsPem: pem(t.roots),
       bundleVersion: t.bundleVersion,
       suspended: t.suspended,
+      requests: t.requests,
     })),
   };
 }

@@ -1,4 +1,4 @@
-/** Who asks? Only what the issuer itself has verified counts; the agent's word is not among it. */
+/** Who asks? Only what the issuer itself has verified counts; the agent's word is not among it, but where a rule takes requests. */
 import { Refusal } from "../errors.ts";
 import { readSpiffeId, workloadOf } from "../identity.ts";
 import type { Ledger } from "../ledger/ledger.ts";
@@ -28,6 +28,9 @@ export async function authenticate(shown: Shown, clusterName: string, parts: Aut
       return byImpersonation(shown.token, shown.identity, cluster, parts.now());
     case "serving":
       return { kind: "agent", cluster: cluster.name };
+    // Its word is all there is: what a rule for the proof `request` says it may vouch for.
+    case "request":
+      return { kind: "request", cluster: cluster.name, request: shown.request };
   }
 }
 

@@ -2,7 +2,7 @@
 import { Refusal, toRefusal } from "../errors.ts";
 import type { Log } from "../ops/log.ts";
 import type { Metrics } from "../ops/metrics.ts";
-import { tenantOf } from "../policy/tenant.ts";
+import { matchOf, tenantOf } from "../policy/tenant.ts";
 import { admit, type IssueParts, issue } from "./issue.ts";
 import type { Admitted, Asked, Outcome } from "./item.ts";
 import { openQueue } from "./queue.ts";
@@ -105,7 +105,16 @@ function lost(outcomes: Refusal | readonly Outcome[]): Outcome {
 }
 
 /** Whose line a request waits in: its tenant's, or its cluster's where no rule gives it one. */
-function lineOf({ proven, cluster }: Admitted, parts: IssueParts): string {
-  const tenant = proven.kind === "workload" ? tenantOf(parts.world().table, proven.workload)?.tenant.name : undefined;
-  return tenant ?? `@${cluster}`;
+function lineOf({ asked, proven, cluster }: Admitted, parts: IssueParts): string {
+  const { table } = parts.world();
+  switch (proven.kind) {
+    case "workload":
+      return tenantOf(table, proven.workload)?.tenant.name ?? `@${cluster}`;
+    case "request": {
+      const facts = { cluster, namespace: proven.request.namespace, serviceAccount: "" };
+      return matchOf(table, facts, asked.signer)?.tenant.name ?? `@${cluster}`;
+    }
+    case "agent":
+      return `@${cluster}`;
+  }
 }

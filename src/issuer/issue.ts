@@ -10,10 +10,11 @@
  */
 import { Refusal, toRefusal } from "../errors.ts";
 import type { Draft, Intended, Ledger } from "../ledger/ledger.ts";
-import { type Csr, readCsr, verifyCsr } from "../pki/csr.ts";
+import { verifyCsr } from "../pki/csr.ts";
+import type { Judged } from "./allowed.ts";
 import { authenticate } from "./authenticate.ts";
 import type { Admitted, Asked, Outcome } from "./item.ts";
-import { type Allowed, judge } from "./judge.ts";
+import { judge } from "./judge.ts";
 import { prepare } from "./prepare.ts";
 import type { Quotas } from "./quota.ts";
 import { sign } from "./sign.ts";
@@ -62,16 +63,10 @@ export async function issue(batch: readonly Admitted[], parts: IssueParts): Prom
 
 type Refused = Extract<Outcome, { readonly kind: "refused" }>;
 
-interface Judged {
-  readonly csr: Csr;
-  readonly allowed: Allowed;
-}
-
 function judgeCsr(admitted: Admitted, world: World, parts: IssueParts): Judged {
   if (parts.now() > admitted.asked.deadline)
     throw new Refusal("overloaded", "the request waited longer than its caller does");
-  const csr = readCsr(admitted.asked.csr);
-  return { csr, allowed: judge(admitted, csr, world) };
+  return judge(admitted, world);
 }
 
 /** By itself, so that a refusal is counted as its tenant's. */

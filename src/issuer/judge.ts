@@ -1,44 +1,29 @@
 /** From a proven caller and its CSR to everything a leaf is made of. Policy decides; this only finds what it decided for. */
 import { createHash } from "node:crypto";
 import { Refusal } from "../errors.ts";
-import { type Door, hubLog, type Idempotency } from "../ledger/ledger.ts";
-import type { Csr } from "../pki/csr.ts";
-import type { LeafNames, ProfileName } from "../pki/profile.ts";
+import { hubLog, type Idempotency } from "../ledger/ledger.ts";
+import { type Csr, readCsr } from "../pki/csr.ts";
 import { decide } from "../policy/decide.ts";
 import { decideServing } from "../policy/serving.ts";
-import type { LiveAuthority } from "./authorities.ts";
+import { type Allowed, active, type Judged, toKey } from "./allowed.ts";
 import type { Admitted, Asked, Proven } from "./item.ts";
+import { judgeRequest } from "./judge-request.ts";
 import type { World } from "./world.ts";
-
-/** What is allowed, and who signs it. */
-export interface Allowed {
-  /** The tenant, or `hubLog`. */
-  readonly log: string;
-  readonly cluster: string;
-  readonly door: Door;
-  readonly profile: ProfileName;
-  readonly names: LeafNames;
-  readonly validitySeconds: number;
-  readonly rule: string;
-  readonly proof: string;
-  readonly authority: LiveAuthority;
-  readonly tokenSha256?: Uint8Array;
-  readonly renewableSince?: Date;
-  readonly idempotency?: Idempotency;
-}
 
 /** How long serving certificates of agents live. They are renewed at half of it. */
 const servingSeconds = 7 * 86_400;
 
-/** @throws Refusal: a code of policy, or `unavailable` when what should sign cannot. */
-export function judge({ asked, cluster, proven }: Admitted, csr: Csr, world: World): Allowed {
+/** @throws Refusal: a code of policy, one about the CSR, or `unavailable` when what should sign cannot. */
+export function judge({ asked, cluster, proven }: Admitted, world: World): Judged {
   // It was in force when the caller was proven; since then the request may have waited.
   world.cluster(cluster);
+  if (proven.kind === "request") return judgeRequest(asked, proven, world);
+  const csr = readCsr(asked.csr);
   switch (proven.kind) {
     case "workload":
-      return judgeWorkload(asked, proven, csr, world);
+      return { csr, allowed: judgeWorkload(asked, proven, csr, world) };
     case "agent":
-      return judgeServing(asked, cluster, world);
+      return { csr, allowed: judgeServing(asked, cluster, world) };
   }
 }
 
@@ -92,14 +77,6 @@ function judgeServing(asked: Asked, cluster: string, world: World): Allowed {
   };
 }
 
-export function active(world: World, kind: "hub" | "serving" | "tenant", owner: string): LiveAuthority {
-  const authority = world.authorities.active(kind, owner);
-  // An outage of ours and no fault of the caller's: it comes back once an operator has made the root.
-  if (authority === undefined)
-    throw new Refusal("unavailable", `nothing can sign for this ${kind} yet: it has no active authority`);
-  return authority;
-}
-
 /** What must not differ between two requests of one key: the public key, the names, the usages and the duration asked for. */
 function toIdempotency(asked: Asked, cluster: string, csr: Csr): { readonly idempotency?: Idempotency } {
   if (asked.idempotencyKey === "") return {};
@@ -107,5 +84,5 @@ function toIdempotency(asked: Asked, cluster: string, csr: Csr): { readonly idem
     .update(csr.spki)
     .update(JSON.stringify([csr.identity, asked.signer, asked.validitySeconds]))
     .digest();
-  return { idempotency: { key: `${cluster}/${asked.door}/${asked.idempotencyKey}`, digest } };
+  return { idempotency: { key: toKey(asked, cluster), digest } };
 }

@@ -2,7 +2,7 @@
 import { Refusal } from "../errors.ts";
 import { hubLog, type Ledger } from "../ledger/ledger.ts";
 import type { LeafNames, ProfileName } from "../pki/profile.ts";
-import { active } from "./judge.ts";
+import { active } from "./allowed.ts";
 import { type PrepareParts, prepare } from "./prepare.ts";
 import { type Signed, sign } from "./sign.ts";
 import type { World } from "./world.ts";

@@ -1,11 +1,13 @@
 /** From what is allowed to the exact bytes that will be signed. They are linted here, before they are written down. */
 import { Refusal } from "../errors.ts";
 import type { Draft } from "../ledger/ledger.ts";
+import { toNameText } from "../pki/general-name.ts";
 import { sha256 } from "../pki/key.ts";
-import { newSerialAt, toTbs } from "../pki/leaf.ts";
+import { type LeafContent, newSerialAt, toTbs } from "../pki/leaf.ts";
 import { lintTbs } from "../pki/lint.ts";
+import { lintNamedTbs, spiffeIdOf, toNamedTbs } from "../pki/named-leaf.ts";
 import { backdateSeconds } from "../pki/profile.ts";
-import type { Allowed } from "./judge.ts";
+import type { Allowed, AllowedNames, AllowedRequest } from "./allowed.ts";
 
 export interface PrepareParts {
   readonly now: () => Date;
@@ -14,14 +16,15 @@ export interface PrepareParts {
 
 /** @throws Refusal `unavailable` when the authority has too little life left; Error when a lint fails, which is ours. */
 export function prepare(allowed: Allowed, spki: Uint8Array, parts: PrepareParts): Draft {
-  const { authority, names, profile } = allowed;
-  const template = authority.templates[profile];
+  const { authority, profile } = allowed;
   const now = Math.floor(parts.now().getTime() / 1000);
-  const notBefore = new Date((now - backdateSeconds) * 1000);
-  const notAfter = new Date((now + secondsLeft(allowed, now)) * 1000);
+  const begin = now - backdateSeconds;
+  // Who asks for a duration by an object plans by it, from NotBefore on; Istio's clients plan from now on.
+  const from = profile === "request" ? begin : now;
+  const notBefore = new Date(begin * 1000);
+  const notAfter = new Date((from + secondsLeft(allowed, from)) * 1000);
   const serial = newSerialAt(parts.random, notBefore);
-  const tbs = toTbs(template, { serial, notBefore, notAfter, spki, names });
-  lintTbs(tbs, { profile, names, spki, authority: authority.certificate });
+  const content = { serial, notBefore, notAfter, spki };
   return {
     log: allowed.log,
     cluster: allowed.cluster,
@@ -30,17 +33,46 @@ export function prepare(allowed: Allowed, spki: Uint8Array, parts: PrepareParts)
     authority: authority.record.id,
     bundleVersion: authority.chain.bundle.version,
     serial,
-    identity: names.uri ?? names.dns.join(","),
+    identity: identityOf(allowed),
     rule: allowed.rule,
     proof: allowed.proof,
     keySha256: sha256(spki),
     notBefore,
     notAfter,
-    tbs,
+    tbs: allowed.profile === "request" ? toRequested(allowed, content) : toLeaf(allowed, content),
     ...(allowed.tokenSha256 === undefined ? {} : { tokenSha256: allowed.tokenSha256 }),
     ...(allowed.renewableSince === undefined ? {} : { renewableSince: allowed.renewableSince }),
     ...(allowed.idempotency === undefined ? {} : { idempotency: allowed.idempotency }),
+    ...(allowed.profile === "request" ? { request: allowed.request } : {}),
   };
+}
+
+type Content = Omit<LeafContent, "names">;
+
+function toLeaf({ authority, profile, names }: AllowedNames, content: Content): Uint8Array {
+  const tbs = toTbs(authority.templates[profile], { ...content, names });
+  lintTbs(tbs, { profile, names, spki: content.spki, authority: authority.certificate });
+  return tbs;
+}
+
+function toRequested({ authority, leaf }: AllowedRequest, content: Content): Uint8Array {
+  // What any template of an authority says of its issuer is the same.
+  const tbs = toNamedTbs(authority.templates.workload, { ...content, ...leaf });
+  lintNamedTbs(tbs, { ...leaf, spki: content.spki, authority: authority.certificate });
+  return tbs;
+}
+
+/** More of a hundred names would say no more to people; the certificate has all. */
+const identityMax = 1024;
+
+function identityOf(allowed: Allowed): string {
+  if (allowed.profile !== "request") return allowed.names.uri ?? allowed.names.dns.join(",");
+  const { names } = allowed.leaf;
+  const identity = spiffeIdOf(names);
+  // Whoever denies a workload denies it at every door.
+  if (identity !== undefined) return identity;
+  const text = names.length === 0 ? "subject" : names.map(toNameText).join(",");
+  return text.length > identityMax ? `${text.slice(0, identityMax)}…` : text;
 }
 
 /**

@@ -3,17 +3,18 @@
  * its replicas, but for live certificates, which all of them count from the ledger now and then. Tokens are forgotten after two windows, or sooner where more of them come than are held.
  */
 import { Refusal } from "../errors.ts";
+import type { LeafNames } from "../pki/profile.ts";
 import type { QuotaLimits } from "../resources/mesh-tenant.ts";
-import type { Allowed } from "./judge.ts";
+import type { Allowed } from "./allowed.ts";
 import { type LiveCounts, openLiveCounts } from "./live-counts.ts";
 
 export interface Quotas {
   /** Counts one certificate. @throws Refusal `quota`, which says which limit and whose. */
-  take(
-    allowed: Pick<Allowed, "log" | "names" | "tokenSha256" | "validitySeconds">,
-    limits: QuotaLimits,
-    at: Date,
-  ): void;
+  take(allowed: Taken, limits: QuotaLimits, at: Date): void;
+}
+
+export interface Taken extends Pick<Allowed, "log" | "tokenSha256" | "validitySeconds"> {
+  readonly names?: LeafNames;
 }
 
 const windowMs = 3_600_000;
@@ -64,7 +65,7 @@ export function openQuotas(live: LiveCounts = openLiveCounts()): Quotas {
     take({ log, names, tokenSha256, validitySeconds }, { perTokenHour, rate, liveCertificates }, at) {
       const atMs = at.getTime();
       // The token first: whoever repeats one uses up nothing of its tenant's.
-      if (tokenSha256 !== undefined && !takeOfToken(toKey(tokenSha256, names.uri ?? ""), perTokenHour, atMs)) {
+      if (tokenSha256 !== undefined && !takeOfToken(toKey(tokenSha256, names?.uri ?? ""), perTokenHour, atMs)) {
         throw new Refusal(
           "quota",
           `this token has had ${perTokenHour} certificates for this identity within an hour (spec.quotas.perTokenHour of its MeshTenant)`,

@@ -1,6 +1,7 @@
 /** The wire of `Sign`: batches in, replies out as they come, each item answered for itself. */
 import { randomBytes } from "node:crypto";
 import { Refusal, toRefusal } from "../errors.ts";
+import type { Door } from "../ledger/ledger.ts";
 import type { Log } from "../ops/log.ts";
 import type { Metrics } from "../ops/metrics.ts";
 import type { SignBatch__Output } from "../rpc/gen/espalier/v1/SignBatch.ts";
@@ -12,6 +13,7 @@ import type { IssuedChain } from "./authorities.ts";
 import type { Dispatch } from "./dispatch.ts";
 import type { Asked, Outcome, Shown } from "./item.ts";
 import type { LiveWorld } from "./live.ts";
+import { readObjectRequest } from "./object-request.ts";
 import { tellRefused } from "./tell-refused.ts";
 import type { World } from "./world.ts";
 
@@ -162,7 +164,7 @@ function toAsked(item: SignItem__Output, arrived: Date): Asked {
   if (!idempotencyKeyGrammar.test(item.idempotencyKey))
     throw new Refusal("malformed", "the idempotency key is longer than 253 characters, or has others than a UID's");
   return {
-    door: proof.kind === "serving" ? "own" : "istio",
+    door: doorOf(proof),
     csr: item.csr,
     validitySeconds: item.validitySeconds,
     signer: item.signer,
@@ -170,6 +172,11 @@ function toAsked(item: SignItem__Output, arrived: Date): Asked {
     idempotencyKey: item.idempotencyKey,
     proof,
   };
+}
+
+function doorOf(proof: Shown): Door {
+  if (proof.kind === "request") return proof.request.door;
+  return proof.kind === "serving" ? "own" : "istio";
 }
 
 function toShown(item: SignItem__Output): Shown {
@@ -186,6 +193,10 @@ function toShown(item: SignItem__Output): Shown {
       };
     case "serving":
       return { kind: "serving" };
+    case "request":
+      // One object, one certificate, however often its agent asks.
+      if (item.idempotencyKey === "") throw new Refusal("malformed", "an object's request has no idempotency key");
+      return { kind: "request", request: readObjectRequest(item.request) };
     default:
       throw new Refusal("proof-missing", "the item shows no proof");
   }

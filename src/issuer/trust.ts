@@ -26,6 +26,8 @@ export interface TenantTrust {
   readonly roots: readonly Uint8Array[];
   readonly bundleVersion: string;
   readonly suspended: boolean;
+  /** Whether it takes requests of this cluster's objects. */
+  readonly requests: boolean;
 }
 
 /** Only tenants that a rule gives something in this cluster: an agent learns of no others. */
@@ -42,6 +44,8 @@ export function toClusterTrust(world: World, cluster: string): ClusterTrust {
       roots: bundle.roots,
       bundleVersion: bundle.version,
       suspended: world.isSuspended("tenant", tenant.name),
+      requests:
+        tenant.requests !== undefined && tenant.rules.some((rule) => reaches(rule) && rule.proofs.includes("request")),
     };
   });
   const withCrls = here.filter(({ crl }) => crl !== undefined);
@@ -53,7 +57,7 @@ export function toClusterTrust(world: World, cluster: string): ClusterTrust {
   const suspended = world.isSuspended("cluster", cluster);
   const tokenKeysMissing = world.findCluster(cluster)?.keys().length === 0;
   const parts = [
-    tenants.map((t) => [t.tenant, t.trustDomain, t.bundleVersion, t.suspended]),
+    tenants.map((t) => [t.tenant, t.trustDomain, t.bundleVersion, t.suspended, t.requests]),
     serving.version,
     servingNames,
     suspended,

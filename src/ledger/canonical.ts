@@ -1,10 +1,10 @@
 /**
- * RFC 8785 (JCS) for what the ledger needs: objects of strings, safe integers and such objects. One value has one
+ * RFC 8785 (JCS) for what the ledger needs: objects of strings, lists of strings, safe integers and such objects. One value has one
  * representation, so bytes can be hashed, signed and compared.
  */
 
 export interface CanonicalObject {
-  readonly [name: string]: string | number | CanonicalObject | undefined;
+  readonly [name: string]: string | number | readonly string[] | CanonicalObject | undefined;
 }
 
 /** What `JSON.stringify` would leave as it is: printable ASCII without `"` and `\`. */
@@ -33,8 +33,9 @@ export function toObject(value: unknown): Readonly<Record<string, unknown>> | un
   return isObject(value) ? value : undefined;
 }
 
-function canonicalMember(member: string | number | CanonicalObject): string {
+function canonicalMember(member: string | number | readonly string[] | CanonicalObject): string {
   if (typeof member === "string") return canonicalString(member);
+  if (isList(member)) return `[${member.map(canonicalString).join(",")}]`;
   if (typeof member === "object") return canonical(member);
   if (!Number.isSafeInteger(member)) throw new Error(`${member} is not a safe integer`);
   // String(-0) is "0", as RFC 8785 has it.
@@ -43,4 +44,8 @@ function canonicalMember(member: string | number | CanonicalObject): string {
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isList(member: number | readonly string[] | CanonicalObject): member is readonly string[] {
+  return Array.isArray(member);
 }

@@ -3,9 +3,9 @@
  * predecessor nor signature. Never a token, a CSR or a key: those appear as SHA-256.
  */
 import { Refusal } from "../errors.ts";
-import type { ProfileName } from "../pki/profile.ts";
+import type { AnyProfileName } from "../pki/profile.ts";
 import { type CanonicalObject, canonical, canonicalString, toObject } from "./canonical.ts";
-import type { Act, Door, Draft } from "./ledger.ts";
+import type { Act, Door, Draft, RequestedBy } from "./ledger.ts";
 import { readTime, sameBytes, toBase64, toHex, toTime } from "./octets.ts";
 
 /** The format of the bytes. What they mean never changes under one number. */
@@ -16,17 +16,18 @@ export type Entry =
   | { readonly kind: "act"; readonly act: Act; readonly time: Date };
 
 const doors: Readonly<Record<Door, true>> = { istio: true, "certificate-request": true, csr: true, own: true };
-const profileNames: Readonly<Record<ProfileName, true>> = {
+const profileNames: Readonly<Record<AnyProfileName, true>> = {
   workload: true,
   serving: true,
   agent: true,
   operator: true,
   issuer: true,
+  request: true,
 };
 
 /** Written by hand with its names in order, for it is on every certificate's way; a test compares it with `canonical`. */
 export function encodeIntent(draft: Draft, time: Date, write = toTime): Uint8Array {
-  const { idempotency, renewableSince, tokenSha256 } = draft;
+  const { idempotency, renewableSince, request, tokenSha256 } = draft;
   const text =
     `{"authority":${canonicalString(draft.authority)},"bundleVersion":${canonicalString(draft.bundleVersion)}` +
     `,"cluster":${canonicalString(draft.cluster)},"door":"${draft.door}"` +
@@ -37,6 +38,7 @@ export function encodeIntent(draft: Draft, time: Date, write = toTime): Uint8Arr
     `,"log":${canonicalString(draft.log)},"notAfter":"${write(draft.notAfter)}"` +
     `,"notBefore":"${write(draft.notBefore)}","profile":"${draft.profile}","proof":${canonicalString(draft.proof)}` +
     (renewableSince === undefined ? "" : `,"renewableSince":"${write(renewableSince)}"`) +
+    (request === undefined ? "" : `,"request":${canonical({ ...request })}`) +
     `,"rule":${canonicalString(draft.rule)},"serial":"${toHex(draft.serial)}","tbs":"${toBase64(draft.tbs)}"` +
     `,"time":"${write(time)}"` +
     (tokenSha256 === undefined ? "" : `,"tokenSha256":"${toHex(tokenSha256)}"`) +
@@ -94,7 +96,20 @@ function draftIn(fields: Fields): Draft {
     tbs: Buffer.from(textIn(fields, "tbs"), "base64"),
     ...(fields["tokenSha256"] === undefined ? {} : { tokenSha256: hexIn(fields, "tokenSha256") }),
     ...(renewable ? { renewableSince: timeIn(fields, "renewableSince") } : {}),
+    ...(fields["request"] === undefined ? {} : { request: requestIn(fields["request"]) }),
     ...(key === undefined ? {} : { idempotency: { key, digest: hexIn(fields, "idempotencyDigest") } }),
+  };
+}
+
+function requestIn(value: unknown): RequestedBy {
+  const fields = toObject(value);
+  const groups = fields?.["groups"];
+  if (fields === undefined || !Array.isArray(groups)) throw malformed('"request" is not one of ours');
+  return {
+    object: textIn(fields, "object"),
+    issuer: textIn(fields, "issuer"),
+    username: textIn(fields, "username"),
+    groups: groups.map((group: unknown) => textIn({ group }, "group")),
   };
 }
 
@@ -153,7 +168,7 @@ function isDoor(text: string): text is Door {
   return Object.hasOwn(doors, text);
 }
 
-function isProfileName(text: string): text is ProfileName {
+function isProfileName(text: string): text is AnyProfileName {
   return Object.hasOwn(profileNames, text);
 }
 

@@ -2,7 +2,7 @@
  * The ledger: every certificate we meant to sign and every act of an operator. What is promised here holds for SQLite and
  * for PostgreSQL; one contract suite judges both.
  */
-import type { ProfileName } from "../pki/profile.ts";
+import type { AnyProfileName } from "../pki/profile.ts";
 import type { Revocation } from "./state.ts";
 
 declare const brand: unique symbol;
@@ -20,13 +20,13 @@ export interface Draft {
   /** Empty for a certificate of the hub itself. */
   readonly cluster: string;
   readonly door: Door;
-  readonly profile: ProfileName;
+  readonly profile: AnyProfileName;
   /** The id of the authority that is to sign. */
   readonly authority: string;
   readonly bundleVersion: string;
   /** The serial number's content octets. */
   readonly serial: Uint8Array;
-  /** The URI name, or the DNS names joined by ",". */
+  /** The URI name, or the DNS names joined by ","; of the profile `request`, what `identityOf` makes of its names. */
   readonly identity: string;
   /** Which rule decided, as `tenant/rule`, and the proof it accepted. */
   readonly rule: string;
@@ -45,6 +45,18 @@ export interface Draft {
   /** The exact bytes that will be signed. */
   readonly tbs: Uint8Array;
   readonly idempotency?: Idempotency;
+  /** Of a request that an object of a cluster's API makes. */
+  readonly request?: RequestedBy;
+}
+
+/** Who asked by an object, and through which issuer: the word of the cluster's agent. */
+export interface RequestedBy {
+  /** `namespace/name`. */
+  readonly object: string;
+  /** `TenantIssuer/name` or `TenantClusterIssuer/name`. */
+  readonly issuer: string;
+  readonly username: string;
+  readonly groups: readonly string[];
 }
 
 export type Door = "istio" | "certificate-request" | "csr" | "own";

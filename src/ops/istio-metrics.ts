@@ -30,6 +30,7 @@ const kinds: Readonly<Record<RefusalCode, Kind>> = {
   "csr-key": "csr",
   "csr-signature": "csr",
   "identity-denied": "identity",
+  "request-denied": "identity",
   "no-rule": "policy",
   "proof-not-accepted": "policy",
   "signer-denied": "policy",

@@ -1,6 +1,7 @@
 /** Rules: which workloads are a tenant's own, and by which proofs. They match on cluster, namespace and account only. */
 import { type Pattern, reduce } from "./pattern.ts";
 import { hasCovering, hasMeeting, type PatternMap, toPatternMap } from "./pattern-map.ts";
+import type { RequestLimits } from "./requests.ts";
 import type { ProofKind } from "./workload.ts";
 
 export interface Rule {
@@ -25,6 +26,8 @@ export interface Tenant {
   readonly trustDomain: string;
   readonly rules: readonly Rule[];
   readonly profiles: { readonly workload: ValidityLimits };
+  /** Missing: nothing is given to requests. */
+  readonly requests?: RequestLimits | undefined;
   readonly suspended: boolean;
 }
 

@@ -1,6 +1,7 @@
-/** CustomResourceDefinitions, from the same schemas that the issuer reads documents with: `npm run crds` writes them to charts/espalier-crds. */
+/** CustomResourceDefinitions, from the same schemas that the issuer reads documents with: `npm run crds` writes them to the charts. */
 import * as z from "zod";
 import { apiVersion } from "./fields.ts";
+import { type IssuerKind, issuerSchemas } from "./issuers.ts";
 import { type Kind, schemas } from "./kind.ts";
 import { type Keywords, keywords } from "./rule.ts";
 
@@ -9,19 +10,30 @@ const [group = "", version = ""] = apiVersion.split("/");
 interface Naming {
   readonly plural: string;
   readonly shortName: string;
+  /** Default: in no namespace. */
+  readonly namespaced?: true;
+  /** The types of its conditions. */
+  readonly conditions: readonly ("Accepted" | "Ready")[];
   /** What `kubectl get` shows between name and conditions: heading and path. */
   readonly columns: readonly (readonly [name: string, type: "string" | "boolean", jsonPath: string])[];
 }
 
-export const namings: Readonly<Record<Kind, Naming>> = {
+/** The hub's kinds, and those of agents' clusters. */
+export type DefinedKind = Kind | IssuerKind;
+
+const judged = ["Accepted", "Ready"] as const;
+
+export const namings: Readonly<Record<DefinedKind, Naming>> = {
   TrustRoot: {
     plural: "trustroots",
     shortName: "troot",
+    conditions: judged,
     columns: [["Algorithm", "string", ".spec.algorithm"]],
   },
   MeshTenant: {
     plural: "meshtenants",
     shortName: "mtenant",
+    conditions: judged,
     columns: [
       ["Trust Domain", "string", ".spec.trustDomain"],
       ["Root", "string", ".spec.root"],
@@ -31,10 +43,24 @@ export const namings: Readonly<Record<Kind, Naming>> = {
   MeshCluster: {
     plural: "meshclusters",
     shortName: "mcluster",
+    conditions: judged,
     columns: [
       ["Token Issuer", "string", ".spec.tokens.issuer"],
       ["Suspended", "boolean", ".spec.suspended"],
     ],
+  },
+  TenantIssuer: {
+    plural: "tenantissuers",
+    shortName: "tissuer",
+    namespaced: true,
+    conditions: ["Ready"],
+    columns: [["Tenant", "string", ".spec.tenant"]],
+  },
+  TenantClusterIssuer: {
+    plural: "tenantclusterissuers",
+    shortName: "tcissuer",
+    conditions: ["Ready"],
+    columns: [["Tenant", "string", ".spec.tenant"]],
   },
 };
 
@@ -43,8 +69,8 @@ export function toApiResource(kind: Kind) {
   return { group, version, plural: namings[kind].plural, kind, namespaced: false } as const;
 }
 
-export function toCrd(kind: Kind): Readonly<Record<string, unknown>> {
-  const { plural, shortName, columns } = namings[kind];
+export function toCrd(kind: DefinedKind): Readonly<Record<string, unknown>> {
+  const { plural, shortName, columns, conditions, namespaced } = namings[kind];
   const names = {
     kind,
     listKind: `${kind}List`,
@@ -60,7 +86,7 @@ export function toCrd(kind: Kind): Readonly<Record<string, unknown>> {
     subresources: { status: {} },
     additionalPrinterColumns: [
       ...columns.map(([name, type, jsonPath]) => ({ name, type, jsonPath })),
-      ...["Accepted", "Ready"].map((type) => ({ name: type, type: "string", jsonPath: conditionPath(type) })),
+      ...conditions.map((type) => ({ name: type, type: "string", jsonPath: conditionPath(type) })),
       { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" },
     ],
     schema: { openAPIV3Schema: toDocumentSchema(kind) },
@@ -73,7 +99,7 @@ export function toCrd(kind: Kind): Readonly<Record<string, unknown>> {
       // Uninstalling a chart must not delete every tenant.
       annotations: { "helm.sh/resource-policy": "keep" },
     },
-    spec: { group, names, scope: "Cluster", versions: [served] },
+    spec: { group, names, scope: namespaced ? "Namespaced" : "Cluster", versions: [served] },
   };
 }
 
@@ -91,8 +117,10 @@ interface Node extends Keywords {
   readonly additionalProperties?: unknown;
 }
 
-function toDocumentSchema(kind: Kind): object {
-  const { description, required = [], properties = {} } = toNode(schemas[kind]);
+const allSchemas = { ...schemas, ...issuerSchemas };
+
+function toDocumentSchema(kind: DefinedKind): object {
+  const { description, required = [], properties = {} } = toNode(allSchemas[kind]);
   const { apiVersion, kind: kindNode, metadata, spec } = properties;
   const name = metadata?.properties?.["name"];
   return {

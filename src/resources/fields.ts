@@ -35,6 +35,26 @@ export const accountPattern = text(
   253,
 );
 
+/** `{namespace}` is filled in when somebody asks (policy/requests.ts). */
+const piece = `(?:${label}|\\{namespace\\})`;
+const requested = `${piece}(?:\\.${piece})*`;
+export const requestedDns = text(
+  `(?:\\*\\.)?${requested}`,
+  "must be a DNS name in lower case, or *. and one; a label may be {namespace}",
+  253,
+);
+export const requestedEmail = text(
+  `(?:\\*|[!-)+-?A-~]+)@${requested}`,
+  "must be an e-mail address, or *@ and a domain in lower case",
+  253,
+);
+export const requestedUri = text(
+  "[a-z][a-z0-9+.-]*:[!-)+-~]+(?:[/:]\\*)?",
+  "must be a URI, or its beginning up to a / or : and *",
+  512,
+);
+export const subjectValue = text("[^*]+\\*?|\\*", "must be a value, a prefix and *, or * for all", 256);
+
 export const proofGrammar = `token|impersonated|certificate|request|requester:${label}/${subdomain}`;
 export const proof = text(
   proofGrammar,

@@ -16,6 +16,7 @@ import {
   resource,
   trustDomain,
 } from "./fields.ts";
+import { requests } from "./requests.ts";
 import { distinctNames, holds, immutable } from "./rule.ts";
 
 /** How much one may have; each issuer replica counts for itself. */
@@ -183,6 +184,7 @@ const specFields = z
       "Which workloads are this tenant's. No rule, no certificate.",
     ),
     profiles: z.strictObject({ workload: validity }).prefault({}).describe("Limits for each kind of certificate."),
+    requests: requests.optional(),
     renewal: z
       .strictObject({
         unboundDays: days(1, 365)
@@ -233,15 +235,27 @@ const specFields = z
   .describe("Trust domain, root, rules and limits.");
 
 // Its successor takes over while it can still give full-length certificates, so it must live well longer than they do.
-const spec = holds(specFields, {
-  says: "is less than twice profiles.workload.maximumSeconds",
-  cel: `self.authority.validityDays * ${daySeconds} >= 2 * self.profiles.workload.maximumSeconds`,
-  field: ".authority.validityDays",
-  check: ({ authority, profiles: { workload } }, broken) => {
-    if (authority.validityDays * daySeconds < 2 * workload.maximumSeconds)
-      broken(undefined, `, ${workload.maximumSeconds} s`);
+const spec = holds(
+  specFields,
+  {
+    says: "is less than twice profiles.workload.maximumSeconds",
+    cel: `self.authority.validityDays * ${daySeconds} >= 2 * self.profiles.workload.maximumSeconds`,
+    field: ".authority.validityDays",
+    check: ({ authority, profiles: { workload } }, broken) => {
+      if (authority.validityDays * daySeconds < 2 * workload.maximumSeconds)
+        broken(undefined, `, ${workload.maximumSeconds} s`);
+    },
   },
-});
+  {
+    says: "is less than twice requests.maximumSeconds",
+    cel: `!has(self.requests) || self.authority.validityDays * ${daySeconds} >= 2 * self.requests.maximumSeconds`,
+    field: ".authority.validityDays",
+    check: ({ authority, requests }, broken) => {
+      if (requests !== undefined && authority.validityDays * daySeconds < 2 * requests.maximumSeconds)
+        broken(undefined, `, ${requests.maximumSeconds} s`);
+    },
+  },
+);
 
 export const meshTenantSchema = resource(
   "MeshTenant",

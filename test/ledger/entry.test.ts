@@ -11,7 +11,7 @@ const text = fc.string({ unit: "binary", maxLength: 40 }).filter((value) => valu
 const octets = fc.uint8Array({ maxLength: 40 });
 const time = fc.integer({ min: 0, max: Date.UTC(9999, 11, 31) / 1000 }).map((seconds) => new Date(seconds * 1000));
 
-const required: (keyof Draft)[] = [
+const required: Exclude<keyof Draft, "request">[] = [
   "log",
   "cluster",
   "door",
@@ -32,7 +32,7 @@ const drafts: fc.Arbitrary<Draft> = fc.record(
     log: text,
     cluster: text,
     door: fc.constantFrom("istio", "certificate-request", "csr", "own"),
-    profile: fc.constantFrom("workload", "serving", "agent", "operator", "issuer"),
+    profile: fc.constantFrom("workload", "serving", "agent", "operator", "issuer", "request"),
     authority: text,
     bundleVersion: text,
     serial: octets,
@@ -46,6 +46,10 @@ const drafts: fc.Arbitrary<Draft> = fc.record(
     notAfter: time,
     tbs: octets,
     idempotency: fc.record({ key: text, digest: octets }),
+    request: fc.record(
+      { object: text, issuer: text, username: text, groups: fc.array(text, { maxLength: 3 }) },
+      { noNullPrototype: true },
+    ),
   },
   {
     requiredKeys: required,
@@ -65,7 +69,7 @@ const acts: fc.Arbitrary<Act> = fc.record(
 
 /** RFC 8785 as briefly as it can be said: names in order of UTF-16 code units, everything else as JSON.stringify has it. */
 function naive(value: unknown): string {
-  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return JSON.stringify(value);
   const members = Object.entries(value).filter(([, member]) => member !== undefined);
   members.sort(([a], [b]) => (a < b ? -1 : 1));
   return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${naive(member)}`).join(",")}}`;

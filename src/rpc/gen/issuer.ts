@@ -7,6 +7,7 @@ import type { Issued as _espalier_v1_Issued, Issued__Output as _espalier_v1_Issu
 import type { IssuerClient as _espalier_v1_IssuerClient, IssuerDefinition as _espalier_v1_IssuerDefinition } from './espalier/v1/Issuer.ts';
 import type { JoinReply as _espalier_v1_JoinReply, JoinReply__Output as _espalier_v1_JoinReply__Output } from './espalier/v1/JoinReply.ts';
 import type { JoinRequest as _espalier_v1_JoinRequest, JoinRequest__Output as _espalier_v1_JoinRequest__Output } from './espalier/v1/JoinRequest.ts';
+import type { ObjectRequest as _espalier_v1_ObjectRequest, ObjectRequest__Output as _espalier_v1_ObjectRequest__Output } from './espalier/v1/ObjectRequest.ts';
 import type { Refused as _espalier_v1_Refused, Refused__Output as _espalier_v1_Refused__Output } from './espalier/v1/Refused.ts';
 import type { Serving as _espalier_v1_Serving, Serving__Output as _espalier_v1_Serving__Output } from './espalier/v1/Serving.ts';
 import type { SignBatch as _espalier_v1_SignBatch, SignBatch__Output as _espalier_v1_SignBatch__Output } from './espalier/v1/SignBatch.ts';
@@ -30,6 +31,7 @@ export interface ProtoGrpcType {
       Issuer: SubtypeConstructor<typeof grpc.Client, _espalier_v1_IssuerClient> & { service: _espalier_v1_IssuerDefinition }
       JoinReply: MessageTypeDefinition<_espalier_v1_JoinReply, _espalier_v1_JoinReply__Output>
       JoinRequest: MessageTypeDefinition<_espalier_v1_JoinRequest, _espalier_v1_JoinRequest__Output>
+      ObjectRequest: MessageTypeDefinition<_espalier_v1_ObjectRequest, _espalier_v1_ObjectRequest__Output>
       Refused: MessageTypeDefinition<_espalier_v1_Refused, _espalier_v1_Refused__Output>
       Serving: MessageTypeDefinition<_espalier_v1_Serving, _espalier_v1_Serving__Output>
       SignBatch: MessageTypeDefinition<_espalier_v1_SignBatch, _espalier_v1_SignBatch__Output>

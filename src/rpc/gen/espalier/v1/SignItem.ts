@@ -2,6 +2,7 @@
 
 import type { Serving as _espalier_v1_Serving, Serving__Output as _espalier_v1_Serving__Output } from '../../espalier/v1/Serving.ts';
 import type { Impersonation as _espalier_v1_Impersonation, Impersonation__Output as _espalier_v1_Impersonation__Output } from '../../espalier/v1/Impersonation.ts';
+import type { ObjectRequest as _espalier_v1_ObjectRequest, ObjectRequest__Output as _espalier_v1_ObjectRequest__Output } from '../../espalier/v1/ObjectRequest.ts';
 
 export interface SignItem {
   'id'?: (number);
@@ -14,7 +15,8 @@ export interface SignItem {
   'certificate'?: (Buffer | Uint8Array | string);
   'serving'?: (_espalier_v1_Serving | null);
   'impersonated'?: (_espalier_v1_Impersonation | null);
-  'proof'?: "token"|"certificate"|"serving"|"impersonated";
+  'request'?: (_espalier_v1_ObjectRequest | null);
+  'proof'?: "token"|"certificate"|"serving"|"impersonated"|"request";
 }
 
 export interface SignItem__Output {
@@ -28,5 +30,6 @@ export interface SignItem__Output {
   'certificate'?: (Buffer);
   'serving'?: (_espalier_v1_Serving__Output | null);
   'impersonated'?: (_espalier_v1_Impersonation__Output | null);
-  'proof'?: "token"|"certificate"|"serving"|"impersonated";
+  'request'?: (_espalier_v1_ObjectRequest__Output | null);
+  'proof'?: "token"|"certificate"|"serving"|"impersonated"|"request";
 }

@@ -7,6 +7,7 @@ export interface TenantTrust {
   'roots'?: (Buffer | Uint8Array | string)[];
   'bundleVersion'?: (string);
   'suspended'?: (boolean);
+  'requests'?: (boolean);
 }
 
 export interface TenantTrust__Output {
@@ -15,4 +16,5 @@ export interface TenantTrust__Output {
   'roots': (Buffer)[];
   'bundleVersion': (string);
   'suspended': (boolean);
+  'requests': (boolean);
 }

@@ -1,0 +1,40 @@
+/** What an agent says of an object's request, read from the wire into what cannot be wrong in shape. */
+import { Refusal } from "../errors.ts";
+import type { ObjectRequest__Output } from "../rpc/gen/espalier/v1/ObjectRequest.ts";
+import type { ObjectRequest } from "./item.ts";
+
+const label = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
+const objectName = /^[a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?$/;
+const issuerName = /^Tenant(?:Cluster)?Issuer\/[a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?$/;
+const groupsMax = 64;
+const usagesMax = 32;
+/** Of a user's or a group's name. */
+const nameLengthMax = 512;
+
+/** @throws Refusal `malformed` naming the member. */
+export function readObjectRequest(wire: ObjectRequest__Output | null | undefined): ObjectRequest {
+  if (wire === null || wire === undefined) throw malformed("it is empty");
+  const { door, namespace, name, issuer, profile, username, groups, usages, isCa } = wire;
+  if (door !== "certificate-request" && door !== "csr") throw malformed("its door is not one we know");
+  if (!label.test(namespace)) throw malformed("its namespace is none");
+  if (!objectName.test(name)) throw malformed("its name is no object's");
+  if (!issuerName.test(issuer))
+    throw malformed("its issuer is neither TenantIssuer/<name> nor TenantClusterIssuer/<name>");
+  if (profile !== "request")
+    throw malformed(`the profile ${JSON.stringify(profile.slice(0, 63))} is not one for requests`);
+  if (username === "" || !isName(username))
+    throw malformed("its username is empty, too long, or has control characters");
+  if (groups.length > groupsMax || !groups.every(isName)) throw malformed("its groups are too many or too long");
+  if (usages.length === 0 || usages.length > usagesMax)
+    throw malformed(`its usages are none, or more than ${usagesMax}`);
+  return { door, namespace, object: `${namespace}/${name}`, issuer, username, groups, usages, isCa };
+}
+
+/** What goes into the ledger is text that can be shown. */
+function isName(text: string): boolean {
+  return text.length <= nameLengthMax && text.isWellFormed() && !/\p{Cc}/u.test(text);
+}
+
+function malformed(rule: string): Refusal {
+  return new Refusal("malformed", `the object's request is not understood: ${rule}`);
+}
