@@ -3,11 +3,11 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { type Client, openClient } from "../kube/client.ts";
-import { startEvents } from "../kube/events.ts";
+import { type EventRecorder, startEvents } from "../kube/events.ts";
 import { findCredentials } from "../kube/find-credentials.ts";
-import { startInformer } from "../kube/informer.ts";
+import { type Informer, startInformer } from "../kube/informer.ts";
 import { type Election, startElection } from "../kube/lease.ts";
-import { readConfigMap, readNamespace, readPod, readServiceAccount } from "../kube/meta.ts";
+import { type Namespace, readConfigMap, readNamespace, readPod, readServiceAccount } from "../kube/meta.ts";
 import { resources } from "../kube/resource.ts";
 import type { AgentConfig } from "../ops/config.ts";
 import type { Log } from "../ops/log.ts";
@@ -46,7 +46,14 @@ export interface ClusterApi extends AsyncDisposable {
 }
 
 /** What the leader does beside distributing trust. */
-export type Duties = () => Promise<AsyncDisposable>;
+export type Duties = (leading: Leading) => Promise<AsyncDisposable>;
+
+/** What only the leader has. */
+export interface Leading {
+  readonly client: Client;
+  readonly events: EventRecorder;
+  readonly namespaces: Informer<Namespace, never>;
+}
 
 export interface ClusterApiParts {
   readonly now: () => Date;
@@ -153,7 +160,7 @@ function toLeader(
         distributions = undefined;
         crls = undefined;
       });
-      stack.use(await duties());
+      stack.use(await duties({ client: kube.client, events, namespaces }));
       await aborted(signal);
     },
     distribute: async (trust) => {

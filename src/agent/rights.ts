@@ -8,6 +8,7 @@ export interface Right {
   readonly verb: string;
   /** Empty for the core group. */
   readonly group: string;
+  /** Its plural, or that and a subresource: `pods/status`. */
   readonly resource: string;
   /** All of them if absent. */
   readonly namespace?: string;
@@ -33,6 +34,7 @@ export function rightsOf(config: NonNullable<AgentConfig["kubernetes"]>): readon
       ? verbs(["create"], { group: "authentication.k8s.io", resource: "tokenreviews" })
       : []),
     ...bundleRights(config.clusterTrustBundle),
+    ...(config.certManager ? requestRights() : []),
     ...verbs(["create", "get", "patch"], { ...core, resource: "secrets", namespace, name: `${name}-state` }),
     ...verbs(["create"], lease),
     ...verbs(["get", "update"], { ...lease, name }),
@@ -49,6 +51,25 @@ function bundleRights(name: string | undefined): readonly Right[] {
   return [
     ...verbs(["create", "list", "patch", "watch"], { group, resource: "clustertrustbundles", name }),
     ...verbs(["attest"], { group, resource: "signers", name: signerOf(name) }),
+  ];
+}
+
+function requestRights(): readonly Right[] {
+  const [certManager, ours] = ["cert-manager.io", "espalier.dev"];
+  const admission = "admissionregistration.k8s.io";
+  const watched = [
+    { group: certManager, resource: "certificaterequests" },
+    { group: ours, resource: "tenantissuers" },
+    { group: ours, resource: "tenantclusterissuers" },
+    { group: admission, resource: "validatingwebhookconfigurations" },
+    { group: admission, resource: "mutatingwebhookconfigurations" },
+  ];
+  return [
+    ...watched.flatMap((right) => verbs(["list", "watch"], right)),
+    ...verbs(["patch"], { group: certManager, resource: "certificaterequests/status" }),
+    ...verbs(["patch"], { group: ours, resource: "tenantissuers/status" }),
+    ...verbs(["patch"], { group: ours, resource: "tenantclusterissuers/status" }),
+    ...verbs(["create", "patch"], { group: "events.k8s.io", resource: "events" }),
   ];
 }
 

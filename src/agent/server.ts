@@ -21,6 +21,7 @@ import type { KeyPair } from "./key-pair.ts";
 import { type LeafEnds, openLeafEnds } from "./leaf-ends.ts";
 import { openProof } from "./proof.ts";
 import { type Renewal, startRenewal } from "./renewal.ts";
+import { startRequests } from "./requests.ts";
 import { istioService, tellRefused } from "./service.ts";
 import { getServing, isCurrent } from "./serving.ts";
 import { openStore, type Store } from "./store.ts";
@@ -109,7 +110,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   };
   const own = stack.use(await startOwn(agent, { rootsPem: hubRootsPem, serverName }, onNew));
   const serving = stack.use(await startServing("serving.pem", store, (pair) => door.serve(pair), agent, trust));
-  api?.elect(async () => {
+  api?.elect(async (leading) => {
     const kept = trust?.current();
     // With the hub away too: namespaces go on appearing, and their pods wait for it.
     if (kept !== undefined)
@@ -120,6 +121,8 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     trust?.reconnect();
     await using duties = new AsyncDisposableStack();
     for (const { name, store } of api.istiods) duties.use(await startServing(name, store, () => {}, agent, trust));
+    if (config.kubernetes?.certManager === true)
+      duties.use(startRequests({ ...parts, ...leading, cluster: config.cluster, hub, trust: () => trust?.current() }));
     return duties.move();
   });
 

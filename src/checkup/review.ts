@@ -21,8 +21,11 @@ export async function accountOf(get: View["get"], release: Release): Promise<str
 /** Of `user`, or of ourselves. @throws ApiError. */
 export async function review(client: Client, right: Right, user: string | undefined): Promise<boolean> {
   const { verb, url: path, ...attributes } = right;
+  const [resource, subresource] = right.resource.split("/");
   const what =
-    path === undefined ? { resourceAttributes: { verb, ...attributes } } : { nonResourceAttributes: { verb, path } };
+    path === undefined
+      ? { resourceAttributes: { verb, ...attributes, resource, subresource } }
+      : { nonResourceAttributes: { verb, path } };
   const [, , namespace] = user?.split(":") ?? [];
   const groups = ["system:serviceaccounts", `system:serviceaccounts:${namespace}`, "system:authenticated"];
   const kind = user === undefined ? "SelfSubjectAccessReview" : "SubjectAccessReview";

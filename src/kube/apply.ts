@@ -8,6 +8,8 @@ export interface ApplyOptions extends CallOptions {
   readonly force?: boolean;
   /** Default `espalier`. */
   readonly fieldManager?: string;
+  /** Only if it is still this one; another of its name is a conflict. */
+  readonly uid?: string;
   /** Labels and annotations of ours. */
   readonly labels?: Readonly<Record<string, string>>;
   readonly annotations?: Readonly<Record<string, string>>;
@@ -25,10 +27,11 @@ export async function applyObject(
   content: Readonly<Record<string, unknown>>,
   options: ApplyOptions = {},
 ): Promise<unknown> {
-  const { force, fieldManager: manager = fieldManager, labels, annotations, ...rest } = options;
+  const { force, fieldManager: manager = fieldManager, uid, labels, annotations, ...rest } = options;
   const metadata = {
     name: one.name,
     ...(one.namespace === undefined ? {} : { namespace: one.namespace }),
+    ...(uid === undefined ? {} : { uid }),
     ...(labels === undefined ? {} : { labels }),
     ...(annotations === undefined ? {} : { annotations }),
   };

@@ -18,6 +18,8 @@ export interface Place {
 }
 
 const core = { group: "", version: "v1" } as const;
+const ours = { group: "espalier.dev", version: "v1alpha1" } as const;
+const admission = { group: "admissionregistration.k8s.io", version: "v1" } as const;
 
 export const resources = {
   pods: { ...core, plural: "pods", kind: "Pod", namespaced: true },
@@ -40,6 +42,29 @@ export const resources = {
     version: "v1",
     plural: "tokenreviews",
     kind: "TokenReview",
+    namespaced: false,
+  },
+  /** cert-manager's. */
+  certificateRequests: {
+    group: "cert-manager.io",
+    version: "v1",
+    plural: "certificaterequests",
+    kind: "CertificateRequest",
+    namespaced: true,
+  },
+  /** Ours, in agents' clusters. */
+  tenantIssuers: { ...ours, plural: "tenantissuers", kind: "TenantIssuer", namespaced: true },
+  tenantClusterIssuers: { ...ours, plural: "tenantclusterissuers", kind: "TenantClusterIssuer", namespaced: false },
+  validatingWebhooks: {
+    ...admission,
+    plural: "validatingwebhookconfigurations",
+    kind: "ValidatingWebhookConfiguration",
+    namespaced: false,
+  },
+  mutatingWebhooks: {
+    ...admission,
+    plural: "mutatingwebhookconfigurations",
+    kind: "MutatingWebhookConfiguration",
     namespaced: false,
   },
   events: { group: "events.k8s.io", version: "v1", plural: "events", kind: "Event", namespaced: true },

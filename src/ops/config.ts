@@ -136,6 +136,10 @@ export const agentSchema = z.strictObject({
         .regex(/^[a-z0-9.-]+:[a-z0-9.-]+:[a-z0-9.-]+$/, "expected the signer's domain:path, and :name")
         .optional()
         .describe("ClusterTrustBundle with the same roots, such as istio.io:istiod-ca:root-cert; none if absent."),
+      certManager: z
+        .boolean()
+        .default(false)
+        .describe("Whether CertificateRequests of TenantIssuers and TenantClusterIssuers are served."),
       revisions: z
         .array(
           z.strictObject({

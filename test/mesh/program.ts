@@ -10,6 +10,9 @@ export interface Program extends AsyncDisposable {
   log(): string;
   /** Until `look` no longer throws; a program that ends before is at fault itself. */
   await<T>(look: () => T | Promise<T>, withinMs?: number): Promise<T>;
+  /** It does nothing until it may go on. */
+  pause(): void;
+  resume(): void;
 }
 
 export interface ProgramOptions {
@@ -25,7 +28,7 @@ export interface ProgramOptions {
 const lastLines = 40;
 
 const running = new Set<ChildProcess>();
-process.on("exit", () => running.forEach(kill));
+process.on("exit", () => running.forEach((child) => send(child, "SIGKILL")));
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
 
 export function startProgram({ name, file, args, directory, env }: ProgramOptions): Program {
@@ -51,19 +54,21 @@ export function startProgram({ name, file, args, directory, env }: ProgramOption
       });
       return await Promise.race([looking, end]);
     },
+    pause: () => send(child, "SIGSTOP"),
+    resume: () => send(child, "SIGCONT"),
     [Symbol.asyncDispose]: async () => {
       // Nothing it could still have to say is of interest, and a polite end takes pilot-agent five seconds.
-      kill(child);
+      send(child, "SIGKILL");
       running.delete(child);
       await ended;
     },
   };
 }
 
-function kill({ pid }: ChildProcess): void {
+function send({ pid }: ChildProcess, signal: NodeJS.Signals): void {
   if (pid === undefined) return;
   try {
-    process.kill(-pid, "SIGKILL");
+    process.kill(-pid, signal);
   } catch {
     // All of the group has gone by itself.
   }

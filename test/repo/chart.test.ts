@@ -94,6 +94,11 @@ const conditional: readonly (readonly [resources: string, condition: string])[] 
   ["tokenreviews", 'if eq .Values.kubernetes.tokens "review"'],
   ["clustertrustbundles", "with .Values.kubernetes.clusterTrustBundle"],
   ["signers", "with .Values.kubernetes.clusterTrustBundle"],
+  ["certificaterequests", "if .Values.kubernetes.certManager"],
+  ["tenantissuers, tenantclusterissuers", "if .Values.kubernetes.certManager"],
+  ["validatingwebhookconfigurations, mutatingwebhookconfigurations", "if .Values.kubernetes.certManager"],
+  ["certificaterequests/status", "if .Values.kubernetes.certManager"],
+  ["tenantissuers/status, tenantclusterissuers/status", "if .Values.kubernetes.certManager"],
 ];
 
 test("a right that only some need is given to them alone", () => {
@@ -137,6 +142,7 @@ test("the chart gives what the agent asks for, and `agent check` looks for the s
     namespace: "espalier-system",
     tokens: "review",
     clusterTrustBundle: "istio.io:istiod-ca:root-cert",
+    certManager: true,
   });
   assert.ok(kubernetes);
   const asked = rightsOf(kubernetes).map(({ verb, resource, url }) => `${verb} ${url ?? resource}`);

@@ -3,14 +3,14 @@ import { readdirSync } from "node:fs";
 import { test } from "node:test";
 import { parse } from "yaml";
 import { isRecord } from "../../src/kube/json.ts";
-import { crdDirectory, crdFiles } from "./crds.ts";
+import { crdCharts, crdFiles } from "./crds.ts";
 import { read, root } from "./sources.ts";
 
 const files = crdFiles();
 
-test("the resource definitions of charts/espalier-crds are those of src/resources", () => {
-  const there = readdirSync(root + crdDirectory).map(
-    (name) => [`${crdDirectory}/${name}`, read(`${crdDirectory}/${name}`)] as const,
+test("the resource definitions of the charts are those of src/resources", () => {
+  const there = Object.keys(crdCharts).flatMap((directory) =>
+    readdirSync(root + directory).map((name) => [`${directory}/${name}`, read(`${directory}/${name}`)] as const),
   );
   assert.deepEqual(new Map(there), files, "run `npm run crds` and commit what it writes");
 });

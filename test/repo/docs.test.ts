@@ -5,10 +5,12 @@ import { test } from "node:test";
 import type { z } from "zod";
 import { refusals } from "../../src/errors.ts";
 import { agentSchema, issuerSchema } from "../../src/ops/config.ts";
+import { issuerSchemas } from "../../src/resources/issuers.ts";
 import { meshClusterSchema } from "../../src/resources/mesh-cluster.ts";
 import { meshTenantSchema } from "../../src/resources/mesh-tenant.ts";
 import { readDocuments } from "../../src/resources/read.ts";
 import { trustRootSchema } from "../../src/resources/trust-root.ts";
+import { cases } from "../cert-manager/conformance.ts";
 import { createTokenIssuer } from "../support/kubernetes.ts";
 import { layers } from "./layers.ts";
 import { metricsOf } from "./metrics.ts";
@@ -20,6 +22,7 @@ const documents = [
   "CONTRIBUTING.md",
   "CHANGELOG.md",
   "docs/architecture.md",
+  "docs/cert-manager.md",
   "docs/configuration.md",
   "docs/kubernetes.md",
   "docs/moving-from-istio.md",
@@ -35,6 +38,8 @@ const described: readonly (readonly [document: string, heading: string, schema: 
   ["docs/resources.md", "TrustRoot", trustRootSchema],
   ["docs/resources.md", "MeshTenant", meshTenantSchema],
   ["docs/resources.md", "MeshCluster", meshClusterSchema],
+  ["docs/cert-manager.md", "TenantIssuer", issuerSchemas.TenantIssuer],
+  ["docs/cert-manager.md", "TenantClusterIssuer", issuerSchemas.TenantClusterIssuer],
 ];
 
 for (const [document, heading, schema] of described) {
@@ -44,6 +49,11 @@ for (const [document, heading, schema] of described) {
     assert.deepEqual(tableBelow(read(document), heading), rows);
   });
 }
+
+test("docs/cert-manager.md has every case that is tried with cert-manager, and what it comes to", () => {
+  const rows = cases.map(({ name, says }) => [`\`${name}\``, says]);
+  assert.deepEqual(tableBelow(read("docs/cert-manager.md"), "cert-manager's cases for issuers"), rows);
+});
 
 test("docs/security.md has every code, its status and whether to ask again", () => {
   const rows = tableBelow(read("docs/security.md"), "What is refused, and as what").map((cells) => cells.slice(0, 3));

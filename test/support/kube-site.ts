@@ -46,7 +46,7 @@ export interface KubeSite extends AsyncDisposable {
   /** In this process; it reaches the API server through the relay. */
   startAgent(name: string, kubernetes?: Kubernetes): Promise<AgentStack>;
   /** In a process of its own; it reaches the API server as anybody does. */
-  startProcess(name: string, image: Image): Promise<AgentProcess>;
+  startProcess(name: string, image: Pick<Image, "node">, kubernetes?: Kubernetes): Promise<AgentProcess>;
 }
 
 export interface AgentProcess extends AsyncDisposable {
@@ -138,9 +138,14 @@ export async function openKubeSite(kubeconfig: string, toTenants: KubeTenants): 
     rootConfigMap,
     namespace,
     node,
-    startProcess: async (name, image) =>
+    startProcess: async (name, image, kubernetes = {}) =>
       opened.use(
-        await startProcess(name, { site, issuer, node: image.node, ...(await agentConfig(name, cluster.access)) }),
+        await startProcess(name, {
+          site,
+          issuer,
+          node: image.node,
+          ...(await agentConfig(name, cluster.access, kubernetes)),
+        }),
       ),
     startAgent: async (name, kubernetes = {}) => {
       const agent = opened.use(

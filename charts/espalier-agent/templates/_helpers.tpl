@@ -64,6 +64,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
   "namespaceSelector" .Values.kubernetes.namespaceSelector
   "istiodNamespace" .Values.kubernetes.istiodNamespace
   "istiodSecret" .Values.kubernetes.istiodSecret
+  "certManager" .Values.kubernetes.certManager
   "revisions" .Values.kubernetes.revisions
 -}}
 {{- with .Values.kubernetes.clusterTrustBundle }}{{ $_ := set $kubernetes "clusterTrustBundle" . }}{{ end -}}

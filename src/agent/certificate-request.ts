@@ -1,0 +1,73 @@
+/** A CertificateRequest (cert-manager.io/v1) as far as we look at it: of another issuer's, that it is there and nothing else. */
+import { type Condition, readConditions } from "../kube/condition.ts";
+import { dateAt, type JsonRecord, listAt, recordAt, textAt } from "../kube/json.ts";
+import { type Meta, readMeta } from "../kube/meta.ts";
+import type { IssuerKind } from "./tenant-issuer.ts";
+
+export interface CertificateRequest extends Meta {
+  /** Undefined where it is another issuer's. */
+  readonly ask: RequestAsk | undefined;
+}
+
+export interface RequestAsk {
+  readonly issuer: { readonly kind: IssuerKind; readonly name: string };
+  readonly conditions: ReadonlyMap<string, Condition>;
+  readonly failed: boolean;
+  /** Base64 of a CSR in PEM; empty once nothing is to be done with it any more. */
+  readonly request: string;
+  /** Go's, such as `2160h0m0s`; empty where none is asked for. */
+  readonly duration: string;
+  readonly usages: readonly string[];
+  readonly isCa: boolean;
+  /** As cert-manager's webhook recorded who made it. */
+  readonly username: string;
+  readonly groups: readonly string[];
+}
+
+export const issuerGroup = "espalier.dev";
+/** Of `spec.request`. What is longer holds no CSR that we read: it is not kept, and refused. */
+export const requestLengthMax = 64 * 1024;
+export const tooLong = "too long";
+
+/** @throws Refusal `malformed`. */
+export function readCertificateRequest(object: unknown): CertificateRequest {
+  const spec = recordAt(object, "spec");
+  const issuerRef = recordAt(spec, "issuerRef");
+  const kind = kindOf(issuerRef);
+  if (kind === undefined) return { ...readMeta(object), ask: undefined };
+  const status = recordAt(object, "status");
+  const conditions = readConditions(status);
+  const request = isFinal(conditions) ? "" : (textAt(spec, "request") ?? "");
+  return {
+    ...readMeta(object),
+    ask: {
+      issuer: { kind, name: textAt(issuerRef, "name") ?? "" },
+      conditions,
+      failed: dateAt(status, "failureTime") !== undefined,
+      request: request.length > requestLengthMax ? tooLong : request,
+      duration: textAt(spec, "duration") ?? "",
+      usages: textsAt(spec, "usages"),
+      isCa: spec["isCA"] === true,
+      username: textAt(spec, "username") ?? "",
+      groups: textsAt(spec, "groups"),
+    },
+  };
+}
+
+/** Whoever ended it: a request is never taken up again. */
+export function isFinal(conditions: ReadonlyMap<string, Condition>): boolean {
+  const ready = conditions.get("Ready");
+  if (ready?.status === "True") return true;
+  return ready?.status === "False" && (ready.reason === "Failed" || ready.reason === "Denied");
+}
+
+/** The group exactly: an empty one is cert-manager's own. */
+function kindOf(issuerRef: JsonRecord): IssuerKind | undefined {
+  const { group, kind } = issuerRef;
+  if (group !== issuerGroup) return undefined;
+  return kind === "TenantIssuer" || kind === "TenantClusterIssuer" ? kind : undefined;
+}
+
+function textsAt(value: JsonRecord, key: string): readonly string[] {
+  return listAt(value, key).filter((one) => typeof one === "string");
+}

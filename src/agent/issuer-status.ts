@@ -1,0 +1,80 @@
+/** Says of each TenantIssuer and TenantClusterIssuer whether certificates can be had through it, in its Ready condition. */
+
+import { isConflict, isNotFound } from "../kube/api-error.ts";
+import { applyObject } from "../kube/apply.ts";
+import type { Client } from "../kube/client.ts";
+import { toCondition } from "../kube/condition.ts";
+import type { Informer } from "../kube/informer.ts";
+import { keyOf } from "../kube/meta.ts";
+import { startQueue } from "../kube/queue.ts";
+import { resources } from "../kube/resource.ts";
+import type { Log } from "../ops/log.ts";
+import type { KeptTrust } from "./kept-trust.ts";
+import { decideIssuer, type IssuerKind, type TenantIssuer } from "./tenant-issuer.ts";
+
+export type Issuers = Readonly<Record<IssuerKind, Informer<TenantIssuer, never>>>;
+
+export interface IssuerStatusParts {
+  readonly client: Client;
+  readonly issuers: Issuers;
+  readonly trust: () => KeptTrust | undefined;
+  readonly now: () => Date;
+  readonly log: Log;
+}
+
+/** What the hub says of a tenant changes at any time; looking costs nothing where it has not. */
+const lookAgainMs = 10_000;
+
+export const issuerResources = {
+  TenantIssuer: resources.tenantIssuers,
+  TenantClusterIssuer: resources.tenantClusterIssuers,
+} as const;
+
+export function startIssuerStatus({ client, issuers, trust, now, log }: IssuerStatusParts): AsyncDisposable {
+  const work = async (key: string, signal: AbortSignal): Promise<{ againAfterMs: number } | void> => {
+    const issuer = findIssuer(issuers, key);
+    if (issuer === undefined) return;
+    const { ready, generation: observedGeneration } = issuer;
+    const wanted = { type: "Ready", ...decideIssuer(issuer, trust()), observedGeneration };
+    const isSaid =
+      ready?.status === wanted.status &&
+      ready.reason === wanted.reason &&
+      ready.message === wanted.message &&
+      ready.observedGeneration === observedGeneration;
+    if (!isSaid) await write(issuer, { observedGeneration, conditions: [toCondition(wanted, ready, now())] }, signal);
+    return { againAfterMs: lookAgainMs };
+  };
+
+  const write = async ({ kind, namespace, name, uid }: TenantIssuer, status: object, signal: AbortSignal) => {
+    const one = { name, ...(namespace === "" ? {} : { namespace }), subresource: "status" } as const;
+    try {
+      // If we stop here, it says what it said, and the next look is the same.
+      await applyObject(client, issuerResources[kind], one, { status }, { force: true, uid, signal });
+    } catch (error) {
+      // Gone, or another of its name: its own news follows.
+      if (!isNotFound(error) && !isConflict(error)) throw error;
+    }
+  };
+
+  const queue = startQueue({ name: "issuers", work }, log);
+  const subscriptions = new DisposableStack();
+  for (const informer of Object.values(issuers))
+    subscriptions.use(informer.subscribe(({ item }) => queue.add(toIssuerKey(item))));
+  return {
+    [Symbol.asyncDispose]: async () => {
+      subscriptions.dispose();
+      await queue[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Neither a kind nor a name has a slash. */
+export function toIssuerKey(issuer: Pick<TenantIssuer, "kind" | "namespace" | "name">): string {
+  return `${issuer.kind}/${keyOf(issuer)}`;
+}
+
+function findIssuer(issuers: Issuers, key: string): TenantIssuer | undefined {
+  const [kind, ...path] = key.split("/");
+  const name = path.at(-1) ?? "";
+  return kind === "TenantIssuer" ? issuers.TenantIssuer.get(name, path[0]) : issuers.TenantClusterIssuer.get(name);
+}

@@ -1,0 +1,62 @@
+/** TenantIssuer and TenantClusterIssuer as the agent knows them, and whether certificates can be had through one. */
+import { type Condition, readConditions } from "../kube/condition.ts";
+import { listAt, recordAt, someTextAt, textAt } from "../kube/json.ts";
+import { type Meta, readMeta } from "../kube/meta.ts";
+import type { KeptTrust } from "./kept-trust.ts";
+
+export type IssuerKind = "TenantIssuer" | "TenantClusterIssuer";
+
+export interface TenantIssuer extends Meta {
+  readonly kind: IssuerKind;
+  readonly generation: number;
+  readonly tenant: string;
+  readonly profile: string;
+  /** Names, or a prefix and `*`: who may use it. Its own namespace alone, where it is in one. */
+  readonly namespaces: readonly string[];
+  readonly ready: Condition | undefined;
+}
+
+/** The API server has judged it by its definition. @throws Refusal `malformed`. */
+export function readTenantIssuer(kind: IssuerKind, object: unknown): TenantIssuer {
+  const meta = readMeta(object);
+  const spec = recordAt(object, "spec");
+  const { generation } = recordAt(object, "metadata");
+  const listed = listAt(spec, "namespaces").filter((one) => typeof one === "string");
+  return {
+    ...meta,
+    kind,
+    generation: typeof generation === "number" ? generation : 0,
+    tenant: someTextAt(spec, "tenant"),
+    profile: textAt(spec, "profile") ?? "request",
+    namespaces: kind === "TenantIssuer" ? [meta.namespace] : listed,
+    ready: readConditions(recordAt(object, "status")).get("Ready"),
+  };
+}
+
+export function mayUse({ namespaces }: TenantIssuer, namespace: string): boolean {
+  return namespaces.some((one) => (one.endsWith("*") ? namespace.startsWith(one.slice(0, -1)) : one === namespace));
+}
+
+/** Without what only the writing of it adds. */
+export type Readiness = Pick<Condition, "status" | "reason" | "message">;
+
+/** What the hub has said of its tenant. Whether the tenant gives a namespace anything is asked with each request. */
+export function decideIssuer({ tenant }: Pick<TenantIssuer, "tenant">, trust: KeptTrust | undefined): Readiness {
+  const no = (reason: string, message: string): Readiness => ({ status: "False", reason, message });
+  if (trust === undefined)
+    return no(
+      "HubNotReached",
+      "the agent has not heard from its hub yet: `kubectl get pods` of the agent, and its log",
+    );
+  if (trust.clusterSuspended) return no("ClusterSuspended", "this cluster is suspended at the hub");
+  const found = trust.tenants.find((one) => one.tenant === tenant);
+  if (found === undefined)
+    return no("TenantNotFound", `the hub has no MeshTenant "${tenant}" with a rule (spec.rules) for this cluster`);
+  if (found.suspended) return no("TenantSuspended", `MeshTenant "${tenant}" is suspended at the hub`);
+  if (!found.requests)
+    return no(
+      "RequestsNotTaken",
+      `MeshTenant "${tenant}" gives nothing to requests: at the hub it needs spec.requests, and a rule for this cluster with the proof "request"`,
+    );
+  return { status: "True", reason: "Ready", message: `MeshTenant "${tenant}" takes requests of this cluster` };
+}

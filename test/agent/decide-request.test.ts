@@ -1,0 +1,189 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { readCertificateRequest } from "../../src/agent/certificate-request.ts";
+import { decideRequest, type Known, readDuration, type Step, toEnd } from "../../src/agent/decide-request.ts";
+import type { KeptTrust } from "../../src/agent/kept-trust.ts";
+import { readTenantIssuer } from "../../src/agent/tenant-issuer.ts";
+import { Refusal } from "../../src/errors.ts";
+import { certificateLabel, toPem } from "../../src/pki/pem.ts";
+import { approved, certificateRequest, chartGuards } from "../support/certificate-requests.ts";
+import { csrOf } from "../support/named-csr.ts";
+
+const csr = csrOf("DNS:a.shop.example");
+const request = Buffer.from(toPem("CERTIFICATE REQUEST", csr)).toString("base64");
+const meta = { uid: "u", resourceVersion: "1" };
+const issuer = readTenantIssuer("TenantIssuer", {
+  metadata: { namespace: "shop", name: "shop", ...meta },
+  spec: { tenant: "shop", profile: "request" },
+});
+const tenant = {
+  tenant: "shop",
+  trustDomain: "shop.example",
+  rootsPem: "",
+  bundleVersion: "1",
+  suspended: false,
+  requests: true,
+};
+const trust: KeptTrust = {
+  version: "1",
+  servingRootsPem: "",
+  servingNames: [],
+  clusterSuspended: false,
+  tokenKeysMissing: false,
+  crlsPem: "",
+  crlNamespaces: [],
+  tenants: [tenant],
+};
+const known: Known = {
+  namespace: { namespace: "", name: "shop", ...meta, labels: new Map(), deletedAt: undefined },
+  guards: chartGuards({}),
+  issuer,
+  trust,
+};
+
+function decide(spec: object = {}, status?: object, more: Partial<Known> = {}): Step {
+  return decideRequest(readCertificateRequest(certificateRequest({ request, ...spec }, status)), { ...known, ...more });
+}
+
+function conditions(...all: readonly object[]): { readonly conditions: readonly object[] } {
+  return { conditions: all };
+}
+
+const at = { reason: "x", message: "because", lastTransitionTime: "2026-11-21T10:11:12Z" };
+
+test("an approved request of ours is signed, with all that it asks", () => {
+  const step = decide({ duration: "2160h0m0s" });
+  assert.ok(step.kind === "sign");
+  assert.deepEqual(Buffer.from(step.der), Buffer.from(csr));
+  assert.deepEqual([step.tenant, step.profile, step.validitySeconds], ["shop", "request", 7_776_000]);
+});
+
+test("without usages it has cert-manager's own", () => {
+  const step = decide({ usages: [] });
+  assert.deepEqual(step.kind === "sign" && step.usages, ["digital signature", "key encipherment"]);
+});
+
+const nothing: readonly (readonly [what: string, spec: object, status?: object])[] = [
+  ["cert-manager's own group", { issuerRef: { kind: "TenantIssuer", name: "shop" } }],
+  ["another group", { issuerRef: { group: "espalier.dev.evil", kind: "TenantIssuer", name: "shop" } }],
+  ["another kind", { issuerRef: { group: "espalier.dev", kind: "Issuer", name: "shop" } }],
+  ["no kind", { issuerRef: { group: "espalier.dev", name: "shop" } }],
+  ["what nobody has approved", {}, conditions()],
+  ["what is approved by halves", {}, conditions({ ...approved, status: "False" })],
+  ["what is issued", {}, conditions(approved, { ...at, type: "Ready", status: "True", reason: "Issued" })],
+  ["what has failed", {}, conditions(approved, { ...at, type: "Ready", status: "False", reason: "Failed" })],
+  [
+    "what was denied and told so",
+    {},
+    conditions({ ...at, type: "Denied", status: "True" }, { ...at, type: "Ready", status: "False", reason: "Denied" }),
+  ],
+];
+
+for (const [what, spec, status] of nothing)
+  test(`nothing is done for ${what}`, () => assert.deepEqual(decide(spec, status), { kind: "none" }));
+
+test("what is denied ends as denied, approved or not", () => {
+  const denied = { ...at, type: "Denied", status: "True" };
+  for (const status of [conditions(denied), conditions(approved, denied)]) {
+    const step = decide({}, status);
+    assert.ok(step.kind === "end" && step.reason === "Denied" && /because/.test(step.message));
+  }
+});
+
+test("what somebody has found invalid fails", () => {
+  const step = decide({}, conditions(approved, { ...at, type: "InvalidRequest", status: "True" }));
+  assert.ok(step.kind === "end" && step.reason === "Failed" && step.invalid);
+});
+
+test("in a namespace that is not guarded a request fails, before anybody has approved it", () => {
+  const guards = chartGuards({ validating: { failurePolicy: "Ignore" } });
+  for (const status of [conditions(), conditions(approved), conditions({ ...at, type: "Denied", status: "True" })]) {
+    const step = decide({}, status, { guards });
+    assert.ok(step.kind === "end" && step.event === "NamespaceNotGuarded" && step.reason === "Failed");
+  }
+});
+
+const waits: readonly (readonly [what: string, more: Partial<Known>, event: string, says: RegExp])[] = [
+  ["an issuer that is not there", { issuer: undefined }, "IssuerNotFound", /no TenantIssuer "shop"/],
+  ["a namespace that is not known yet", { namespace: undefined }, "NamespaceNotFound", /shop/],
+  ["a hub that has not been heard of", { trust: undefined }, "IssuerNotReady", /hub/],
+  [
+    "a tenant that the hub does not know",
+    { trust: { ...trust, tenants: [] } },
+    "IssuerNotReady",
+    /no MeshTenant "shop"/,
+  ],
+  [
+    "a tenant that takes no requests",
+    { trust: { ...trust, tenants: [{ ...tenant, requests: false }] } },
+    "IssuerNotReady",
+    /spec\.requests/,
+  ],
+  [
+    "a suspended tenant",
+    { trust: { ...trust, tenants: [{ ...tenant, suspended: true }] } },
+    "IssuerNotReady",
+    /suspended/,
+  ],
+  ["a suspended cluster", { trust: { ...trust, clusterSuspended: true } }, "IssuerNotReady", /suspended/],
+];
+
+for (const [what, more, event, says] of waits)
+  test(`it waits for ${what}`, () => {
+    const step = decide({}, undefined, more);
+    assert.ok(step.kind === "wait" && step.event === event, step.kind);
+    assert.match(step.message, says);
+  });
+
+test("a cluster's issuer is for the namespaces that it names", () => {
+  const of = (namespaces: readonly string[]): Step =>
+    decide({ issuerRef: { group: "espalier.dev", kind: "TenantClusterIssuer", name: "all" } }, undefined, {
+      issuer: readTenantIssuer("TenantClusterIssuer", {
+        metadata: { name: "all", ...meta },
+        spec: { tenant: "shop", namespaces },
+      }),
+    });
+  for (const named of [["*"], ["a", "sh*"], ["shop"]]) assert.equal(of(named).kind, "sign");
+  for (const named of [[], ["sho"], ["shop-*"], ["s*x"]]) {
+    const step = of(named);
+    assert.ok(step.kind === "end" && step.event === "IssuerNotForNamespace");
+  }
+});
+
+const invalid: readonly (readonly [what: string, spec: object])[] = [
+  ["a CSR of a megabyte", { request: "A".repeat(1024 * 1024) }],
+  ["no CSR", { request: "" }],
+  ["a certificate in its place", { request: Buffer.from(toPem(certificateLabel, csr)).toString("base64") }],
+  ["two CSRs", { request: Buffer.from(toPem("CERTIFICATE REQUEST", csr).repeat(2)).toString("base64") }],
+  ["a CSR that is cut", { request: Buffer.from(toPem("CERTIFICATE REQUEST", csr.subarray(0, 50))).toString("base64") }],
+  ["a duration that is none", { duration: "-1h" }],
+];
+
+for (const [what, spec] of invalid)
+  test(`${what} can never succeed`, () => {
+    const step = decide(spec);
+    assert.ok(step.kind === "end" && step.invalid && step.reason === "Failed", step.kind);
+  });
+
+test("Go's durations are read to the second", () => {
+  for (const [text, seconds] of [
+    ["", 0],
+    ["1h0m0s", 3600],
+    ["896h", 3_225_600],
+    ["90s", 90],
+    ["1h30m", 5400],
+    ["10m0.5s", 600],
+  ] as const)
+    assert.equal(readDuration(text), seconds, text);
+  for (const text of ["0s", "1", "1d", "h", "9999999h", "1s1h", "99999999999s"])
+    assert.throws(() => readDuration(text), Refusal, text);
+});
+
+test("outages are asked again, and nothing else", () => {
+  for (const code of ["unavailable", "overloaded", "quota", "internal"] as const)
+    assert.equal(toEnd(new Refusal(code, "x")), undefined, code);
+  for (const code of ["no-rule", "request-denied", "identity-denied", "replay-differs", "proof-not-accepted"] as const)
+    assert.deepEqual(toEnd(new Refusal(code, "x"))?.invalid, false, code);
+  for (const code of ["malformed", "csr-key", "csr-signature"] as const)
+    assert.equal(toEnd(new Refusal(code, "x"))?.invalid, true, code);
+});

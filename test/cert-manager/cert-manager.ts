@@ -1,0 +1,384 @@
+/**
+ * cert-manager's own controllers and webhook, and an agent of ours: `test/cert-manager/run`. Who should get something gets it; who should
+ * not is told why, in the words that docs/cert-manager.md has.
+ */
+import assert from "node:assert/strict";
+import { randomInt } from "node:crypto";
+import { DatabaseSync } from "node:sqlite";
+import { after, before, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { ApiError } from "../../src/kube/api-error.ts";
+import { readConditions } from "../../src/kube/condition.ts";
+import { recordAt, textAt } from "../../src/kube/json.ts";
+import { deleteObject, getObject, mergeObject } from "../../src/kube/objects.ts";
+import { resources } from "../../src/kube/resource.ts";
+import { toPem } from "../../src/pki/pem.ts";
+import { toCsr } from "../../src/pki/request.ts";
+import type { AgentProcess } from "../support/kube-site.ts";
+import { csrOf } from "../support/named-csr.ts";
+import { eventually, joinHub, newKey, openThiefWith } from "../support/stack.ts";
+import { cases } from "./conformance.ts";
+import {
+  becomes,
+  clusterIssuer,
+  firstRequestBecomes,
+  makeCertificate,
+  makeIssuer,
+  makeRequest,
+  ownIssuer,
+  ready,
+  requestsOf,
+  verdict,
+} from "./objects.ts";
+import { type CertManagerStage, openStage } from "./stage.ts";
+
+const stack = new AsyncDisposableStack();
+let stage: CertManagerStage;
+let agent: AgentProcess;
+
+before(async () => {
+  stage = stack.use(await openStage());
+  agent = await stage.startAgent("first");
+});
+
+after(async () => await stack.disposeAsync());
+
+/** Base64 of PEM, as `spec.request` has it. */
+function toRequest(csr: Uint8Array): string {
+  return Buffer.from(toPem("CERTIFICATE REQUEST", csr)).toString("base64");
+}
+
+/** What a TenantIssuer or TenantClusterIssuer says of itself. */
+async function readiness(kind: "TenantIssuer" | "TenantClusterIssuer", name: string, namespace?: string) {
+  const resource = kind === "TenantIssuer" ? resources.tenantIssuers : resources.tenantClusterIssuers;
+  const object = await getObject(stage.site.cluster.client, resource, { name, ...(namespace && { namespace }) });
+  return readConditions(recordAt(object, "status")).get("Ready");
+}
+
+test("an agent that starts before there are definitions takes them up when they come", async () => {
+  await agent.ready();
+  await agent.daemon.event("not served yet");
+  stage.applyDefinitions();
+  await agent.daemon.event("serving CertificateRequests");
+});
+
+test("issuers say whether certificates can be had through them, and what to do", async () => {
+  const { names, site } = stage;
+  const { client } = site.cluster;
+  await makeIssuer(client, clusterIssuer, { tenant: "shop", namespaces: [names.shop, names.till, names.nobody] });
+  await makeIssuer(client, ownIssuer, { tenant: "shop" }, names.shop);
+  await makeIssuer(client, { ...ownIssuer, name: "unknown" }, { tenant: "nobody" }, names.shop);
+  await makeIssuer(client, { ...ownIssuer, name: "theirs" }, { tenant: "media" }, names.shop);
+  await eventually(async () => assert.equal((await readiness("TenantClusterIssuer", "shop"))?.status, "True"), 60_000);
+  await eventually(async () =>
+    assert.equal((await readiness("TenantIssuer", "own", names.shop))?.observedGeneration, 1),
+  );
+  const unknown = await eventually(async () => {
+    const found = await readiness("TenantIssuer", "unknown", names.shop);
+    assert.equal(found?.reason, "TenantNotFound");
+    return found;
+  });
+  assert.match(unknown.message, /MeshTenant "nobody"/);
+  // The API server judges what an issuer may say.
+  await assert.rejects(makeIssuer(client, { ...ownIssuer, name: "bad" }, { tenant: "A/B" }, names.shop), ApiError);
+  await assert.rejects(makeIssuer(client, { ...clusterIssuer, name: "bad" }, { tenant: "shop" }), ApiError);
+});
+
+test("a Certificate is Ready through an issuer of the cluster, and of its own namespace", async () => {
+  const { names, site } = stage;
+  const { client } = site.cluster;
+  for (const issuerRef of [clusterIssuer, ownIssuer]) {
+    const place = { namespace: names.shop, name: `web-${issuerRef.name}` };
+    await makeCertificate(client, place, { issuerRef, dnsNames: ["shop.example", `web.${names.shop}.svc`] });
+    const { leaf, chain } = await ready(client, place);
+    assert.equal(leaf.subjectAltName, `DNS:shop.example, DNS:web.${names.shop}.svc`);
+    assert.equal(chain.length, 2);
+  }
+  const events = stage.kubectl(["get", "events.events.k8s.io", "-n", names.shop, "-o", "jsonpath={.items[*].reason}"]);
+  assert.match(events, /CertificateIssued/);
+});
+
+test("cert-manager's cases for issuers", async (t) => {
+  const { names, site } = stage;
+  const { client } = site.cluster;
+  const placeOf = (name: string) => ({ namespace: names.shop, name: `case-${name}` });
+  for (const { name, spec } of cases) await makeCertificate(client, placeOf(name), { duration: "24h", ...spec });
+  for (const { name, says, outcome } of cases)
+    await t.test(says, async () => {
+      if (typeof outcome === "function") return outcome(await ready(client, placeOf(name)));
+      const { message, failureTime, hasCertificate } = await firstRequestBecomes(client, placeOf(name), "Failed");
+      assert.match(message, outcome);
+      assert.ok(failureTime !== undefined && !hasCertificate);
+    });
+});
+
+test("who asks for what is not theirs", async (t) => {
+  const { names, site } = stage;
+  const { client } = site.cluster;
+  const intents = site.site.intents();
+  const { shop, till, media, nobody } = names;
+  const own = (name: string) => ({ ...ownIssuer, name });
+  const signing = ["digital signature"];
+  interface Spec extends Readonly<Record<string, unknown>> {
+    /** As OpenSSL's `subjectAltName`. */
+    readonly names: string;
+  }
+  const asked: readonly (readonly [what: string, namespace: string, spec: Spec, reason: string, says: RegExp])[] = [
+    [
+      "another namespace's issuer",
+      till,
+      { issuerRef: own("own"), names: "DNS:shop.example" },
+      "Pending",
+      /no TenantIssuer "own"/,
+    ],
+    [
+      "another tenant",
+      shop,
+      { issuerRef: own("theirs"), names: "DNS:media.example" },
+      "Failed",
+      /no rule of MeshTenant "media".*no-rule/,
+    ],
+    ["an issuer that is not for the namespace", media, { names: "DNS:shop.example" }, "Failed", /is not for namespace/],
+    [
+      "a namespace that has an issuer and no rule",
+      nobody,
+      { names: "DNS:shop.example" },
+      "Failed",
+      /no rule of MeshTenant "shop"/,
+    ],
+    ["another tenant's name", shop, { names: "DNS:media.example" }, "Failed", /spec\.requests\.dnsNames/],
+    ["another namespace's service", shop, { names: `DNS:web.${till}.svc` }, "Failed", /spec\.requests\.dnsNames/],
+    ["what istiod serves with", shop, { names: "DNS:istiod.istio-system.svc" }, "Failed", /dnsNames|serve with/],
+    [
+      "another namespace's SPIFFE ID",
+      shop,
+      { names: `URI:spiffe://shop.example/ns/${till}/sa/web`, usages: signing },
+      "Failed",
+      /identity-denied/,
+    ],
+    [
+      "another trust domain's SPIFFE ID",
+      shop,
+      { names: `URI:spiffe://media.example/ns/${shop}/sa/web`, usages: signing },
+      "Failed",
+      /identity-denied/,
+    ],
+    ["more time than there is", shop, { names: "DNS:shop.example", duration: "8760h" }, "Failed", /maximumSeconds/],
+  ];
+  for (const [at, [what, namespace, { names: subjectAltName, ...spec }, reason, says]] of asked.entries())
+    await t.test(`${what}: ${reason}`, async () => {
+      const place = { namespace, name: `hostile-${at}` };
+      await makeRequest(client, place, { request: toRequest(csrOf(subjectAltName)), ...spec });
+      const found = await becomes(client, place, reason);
+      assert.match(found.message, says);
+      assert.equal(found.hasCertificate, false);
+      assert.equal(found.failureTime !== undefined, reason === "Failed");
+    });
+
+  await t.test("a CA smuggled in the CSR is refused by cert-manager's webhook, or by us", async () => {
+    const request = toRequest(csrOf("DNS:shop.example", { extensions: ["basicConstraints=critical,CA:TRUE"] }));
+    const place = { namespace: shop, name: "hostile-ca" };
+    const made = await makeRequest(client, place, { request }).then(
+      () => true,
+      (error: unknown) => {
+        assert.ok(error instanceof ApiError && /isCA/i.test(error.message), String(error));
+        return false;
+      },
+    );
+    if (made) assert.match((await becomes(client, place, "Failed")).message, /isCA/);
+  });
+
+  await t.test("a CSR of a megabyte is not taken", async () => {
+    const request = Buffer.from(
+      `-----BEGIN CERTIFICATE REQUEST-----\n${"A".repeat(750_000)}\n-----END CERTIFICATE REQUEST-----\n`,
+    );
+    await assert.rejects(
+      makeRequest(client, { namespace: shop, name: "hostile-long" }, { request: request.toString("base64") }),
+      ApiError,
+    );
+  });
+
+  await t.test("an approved request is not edited, nor its approval taken back", async () => {
+    const place = { namespace: shop, name: "web-shop-1" };
+    const edit = mergeObject(client, resources.certificateRequests, place, { spec: { isCA: true } });
+    await assert.rejects(edit, ApiError);
+    const taken = mergeObject(
+      client,
+      resources.certificateRequests,
+      { ...place, subresource: "status" },
+      { status: { conditions: [] } },
+    );
+    await assert.rejects(taken, ApiError);
+  });
+
+  await t.test("none of them left anything in the ledger", () => assert.equal(site.site.intents(), intents));
+});
+
+test("what is denied is told so, and gets nothing", async () => {
+  const { names, site } = stage;
+  const { client } = site.cluster;
+  // cert-manager's approver would be first otherwise.
+  stage.controller.pause();
+  try {
+    const place = { namespace: names.shop, name: "denied" };
+    await makeRequest(client, place, { request: toRequest(csrOf("DNS:shop.example")) });
+    await delay(500);
+    assert.equal((await verdict(client, place)).reason, "", "nobody has approved it");
+    const denied = { type: "Denied", status: "True", reason: "test", message: "not today" };
+    await mergeObject(
+      client,
+      resources.certificateRequests,
+      { ...place, subresource: "status" },
+      { status: { conditions: [denied] } },
+    );
+    const found = await becomes(client, place, "Denied");
+    assert.match(found.message, /not today/);
+    assert.ok(found.failureTime !== undefined && !found.hasCertificate);
+  } finally {
+    stage.controller.resume();
+  }
+});
+
+test("a UID is one certificate: another CSR under it is refused, also when a stolen agent asks", async () => {
+  const { names, site } = stage;
+  const { client } = site.cluster;
+  const place = { namespace: names.shop, name: "replay" };
+  const csr = csrOf("DNS:shop.example");
+  await makeRequest(client, place, { request: toRequest(csr) });
+  const { uid } = await becomes(client, place, "Issued");
+  const { privateKey, keyPem } = newKey();
+  const token = await site.cluster.token(site.system, "espalier-agent", {
+    audience: "espalier:hub.example",
+    pod: "agent-0",
+  });
+  const join = { cluster: "east", csr: toCsr({ privateKey }), token };
+  const { certificate } = await joinHub(site.site, site.issuer.address, join);
+  using thief = openThiefWith(site.site, site.issuer.address, { chainPem: toPem("CERTIFICATE", certificate), keyPem });
+  const request = {
+    door: "certificate-request",
+    namespace: names.shop,
+    name: place.name,
+    issuer: "TenantClusterIssuer/shop",
+    profile: "request",
+    username: "kubernetes-admin",
+    usages: ["digital signature", "server auth"],
+  };
+  const reply = await thief.sign({ csr: csrOf("DNS:shop.example"), signer: "shop", idempotencyKey: uid, request });
+  assert.equal(reply.refused?.code, "replay-differs");
+});
+
+test("in a namespace that the webhook does not guard a request fails, and stays failed when the guard is back", async () => {
+  const { names, site } = stage;
+  const { client } = site.cluster;
+  const label = async (value: string | null) =>
+    await mergeObject(
+      client,
+      resources.namespaces,
+      { name: names.till },
+      { metadata: { labels: { "cert-manager.io/disable-validation": value } } },
+    );
+  await label("true");
+  try {
+    const place = { namespace: names.till, name: "unguarded" };
+    // As the API server has it a moment later.
+    await delay(1_000);
+    await makeRequest(client, place, { request: toRequest(csrOf("DNS:shop.example")), username: "system:admin" });
+    const found = await becomes(client, place, "Failed");
+    assert.match(found.message, /does not guard/);
+    await label(null);
+    await delay(500);
+    assert.equal((await verdict(client, place)).reason, "Failed");
+  } finally {
+    await label(null);
+  }
+  const place = { namespace: names.till, name: "guarded" };
+  await makeRequest(client, place, { request: toRequest(csrOf("DNS:shop.example")) });
+  await becomes(client, place, "Issued");
+});
+
+test("an issuer that goes with requests open is waited for", async () => {
+  const { names, site } = stage;
+  const { client } = site.cluster;
+  const gone = { ...ownIssuer, name: "later" };
+  const place = { namespace: names.shop, name: "waits" };
+  await makeRequest(client, place, { issuerRef: gone, request: toRequest(csrOf("DNS:shop.example")) });
+  await becomes(client, place, "Pending");
+  await makeIssuer(client, gone, { tenant: "nobody" }, names.shop);
+  await eventually(
+    async () => assert.equal((await readiness("TenantIssuer", "later", names.shop))?.reason, "TenantNotFound"),
+    30_000,
+  );
+  await deleteObject(client, resources.tenantIssuers, { namespace: names.shop, name: "later" });
+  await makeIssuer(client, gone, { tenant: "shop" }, names.shop);
+  await becomes(client, place, "Issued");
+});
+
+test("a status that somebody else has written is ours in the end", async () => {
+  const { names, site } = stage;
+  const { client } = site.cluster;
+  stage.controller.pause();
+  const place = { namespace: names.shop, name: "forged" };
+  try {
+    await makeRequest(client, place, { request: toRequest(csrOf("DNS:shop.example")) });
+    const forged = Buffer.from("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").toString("base64");
+    await mergeObject(
+      client,
+      resources.certificateRequests,
+      { ...place, subresource: "status" },
+      { status: { certificate: forged } },
+    );
+  } finally {
+    stage.controller.resume();
+  }
+  await becomes(client, place, "Issued");
+  const status = recordAt(await getObject(client, resources.certificateRequests, place), "status");
+  const pem = Buffer.from(textAt(status, "certificate") ?? "", "base64").toString("latin1");
+  assert.equal(pem.match(/BEGIN CERTIFICATE/g)?.length, 2);
+});
+
+test("an agent that is killed again and again loses no request, and makes none twice", async () => {
+  const { names, site } = stage;
+  const { client } = site.cluster;
+  const all = Array.from({ length: 40 }, (_, at) => ({ namespace: names.shop, name: `killed-${at}` }));
+  const making = Promise.all(
+    all.map(async (place) => await makeCertificate(client, place, { dnsNames: ["shop.example"] })),
+  );
+  for (let kill = 0; kill < 4; kill++) {
+    await delay(randomInt(300, 2_500));
+    await agent.daemon.stop("SIGKILL");
+    // A lease that nobody lets go of would be waited out.
+    await deleteObject(client, resources.leases, { namespace: site.system, name: "espalier-agent" }).catch(
+      () => undefined,
+    );
+    agent = await stage.startAgent(`again-${kill}`);
+  }
+  await making;
+  const issued = await Promise.all(all.map(async (place) => await ready(client, place)));
+  const serials = issued.map(({ leaf }) => leaf.serialNumber.toLowerCase());
+  assert.equal(new Set(serials).size, all.length);
+  const uids = new Set(
+    (await requestsOf(client, names.shop)).map((one) => textAt(recordAt(one, "metadata"), "uid") ?? ""),
+  );
+  const ledger = requestIntents(site.site.databasePath);
+  for (const serial of serials)
+    assert.ok(
+      ledger.some((one) => one.serial === serial),
+      `${serial} is in no ledger`,
+    );
+  const keys = ledger.map(({ key }) => key);
+  assert.equal(new Set(keys).size, keys.length, "a request was intended twice");
+  for (const key of keys.filter((one) => one.startsWith("east/certificate-request/")))
+    if (uids.size > 0) assert.match(key, /^east\/certificate-request\/[0-9a-f-]{36}$/);
+  await site.site.verify();
+});
+
+/** Each intent of a request, as the ledger has it. */
+function requestIntents(path: string): readonly { readonly serial: string; readonly key: string }[] {
+  using database = new DatabaseSync(path, { readOnly: true });
+  const rows = database
+    .prepare(
+      "SELECT lower(hex(serial)) AS serial, idempotency_key AS key FROM entries WHERE idempotency_key IS NOT NULL",
+    )
+    .all();
+  return rows.map((row) => ({ serial: String(row["serial"]), key: String(row["key"]) }));
+}

@@ -1,0 +1,130 @@
+/** The cases of cert-manager's own conformance suite for issuers, and what each comes to here. docs/cert-manager.md has the same table. */
+import assert from "node:assert/strict";
+import type { Issued } from "./objects.ts";
+
+export interface Case {
+  readonly name: string;
+  /** Of a Certificate. */
+  readonly spec: object;
+  /** Looks at what was issued; or what a refusal says. */
+  readonly outcome: ((issued: Issued) => void) | RegExp;
+  /** For people, beside the name. */
+  readonly says: string;
+}
+
+const dnsNames = ["shop.example"];
+const key = (algorithm: string, more: object = {}) => ({ privateKey: { algorithm, ...more }, dnsNames });
+const keyIs =
+  (type: string) =>
+  ({ leaf }: Issued) =>
+    assert.equal(leaf.publicKey.asymmetricKeyType, type);
+const namesAre =
+  (text: string) =>
+  ({ leaf }: Issued): void =>
+    assert.equal(leaf.subjectAltName, text);
+const subjectIs =
+  (text: string | undefined) =>
+  ({ leaf }: Issued): void =>
+    assert.equal(leaf.subject, text);
+const long = `${"a".repeat(63)}.shop.example`;
+
+export const cases: readonly Case[] = [
+  { name: "rsa", spec: key("RSA", { size: 2048 }), outcome: keyIs("rsa"), says: "RSA of 2048, 3072 and 4096 bits" },
+  { name: "ecdsa", spec: key("ECDSA", { size: 384 }), outcome: keyIs("ec"), says: "ECDSA with P-256 and P-384" },
+  {
+    name: "ecdsa-521",
+    spec: key("ECDSA", { size: 521 }),
+    outcome: /neither RSA, P-256, P-384/,
+    says: "ECDSA with P-521: refused, the key is none that is certified",
+  },
+  { name: "ed25519", spec: key("Ed25519"), outcome: keyIs("ed25519"), says: "Ed25519" },
+  {
+    name: "common-name",
+    spec: { commonName: "till-1" },
+    outcome: subjectIs("CN=till-1"),
+    says: "a common name alone, of `requests.subject.commonNames` or one that is given as a name",
+  },
+  {
+    name: "other-common-name",
+    spec: { commonName: "www.shop.example", dnsNames },
+    outcome: (issued) => {
+      subjectIs("CN=www.shop.example")(issued);
+      namesAre("DNS:shop.example")(issued);
+    },
+    says: "a common name that is none of the DNS names",
+  },
+  {
+    name: "dns",
+    spec: { dnsNames: ["shop.example", "a.b.shop.example"] },
+    outcome: namesAre("DNS:shop.example, DNS:a.b.shop.example"),
+    says: "DNS names, within `requests.dnsNames`",
+  },
+  {
+    name: "wildcard",
+    spec: { dnsNames: ["*.shop.example", "shop.example"] },
+    outcome: namesAre("DNS:*.shop.example, DNS:shop.example"),
+    says: "wildcards, below a `*.` of `requests.dnsNames`",
+  },
+  {
+    name: "ip",
+    spec: { ipAddresses: ["127.0.0.1", "10.1.2.3"], dnsNames },
+    outcome: namesAre("DNS:shop.example, IP Address:127.0.0.1, IP Address:10.1.2.3"),
+    says: "IP addresses, within `requests.ips`",
+  },
+  {
+    name: "ip-alone",
+    spec: { ipAddresses: ["10.1.2.3"], commonName: "10.1.2.3" },
+    outcome: namesAre("IP Address:10.1.2.3"),
+    says: "an IP address alone, and as common name",
+  },
+  {
+    name: "email",
+    spec: { emailAddresses: ["till@shop.example"] },
+    outcome: namesAre("email:till@shop.example"),
+    says: "e-mail addresses, within `requests.emails`",
+  },
+  {
+    name: "uri",
+    spec: { uris: ["https://shop.example/till"] },
+    outcome: namesAre("URI:https://shop.example/till"),
+    says: "URIs, within `requests.uris`; SPIFFE IDs of the namespace, with `requests.identities`",
+  },
+  {
+    name: "duration",
+    spec: { dnsNames, duration: "896h" },
+    outcome: ({ leaf }) => assert.equal(leaf.validToDate.getTime() - leaf.validFromDate.getTime(), 896 * 3_600_000),
+    says: "a duration, to the second, up to `requests.maximumSeconds`",
+  },
+  {
+    name: "usages",
+    spec: { dnsNames, usages: ["signing", "data encipherment", "server auth", "client auth", "code signing"] },
+    outcome: ({ leaf }) =>
+      assert.deepEqual(leaf.keyUsage, ["1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2", "1.3.6.1.5.5.7.3.3"]),
+    says: "usages, of `requests.usages`",
+  },
+  { name: "long", spec: { dnsNames: [long] }, outcome: namesAre(`DNS:${long}`), says: "a label of 63 characters" },
+  {
+    name: "subject",
+    spec: { dnsNames, subject: { organizations: ["Shop"], countries: ["DE"] } },
+    outcome: ({ leaf }) => assert.deepEqual(leaf.subject?.split("\n").toSorted(), ["C=DE", "O=Shop"]),
+    says: "a subject, of `requests.subject`",
+  },
+  {
+    name: "literal-subject",
+    spec: { dnsNames, literalSubject: "CN=till-9,O=Shop,C=DE" },
+    outcome: subjectIs("C=DE\nO=Shop\nCN=till-9"),
+    says: "a literal subject, in its order; its attributes are those of `requests.subject`",
+  },
+  {
+    name: "ca",
+    spec: { dnsNames, isCA: true, commonName: "till-1" },
+    outcome: /isCA/,
+    says: "a CA certificate: refused, no request gets one",
+  },
+  {
+    name: "other-name",
+    spec: { dnsNames, otherNames: [{ oid: "1.3.6.1.4.1.311.20.2.3", utf8Value: "till@shop.example" }] },
+    outcome: /neither DNS, IP, e-mail nor URI/,
+    says: "otherName: refused, a name of a kind that is not judged",
+  },
+];

@@ -1,0 +1,242 @@
+/**
+ * cert-manager's own controllers and webhook beside a real API server, each with the rights that its chart gives it, and an agent of
+ * ours, with the rights that ours gives it, as a process of its own. Two tenants, of which `shop` has two namespaces.
+ */
+import { execFileSync } from "node:child_process";
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Access } from "../../src/kube/credentials.ts";
+import { mergeObject } from "../../src/kube/objects.ts";
+import { resources } from "../../src/kube/resource.ts";
+import { type Program, startProgram } from "../mesh/program.ts";
+import { writeKubeconfig } from "../support/kube-cluster.ts";
+import { type AgentProcess, type KubeSite, openKubeSite } from "../support/kube-site.ts";
+import { freePort } from "../support/processes.ts";
+import { document } from "../support/stack.ts";
+
+export interface CertManagerStage extends AsyncDisposable {
+  readonly site: KubeSite;
+  readonly names: Names;
+  /** An agent as the chart configures it; the rights are those of its account. */
+  startAgent(name: string): Promise<AgentProcess>;
+  /** Ours: TenantIssuer and TenantClusterIssuer. */
+  applyDefinitions(): void;
+  readonly controller: Program;
+  kubectl(args: readonly string[], input?: string): string;
+}
+
+export interface Names {
+  /** Of tenant `shop`. */
+  readonly shop: string;
+  readonly till: string;
+  /** Of tenant `media`. */
+  readonly media: string;
+  /** Of nobody. */
+  readonly nobody: string;
+}
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+const namespace = "cert-manager";
+
+export async function openStage(): Promise<CertManagerStage> {
+  const { KUBECONFIG: kubeconfig, ESPALIER_CERT_MANAGER: binary, ESPALIER_CERT_MANAGER_SOURCE: source } = process.env;
+  if (kubeconfig === undefined || binary === undefined || source === undefined)
+    throw new Error("test/cert-manager/run sets KUBECONFIG, ESPALIER_CERT_MANAGER and ESPALIER_CERT_MANAGER_SOURCE");
+  await using stack = new AsyncDisposableStack();
+  const site = stack.use(await openKubeSite(kubeconfig, tenants));
+  const names = {
+    shop: await site.namespace("shop"),
+    till: await site.namespace("till"),
+    media: await site.namespace("media"),
+    nobody: await site.namespace("nobody"),
+  };
+  const { directory } = site.site;
+  const kubectl = (args: readonly string[], input?: string): string =>
+    execFileSync("kubectl", ["--kubeconfig", kubeconfig, ...args], {
+      encoding: "utf8",
+      stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+      maxBuffer: 64 * 1024 * 1024,
+      ...(input === undefined ? {} : { input }),
+    });
+  const apply = (yaml: string): void => void kubectl(["apply", "--server-side", "--force-conflicts", "-f", "-"], yaml);
+
+  const port = await freePort();
+  kubectl(["create", "namespace", namespace]);
+  apply(certManagerManifests(source, join(directory, "chart"), port));
+  apply(agentManifests(site));
+  for (const kind of ["certificates", "certificaterequests"])
+    kubectl(["wait", "--for=condition=Established", `crd/${kind}.cert-manager.io`, "--timeout=60s"]);
+  const accessOf = async (of: string, account: string): Promise<Access> => {
+    const { server, tls: trusted } = site.cluster.access;
+    const { cert: _, key: __, ...tls } = trusted;
+    const token = await site.cluster.token(of, account, { audience: site.cluster.issuer });
+    return { server, tls, token };
+  };
+  const start = async (name: string, account: string, args: readonly string[]): Promise<Program> => {
+    const folder = join(directory, name);
+    mkdirSync(folder);
+    const config = writeKubeconfig(folder, await accessOf(namespace, account));
+    const all = [name, "--kubeconfig", config, ...args];
+    return stack.use(startProgram({ name, file: binary, args: all, directory: folder, env: {} }));
+  };
+  const serving = makeServing(directory);
+  const gates = "--feature-gates=LiteralCertificateSubject=true,OtherNames=true";
+  const { certificate, key } = serving;
+  const listening = [`--port=${port}`, `--certificate=${certificate}`, `--key=${key}`];
+  const webhook = await start("webhook", "cert-manager-webhook", [gates, ...listening]);
+  const caBundle = readFileSync(serving.ca).toString("base64");
+  for (const resource of [resources.validatingWebhooks, resources.mutatingWebhooks]) {
+    const { webhooks }: { webhooks: { clientConfig: object }[] } = JSON.parse(
+      kubectl(["get", resource.plural, "cert-manager-webhook", "-o", "json"]),
+    );
+    const trusted = webhooks.map((one) => ({ ...one, clientConfig: { ...one.clientConfig, caBundle } }));
+    await mergeObject(site.cluster.client, resource, { name: "cert-manager-webhook" }, { webhooks: trusted });
+  }
+  const controller = await start("controller", "cert-manager", [gates]);
+  await webhook.await(() => kubectl(["get", "--raw", "/apis/cert-manager.io/v1"]));
+  const definitions = ["tenantissuers", "tenantclusterissuers"].map((plural) =>
+    readFileSync(join(root, `charts/espalier-agent-crds/templates/${plural}.yaml`), "utf8"),
+  );
+  const opened = stack.move();
+  return {
+    site,
+    names,
+    controller,
+    kubectl,
+    applyDefinitions: () => {
+      apply(definitions.join("\n---\n"));
+      for (const plural of ["tenantissuers", "tenantclusterissuers"])
+        kubectl(["wait", "--for=condition=Established", `crd/${plural}.espalier.dev`, "--timeout=60s"]);
+    },
+    startAgent: async (name) => {
+      const folder = join(directory, `${name}-access`);
+      mkdirSync(folder);
+      const config = writeKubeconfig(folder, await accessOf(site.system, "espalier-agent"));
+      return await site.startProcess(name, { node: [main] }, { kubeconfig: config, certManager: true });
+    },
+    [Symbol.asyncDispose]: async () => await opened.disposeAsync(),
+  };
+}
+
+function tenants(named: (name: string) => string) {
+  const rule = (...namespaces: readonly string[]) => ({
+    name: "all",
+    clusters: ["east"],
+    namespaces: namespaces.map(named),
+    proofs: ["token", "request"],
+  });
+  return [
+    document("MeshTenant", "shop", {
+      trustDomain: "shop.example",
+      root: "main",
+      rules: [rule("shop", "till")],
+      requests: {
+        dnsNames: ["shop.example", "*.shop.example", "*.{namespace}.svc"],
+        ips: ["10.0.0.0/8", "127.0.0.1"],
+        emails: ["*@shop.example"],
+        uris: ["https://shop.example/*"],
+        identities: true,
+        subject: { commonNames: ["till-*"], organizations: ["Shop"], countries: ["DE"] },
+        usages: [
+          "signing",
+          "digital signature",
+          "key encipherment",
+          "data encipherment",
+          "server auth",
+          "client auth",
+          "code signing",
+        ],
+        maximumSeconds: 7_776_000,
+      },
+    }),
+    document("MeshTenant", "media", {
+      trustDomain: "media.example",
+      root: "main",
+      rules: [rule("media")],
+      requests: { dnsNames: ["media.example"] },
+    }),
+  ];
+}
+
+/** The chart as it is in the module, its webhook at a port of this machine; its Deployments make no pods where nothing schedules. */
+function certManagerManifests(source: string, folder: string, port: number): string {
+  cpSync(join(source, "deploy/charts/cert-manager"), folder, { recursive: true });
+  execFileSync("chmod", ["-R", "u+w", folder]);
+  const values = ["crds.enabled=true", "startupapicheck.enabled=false", `webhook.url.host=localhost:${port}`];
+  return helm([
+    "template",
+    "cert-manager",
+    folder,
+    "--namespace",
+    namespace,
+    ...values.flatMap((one) => ["--set", one]),
+  ]);
+}
+
+/** What our chart gives the agent, and cert-manager's approver. */
+function agentManifests({ system, istio, rootConfigMap }: KubeSite): string {
+  const values = [
+    "hub=hub.example",
+    "cluster=east",
+    "issuers={issuer:15443}",
+    "hubRoot=-----BEGIN CERTIFICATE-----",
+    "kubernetes.certManager=true",
+    `kubernetes.istiodNamespace=${istio}`,
+    `kubernetes.rootConfigMap=${rootConfigMap}`,
+  ];
+  const templates = ["-s", "templates/rbac.yaml", "-s", "templates/approver.yaml"];
+  const chart = join(root, "charts/espalier-agent");
+  return helm([
+    "template",
+    "espalier-agent",
+    chart,
+    "--namespace",
+    system,
+    ...templates,
+    ...values.flatMap((one) => ["--set", one]),
+  ]);
+}
+
+function helm(args: readonly string[]): string {
+  return execFileSync("helm", args, { encoding: "utf8", maxBuffer: 64 * 1024 * 1024 });
+}
+
+/** A CA of the webhook's own, and its certificate for this machine. */
+function makeServing(directory: string): { readonly ca: string; readonly certificate: string; readonly key: string } {
+  const folder = join(directory, "serving");
+  mkdirSync(folder);
+  const path = (name: string): string => join(folder, name);
+  const config = path("openssl.cnf");
+  writeFileSync(config, "[req]\ndistinguished_name = name\n[name]\n");
+  const openssl = (args: readonly string[]): void => void execFileSync("openssl", args, { stdio: "ignore" });
+  const newKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1", "-config", config];
+  openssl([
+    "req",
+    "-x509",
+    ...newKey,
+    "-keyout",
+    path("ca.key"),
+    "-out",
+    path("ca.crt"),
+    "-subj",
+    "/CN=webhook",
+    "-addext",
+    "basicConstraints=critical,CA:TRUE",
+  ]);
+  const under = ["-CA", path("ca.crt"), "-CAkey", path("ca.key"), "-addext", "subjectAltName=DNS:localhost"];
+  openssl([
+    "req",
+    "-x509",
+    ...newKey,
+    ...under,
+    "-keyout",
+    path("tls.key"),
+    "-out",
+    path("tls.crt"),
+    "-subj",
+    "/CN=localhost",
+  ]);
+  return { ca: path("ca.crt"), certificate: path("tls.crt"), key: path("tls.key") };
+}
