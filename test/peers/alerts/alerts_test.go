@@ -32,6 +32,8 @@ const well = `
   espalier_issuer_authority_life_left{kind="tenant",owner="shop"} 0.7x200
   espalier_issuer_authority_life_left{kind="root",owner="main"} 0.9x200
   espalier_issuer_authorities_waiting{instance="i1"} 0x200
+  espalier_issuer_crl_life_left{kind="tenant",owner="shop",instance="i1"} 0.6x200
+  espalier_issuer_suspension_lag_seconds{instance="i1"} 3x200
   espalier_issuer_serving_expiry_seconds{instance="i1"} 400000x200
   espalier_issuer_ledger_unplaced{instance="i1"} 12x200
   espalier_issuer_ledger_unplaced{instance="i2"} 12x200
@@ -68,6 +70,9 @@ var fires = map[string]struct {
 	"EspalierAuthorityWithoutSuccessor":   {`  espalier_issuer_authority_life_left{kind="tenant",owner="shop",instance="i1"} 0.3x200`, map[string]string{"owner": "shop"}},
 	"EspalierAuthorityEnds":               {`  espalier_issuer_authority_life_left{kind="tenant",owner="shop",instance="i1"} 0.05x200`, map[string]string{"owner": "shop"}},
 	"EspalierAuthorityWaits":              {`  espalier_issuer_authorities_waiting{instance="i1"} 1x200`, nil},
+	"EspalierCrlNotRenewed":               {`  espalier_issuer_crl_life_left{kind="tenant",owner="shop",instance="i1"} 0.3x200`, map[string]string{"owner": "shop"}},
+	"EspalierCrlEnds":                     {`  espalier_issuer_crl_life_left{kind="root",owner="main",instance="i1"} 0.09x200`, map[string]string{"kind": "root", "owner": "main"}},
+	"EspalierSuspensionNotCopied":         {`  espalier_issuer_suspension_lag_seconds{instance="i1"} 0x150 60+60x49`, nil},
 	"EspalierRootNearItsEnd":              {`  espalier_issuer_authority_life_left{kind="serving",owner="east",instance="i1"} 0.19x200`, map[string]string{"kind": "serving", "owner": "east"}},
 	"EspalierRootEnds":                    {`  espalier_issuer_authority_life_left{kind="hub",owner="hub",instance="i1"} 0.01x200`, map[string]string{"kind": "hub"}},
 	"EspalierIssuerCertificateNotRenewed": {`  espalier_issuer_serving_expiry_seconds{instance="i1"} 170000-60x200`, map[string]string{"instance": "i1"}},
