@@ -26,6 +26,8 @@ import type { World } from "./world.ts";
 const unaryDeadlineMs = 20_000;
 const entriesDefault = 100;
 const entriesMax = 10_000;
+/** A viewer may verify, and nobody may make issuing wait for it. */
+const verifyingMax = 2;
 
 export function issuerService(parts: SignParts & WatchParts & JoinParts): IssuerHandlers {
   const agentOf = (caller: Caller): AgentConnection => readAgent(caller, parts.live.world(), parts.now());
@@ -111,6 +113,7 @@ function checkSignatures({ authorities }: World): CheckSignature {
 
 export function adminService(parts: OperatorParts): AdminHandlers {
   const { live, state, ledger } = parts;
+  let verifying = 0;
   return {
     CreateRoot: unary(unaryDeadlineMs, async (request) => await createRoot(request, parts)),
     ListRoots: unary(unaryDeadlineMs, async () => {
@@ -159,8 +162,15 @@ export function adminService(parts: OperatorParts): AdminHandlers {
     ListOperators: unary(unaryDeadlineMs, async () => ({ operators: (await state.operators()).map(toOperator) })),
     RevokeOperator: unary(unaryDeadlineMs, async (request) => await revokeOperator(request, parts)),
     VerifyLedger: serverStream(async function* ({ log }) {
-      for await (const report of ledger.verify(log === "" ? undefined : log, checkSignatures(live.world()))) {
-        yield { ...report, rootHash: Buffer.from(report.rootHash).toString("hex"), faults: [...report.faults] };
+      if (verifying >= verifyingMax)
+        throw new Refusal("overloaded", `${verifyingMax} verifications run already: each reads all of the ledger`);
+      verifying += 1;
+      try {
+        for await (const report of ledger.verify(log === "" ? undefined : log, checkSignatures(live.world()))) {
+          yield { ...report, rootHash: Buffer.from(report.rootHash).toString("hex"), faults: [...report.faults] };
+        }
+      } finally {
+        verifying -= 1;
       }
     }),
   };

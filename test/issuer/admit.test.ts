@@ -181,6 +181,18 @@ test("an operator who is revoked, replaced or expired is refused from the next c
   await assert.rejects(unknown, { code: "not-found" });
 });
 
+test("verifications beyond two at once are refused, and there is room again when they end", async () => {
+  using socket = openSocket(stack.issuer);
+  const { admin } = socket;
+  const verify = async (): Promise<void> => await drain(readStream(admin.verifyLedger({})));
+  const all = await Promise.allSettled(Array.from({ length: 6 }, verify));
+  const refused = all.filter((one) => one.status === "rejected");
+  assert.ok(refused.length > 0);
+  for (const { reason } of refused) assert.equal(readStatus(reason).code, "overloaded");
+  await verify();
+  await verify();
+});
+
 test("a role that is taken away is gone without a new certificate", async () => {
   using socket = openSocket(stack.issuer);
   const key = newKey();

@@ -5,14 +5,21 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import { operatorId } from "../../src/identity.ts";
+import { admitOperators } from "../../src/issuer/admit.ts";
 import type { Database } from "../../src/ledger/database.ts";
 import { openPostgres, type PostgresOptions } from "../../src/ledger/postgres.ts";
 import type { PostgresConfig } from "../../src/ledger/postgres-pool.ts";
 import { migrations } from "../../src/ledger/schema.ts";
+import { silentLog } from "../../src/ops/log.ts";
+import { openMetrics } from "../../src/ops/metrics.ts";
+import { sha256 as keySha256 } from "../../src/pki/key.ts";
 import { act, draft, sha256 } from "../contract/drafts.ts";
 import { assertSound, intendOne, plain, verifyAll } from "../contract/ledger.ts";
 import { manual } from "../contract/sequencer.ts";
+import { makeAuthority, makeLeaf } from "../support/pki.ts";
 import { startStand } from "../support/postgres-stand.ts";
+import { ago, newKey } from "../support/stack.ts";
 
 const { path: base, signer, server } = await startStand();
 
@@ -240,4 +247,29 @@ test("replicas that are killed leave a sound ledger that has every certificate t
   const { rows } = await server.sql("SELECT count(*)::int AS n FROM espalier.unplaced", connection.database);
   assert.equal(rows[0]["n"], 0);
   await assertSound(database);
+});
+
+test("an operator whom one replica revokes is nobody at every other from the moment it returns", async () => {
+  const connection = await server.database();
+  await using first = await open(connection);
+  await using second = await open(connection);
+  const key = newKey();
+  const leaf = await makeLeaf(await makeAuthority("P-256"), {
+    profile: "operator",
+    names: { uri: operatorId("hub.example", "alice"), dns: [] },
+    spki: key.spki,
+    notBefore: ago(120),
+    notAfter: ago(-3600),
+  });
+  const alice = { name: "alice", role: "admin", keySha256: keySha256(key.spki), madeAt: now() } as const;
+  await first.state.setOperator(alice, act());
+  const metrics = openMetrics({ process: "issuer" });
+  const admit = admitOperators({ hub: "hub.example", state: second.state, now, log: silentLog, metrics });
+  const request = { act: { operator: "bob", reason: "why" } };
+  assert.deepEqual(await admit("CreateRoot", leaf, request), { act: { operator: "operator:alice", reason: "why" } });
+  await first.state.setOperator({ ...alice, role: "viewer" }, act());
+  await assert.rejects(admit("CreateRoot", leaf, request), { code: "role-missing" });
+  await first.state.revokeOperator("alice", now(), act());
+  await assert.rejects(admit("ListRoots", leaf, {}), { code: "not-this-caller", message: /was revoked/ });
+  await assert.rejects(admit("NoSuchVerb", leaf, {}), { code: "not-this-caller" });
 });
