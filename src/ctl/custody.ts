@@ -1,7 +1,14 @@
 /** `custody check`, `custody reseal`, `custody move`: the keys themselves, whether or not an issuer runs. */
 import type { Command } from "commander";
 import { Refusal } from "../errors.ts";
-import { type CustodyParts, checkKeys, type KeyReport, moveKeys, resealKeys } from "../issuer/custody-verbs.ts";
+import {
+  type CustodyParts,
+  checkKeys,
+  type KeyReport,
+  type MoveStep,
+  moveKeys,
+  resealKeys,
+} from "../issuer/custody-verbs.ts";
 import { readIssuerConfig } from "../ops/config.ts";
 import { type Context, type Output, withOutput, withReason } from "./context.ts";
 import { toJson, toTable } from "./output.ts";
@@ -9,6 +16,7 @@ import { toJson, toTable } from "./output.ts";
 interface Options {
   readonly config: string;
   readonly reason: string;
+  readonly output: Output;
   readonly dryRun?: true;
 }
 
@@ -24,7 +32,7 @@ export function addCustody(program: Command, context: Context): void {
     .requiredOption("--config <file>", "issuer.yaml")
     .addHelpText("after", "\nExample:\n  espalier custody check --config espalier-data/issuer.yaml")
     .action(async (options: { config: string; output: Output }) => await check(options, context));
-  withReason(custody.command("reseal"))
+  withOutput(withReason(custody.command("reseal")))
     .description("Seals every key in the database with another sealing key, in one write. Safe to repeat.")
     .requiredOption("--config <file>", "issuer.yaml, with the old key in `custody.sealed.keyFile`")
     .requiredOption("--new-key <file>", "the new one: 32 random bytes in base64")
@@ -34,7 +42,7 @@ export function addCustody(program: Command, context: Context): void {
       "\nExample:\n  (umask 077; openssl rand -base64 32 > new.key)\n  espalier custody reseal --config issuer.yaml --new-key new.key\n  mv new.key sealing.key      # at every issuer",
     )
     .action(async (options: Options & { newKey: string }) => await reseal(options, context));
-  withReason(custody.command("move"))
+  withOutput(withReason(custody.command("move")))
     .description("Copies every key from key files into the database, or back. Nothing is taken away. Safe to repeat.")
     .requiredOption("--config <file>", "issuer.yaml as it will be")
     .requiredOption("--from <file>", "issuer.yaml as it was")
@@ -57,7 +65,9 @@ async function check({ config, output }: { config: string; output: Output }, { s
 
 async function reseal({ newKey, ...options }: Options & { newKey: string }, context: Context): Promise<void> {
   const config = await readIssuerConfig(options.config);
-  const { from, to, keys, before } = await resealKeys(config, newKey, toParts(options, context));
+  const resealed = await resealKeys(config, newKey, toParts(options, context));
+  if (options.output === "json") return context.stdout(toJson(resealed));
+  const { from, to, keys, before } = resealed;
   if (options.dryRun && !before) return context.stdout(`would seal ${keys} keys with ${to} instead of ${from}\n`);
   const keyFile = config.custody.sealed?.keyFile ?? "";
   context.stdout(
@@ -70,9 +80,12 @@ async function reseal({ newKey, ...options }: Options & { newKey: string }, cont
 
 async function move({ from, ...options }: Options & { from: string }, context: Context): Promise<void> {
   const [before, after] = [await readIssuerConfig(from), await readIssuerConfig(options.config)];
+  const steps: MoveStep[] = [];
   for await (const step of moveKeys(before, after, toParts(options, context))) {
-    context.stdout(step.kind === "made" ? `made ${step.what}\n` : `${step.kind}: ${step.name}\n`);
+    steps.push(step);
+    if (options.output === "table") context.stdout(`${step.kind}: ${step.name}\n`);
   }
+  if (options.output === "json") return context.stdout(toJson(steps));
   if (options.dryRun) return;
   context.stdout(
     `next: restart every issuer with ${options.config}, then \`espalier custody check\`; then put the old keys away\n`,

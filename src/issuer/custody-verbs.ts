@@ -73,9 +73,11 @@ export async function resealKeys(config: IssuerConfig, newKeyFile: string, parts
   return done;
 }
 
-export type MoveStep =
-  | { readonly kind: "made"; readonly what: string }
-  | { readonly kind: "would move" | "moved" | "was there already" | "is nowhere"; readonly name: string };
+/** What became of a key, or of the sealing key's file. */
+export interface MoveStep {
+  readonly kind: "made" | "would move" | "moved" | "was there already" | "is nowhere";
+  readonly name: string;
+}
 
 /**
  * Copies every key that the database names from one custody to another of the same issuer. Can be repeated at any point; nothing
@@ -94,7 +96,7 @@ export async function* moveKeys(from: IssuerConfig, to: IssuerConfig, parts: Cus
     for (const { name } of named) yield { kind: "would move", name };
     return;
   }
-  if (await makeSealingKey(to, database.state)) yield { kind: "made", what: to.custody.sealed?.keyFile ?? "" };
+  if (await makeSealingKey(to, database.state)) yield { kind: "made", name: to.custody.sealed?.keyFile ?? "" };
   const target = await openMovableCustody(to, database.state);
   let moved = 0;
   for (const key of named) {

@@ -89,6 +89,10 @@ test("reseal says what it does, does it once, and leaves the old key nothing", a
   assert.equal((await custody(folder, "check")).code, 0);
   const first = await custody(folder, "reseal", "--new-key", newKey);
   assert.match(first.stdout, /^sealed 2 keys with .*\nnext, at every issuer: mv .*new\.key .*sealing\.key\n/);
+  const seen: { keys: number; before: boolean } = JSON.parse(
+    (await custody(folder, "reseal", "--new-key", newKey, "-o", "json")).stdout,
+  );
+  assert.deepEqual([seen.keys, seen.before], [2, true]);
   const second = await custody(folder, "reseal", "--new-key", newKey);
   assert.match(second.stdout, /^all 2 keys are sealed with [0-9a-f]{16} already\n/);
   const early = await custody(folder, "check");
@@ -115,9 +119,14 @@ test("keys move into the database and back, and are the same keys", async () => 
   assert.match(dry.stdout, /^would move: ledger\nwould move: hub-hub-example-[0-9a-f]{8}\n$/);
   assert.ok(!existsSync(folder.at("hub/sealing.key")));
   const there = await custody(folder, "move", ...from);
-  assert.match(there.stdout, /^made .*sealing\.key\nmoved: ledger\nmoved: hub-hub-example-[0-9a-f]{8}\nnext: restart/);
+  assert.match(there.stdout, /^made: .*sealing\.key\nmoved: ledger\nmoved: hub-hub-example-[0-9a-f]{8}\nnext: restart/);
   const again = await custody(folder, "move", ...from);
   assert.match(again.stdout, /^was there already: ledger\nwas there already: hub-/);
+  const steps: readonly { kind: string }[] = JSON.parse((await custody(folder, "move", ...from, "-o", "json")).stdout);
+  assert.deepEqual(
+    steps.map(({ kind }) => kind),
+    ["was there already", "was there already"],
+  );
   renameSync(folder.at("hub/keys"), folder.at("hub/keys.put-away"));
   assert.equal((await custody(folder, "check")).code, 0);
 
