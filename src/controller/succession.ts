@@ -157,6 +157,7 @@ function successionAt({ notBefore, notAfter }: AuthorityRecord, tenant: MeshTena
   return new Date(+notAfter - Math.max((+notAfter - +notBefore) / 2, leafMs(tenant) + marginMs));
 }
 
-function leafMs({ profiles }: MeshTenant): number {
-  return profiles.workload.maximumSeconds * 1000;
+/** The longest leaf that it gives at any door. */
+function leafMs({ profiles, requests }: MeshTenant): number {
+  return Math.max(profiles.workload.maximumSeconds, requests?.maximumSeconds ?? 0) * 1000;
 }

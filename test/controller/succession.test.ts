@@ -64,6 +64,7 @@ const prepared = shop("prepared", { notBefore: at(preparedAt - hour), notAfter: 
 const longer = declare(
   "authority: { validityDays: 100 }\n  profiles: { workload: { maximumSeconds: 4000000 } }", // 46.3 days
 );
+const longerRequests = declare("authority: { validityDays: 100 }\n  requests: { maximumSeconds: 4000000 }");
 const oldRoot = { ...main, id: "main-0", state: "retiring" } as const;
 
 const table: readonly (readonly [string, Date, readonly AuthorityRecord[], readonly string[], Declared?])[] = [
@@ -110,6 +111,13 @@ const table: readonly (readonly [string, Date, readonly AuthorityRecord[], reado
     [shop("active")],
     ["prepare under main-1"],
     longer,
+  ],
+  [
+    "and so do requests' certificates",
+    at(100 * day - 4_000_000_000 - hour),
+    [shop("active")],
+    ["prepare under main-1"],
+    longerRequests,
   ],
   [
     "what has another algorithm has a successor at once",
