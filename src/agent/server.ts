@@ -101,6 +101,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
       },
       lacking: () => api?.lacking() ?? [],
       everywhere: async (next) => (api === undefined ? now() : await api.distribute(next)),
+      wholeCluster: api !== undefined,
     }),
   );
   const onNew = (pair: KeyPair): void => {

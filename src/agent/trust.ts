@@ -31,6 +31,8 @@ export interface TrustParts {
   readonly lacking: () => readonly string[];
   /** Says since when the whole cluster has it; undefined where another agent says so. It may take as long as it likes. */
   readonly everywhere: (trust: KeptTrust) => Promise<Date | undefined>;
+  /** Whether that is said for all agents of the cluster, and not for this one alone. */
+  readonly wholeCluster: boolean;
   /** Default 10 s. */
   readonly tellMs?: number;
   readonly store: Store;
@@ -95,7 +97,12 @@ export async function startTrust(parts: TrustParts): Promise<TrustWatch> {
           (inForceSince) =>
             mine &&
             inForceSince !== undefined &&
-            stream.write({ version: message.version, inForceSince: inForceSince.toISOString(), agent: parts.agent }),
+            stream.write({
+              version: message.version,
+              inForceSince: inForceSince.toISOString(),
+              agent: parts.agent,
+              wholeCluster: parts.wholeCluster,
+            }),
         )
         .catch((error: unknown) => log.error("trust not put in force", { version: message.version }, error));
     });

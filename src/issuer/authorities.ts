@@ -1,16 +1,11 @@
 /** The authorities that are loaded and may sign: their keys, their templates, and what stands above their leaves. */
-import { createHash } from "node:crypto";
 import type { Custody, KeyAlgorithm, Signer } from "../custody/signer.ts";
+import { type Bundle, toBundle } from "../ledger/bundle.ts";
 import type { AuthorityKind, AuthorityRecord } from "../ledger/state.ts";
 import { type Certificate, readCertificate } from "../pki/certificate.ts";
 import { type LeafTemplate, toLeafTemplate } from "../pki/leaf.ts";
 import type { ProfileName } from "../pki/profile.ts";
-
-/** Roots that workloads trust, in order, and a version that changes with them. */
-export interface Bundle {
-  readonly roots: readonly Uint8Array[];
-  readonly version: string;
-}
+import type { MeshTenant } from "../resources/mesh-tenant.ts";
 
 /** What is handed out with a leaf. One snapshot: never a leaf of one generation with the chain of another. */
 export interface IssuedChain {
@@ -74,6 +69,14 @@ export async function openAuthorities(
   };
 }
 
+/** What its certificates hang on is the root of its authority: a tenant that was declared anew may name another. */
+export function bundleOfTenant(
+  { name, root }: Pick<MeshTenant, "name" | "root">,
+  authorities: Pick<Authorities, "active" | "bundleOf">,
+): Bundle {
+  return authorities.active("tenant", name)?.chain.bundle ?? authorities.bundleOf("root", root);
+}
+
 /** Retiring ones still sign what was intended under them. */
 function maySign(record: AuthorityRecord): boolean {
   return record.state === "active" || record.state === "retiring";
@@ -100,13 +103,4 @@ function toIssuedChain(
   const root = records.find((r) => r.id === record.parent);
   if (root === undefined) throw new Error(`authority ${record.id} has no parent in the database`);
   return { authority: record.id, intermediates: [record.certificate], bundle: bundleOf("root", root.owner) };
-}
-
-function toBundle(records: readonly AuthorityRecord[]): Bundle {
-  const trusted = records.filter((r) => r.state === "prepared" || r.state === "active" || r.state === "retiring");
-  // The same order on every replica and after every restart: clients compare bundles byte for byte.
-  const ordered = trusted.sort((a, b) => a.notBefore.getTime() - b.notBefore.getTime() || (a.id < b.id ? -1 : 1));
-  const digest = createHash("sha256");
-  for (const { certificate } of ordered) digest.update(certificate);
-  return { roots: ordered.map((r) => r.certificate), version: digest.digest("hex").slice(0, 16) };
 }

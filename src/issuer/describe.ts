@@ -14,6 +14,7 @@ import type { Entry } from "../rpc/gen/espalier/v1/Entry.ts";
 import type { Root } from "../rpc/gen/espalier/v1/Root.ts";
 import type { Tenant } from "../rpc/gen/espalier/v1/Tenant.ts";
 import type { TenantAuthority } from "../rpc/gen/espalier/v1/TenantAuthority.ts";
+import { bundleOfTenant } from "./authorities.ts";
 import { toNext } from "./renew.ts";
 import { toCrls } from "./trust.ts";
 import type { World } from "./world.ts";
@@ -33,7 +34,7 @@ export function toRoot(record: AuthorityRecord, created: boolean): Root {
 }
 
 export function toTenant(tenant: MeshTenant, world: World, now: Date): Tenant {
-  const bundle = world.authorities.bundleOf("root", tenant.root);
+  const bundle = bundleOfTenant(tenant, world.authorities);
   const authorities = world.authorities.records.filter((r) => r.kind === "tenant" && r.owner === tenant.name);
   return {
     name: tenant.name,

@@ -41,6 +41,8 @@ function toRefusal(what: SuspendedWhat): Refusal {
       return new Refusal("suspended", "this workload was denied by an operator");
     case "certificate":
       return new Refusal("suspended", "the certificate of this request was revoked");
+    case "generation":
+      return new Refusal("unavailable", "this issuer has not heard yet of the root that signs now");
     case "authority":
       // Ours to mend: its successor signs as soon as this replica has heard of it.
       return new Refusal("unavailable", "the authority of this request was revoked a moment ago");

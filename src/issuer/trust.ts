@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { crlIssuers, crlRoots } from "../controller/crl.ts";
 import type { CrlRecord } from "../ledger/state.ts";
 import type { Rule } from "../policy/rule.ts";
+import { bundleOfTenant } from "./authorities.ts";
 import type { World } from "./world.ts";
 
 export interface ClusterTrust {
@@ -18,6 +19,8 @@ export interface ClusterTrust {
   readonly crls: readonly Uint8Array[];
   /** The namespaces that are given them, as rules name them. */
   readonly crlNamespaces: readonly string[];
+  /** The versions of all bundles in it. */
+  readonly bundles: readonly string[];
 }
 
 export interface TenantTrust {
@@ -37,7 +40,7 @@ export function toClusterTrust(world: World, cluster: string): ClusterTrust {
     .filter((tenant) => tenant.rules.some(reaches))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   const tenants = here.map((tenant): TenantTrust => {
-    const bundle = world.authorities.bundleOf("root", tenant.root);
+    const bundle = bundleOfTenant(tenant, world.authorities);
     return {
       tenant: tenant.name,
       trustDomain: tenant.trustDomain,
@@ -74,6 +77,7 @@ export function toClusterTrust(world: World, cluster: string): ClusterTrust {
     tokenKeysMissing,
     crls: crls.map(({ crl }) => crl),
     crlNamespaces,
+    bundles: [...new Set([...tenants.map((t) => t.bundleVersion), serving.version])],
   };
 }
 

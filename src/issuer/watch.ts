@@ -20,6 +20,12 @@ export interface WatchParts extends ProposeParts {
   readonly metrics: Metrics;
 }
 
+/** What a stream was told, with the bundles in it. */
+interface Sent {
+  readonly version: string;
+  readonly bundles: readonly string[];
+}
+
 /** Versions of one stream that may still be acknowledged. */
 const sentMax = 16;
 /** A cluster's keys change a few times a year; each time is read, and may be a durable write. */
@@ -31,7 +37,7 @@ const lackingCharactersMax = 1_024;
 const agentNameGrammar = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
 
 export function acceptWatch(stream: Stream<TrustAck__Output, Trust>, agent: AgentConnection, parts: WatchParts): void {
-  const sent: string[] = [];
+  const sent: Sent[] = [];
   // A durable write each: one for each version that was sent, however often it is said.
   const acknowledged = new Set<string>();
   // A cluster nobody declares is told nothing; a suspended one is told that it is.
@@ -44,12 +50,12 @@ export function acceptWatch(stream: Stream<TrustAck__Output, Trust>, agent: Agen
       unsubscribe();
       return stream.fail(tellRefused(lost, { method: "Watch", cluster: agent.cluster }, parts));
     }
-    const { version, tenants, servingRoots, servingNames, suspended, tokenKeysMissing, crls, crlNamespaces } =
+    const { bundles, version, tenants, servingRoots, servingNames, suspended, tokenKeysMissing, crls, crlNamespaces } =
       toClusterTrust(parts.live.world(), agent.cluster);
-    if (version === sent.at(-1)) return;
-    sent.push(version);
+    if (version === sent.at(-1)?.version) return;
+    sent.push({ version, bundles });
     acknowledged.delete(version);
-    if (sent.length > sentMax) acknowledged.delete(sent.shift() ?? "");
+    if (sent.length > sentMax) acknowledged.delete(sent.shift()?.version ?? "");
     stream.write({
       version,
       tenants: tenants.map((t) => ({ ...t, roots: [...t.roots] })),
@@ -89,7 +95,7 @@ export function acceptWatch(stream: Stream<TrustAck__Output, Trust>, agent: Agen
     if (ack.lacking.length > 0) tellLacking(ack.lacking);
     if (ack.jwks !== "") hear(ack.jwks);
     if (ack.version === "" || acknowledged.has(ack.version)) return;
-    if (sent.includes(ack.version)) acknowledged.add(ack.version);
+    if (sent.some(({ version }) => version === ack.version)) acknowledged.add(ack.version);
     acknowledge(ack, sent, agent, parts).catch((error: unknown) => {
       if (error instanceof Refusal && error.code !== "unavailable")
         stream.fail(tellRefused(error, { method: "Watch", cluster: agent.cluster }, parts));
@@ -108,19 +114,20 @@ export function acceptWatch(stream: Stream<TrustAck__Output, Trust>, agent: Agen
 
 async function acknowledge(
   ack: TrustAck__Output,
-  sent: readonly string[],
+  sent: readonly Sent[],
   agent: AgentConnection,
   parts: WatchParts,
 ): Promise<void> {
   const lost = lostRight(agent, parts.live.world(), parts.now());
   if (lost !== undefined) throw lost;
   // Only what we have told it: an acknowledgement opens a rotation's gate. A newer version may be on its way to it.
-  if (!sent.includes(ack.version))
+  const told = sent.findLast(({ version }) => version === ack.version);
+  if (told === undefined)
     throw new Refusal("malformed", "the acknowledged version is none that was sent on this stream");
   if (!agentNameGrammar.test(ack.agent)) throw new Refusal("malformed", "the agent's name is not a Kubernetes name");
   const stated = new Date(ack.inForceSince);
   const now = parts.now();
   const inForceSince = Number.isNaN(stated.getTime()) || stated > now ? now : stated;
   // If we stop here, the agent says it again on its next stream.
-  await parts.state.acknowledge({ cluster: agent.cluster, agent: ack.agent, version: ack.version, inForceSince });
+  await parts.state.acknowledge({ cluster: agent.cluster, agent: ack.agent, ...told, inForceSince }, ack.wholeCluster);
 }

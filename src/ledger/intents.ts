@@ -16,12 +16,13 @@ export interface Encoded {
   readonly leafHash: Uint8Array;
 }
 
-/** What gets nothing now, as `kind/name`: tenants, clusters, workloads, and authorities that are revoked. */
+/** What gets nothing now, as `kind/name`: tenants, clusters, workloads, authorities that are revoked, and what a rotated root has left behind. */
 export type Suspended = ReadonlySet<string>;
 
 /** To be read in the transaction that writes intents, after the lock that holds it still. */
 export const readSuspensions = `SELECT kind, name FROM suspensions
-  UNION ALL SELECT 'authority' AS kind, id AS name FROM authorities WHERE state = 'revoked'`;
+  UNION ALL SELECT 'authority' AS kind, id AS name FROM authorities WHERE state = 'revoked'
+  UNION ALL SELECT kind, name FROM fences`;
 
 export function toSuspended(rows: readonly Row[]): Suspended {
   return new Set(rows.map((row) => `${text(row, "kind")}/${text(row, "name")}`));
@@ -60,7 +61,7 @@ export function prepareIntents(connection: Connection): IntentStatements {
     suspended: () => toSuspended(suspensions.all()),
 
     intend({ draft, body, leafHash }, suspended) {
-      const what = suspendedOf(draft, suspended);
+      const what = barredBy(draft, suspended);
       if (what !== undefined) return { kind: "suspended", what };
       const earlier = draft.idempotency === undefined ? undefined : findKey.get(draft.idempotency.key);
       if (earlier !== undefined) return replay(earlier, draft.idempotency, suspended);
@@ -112,7 +113,17 @@ export function replay(row: Row, asked: Idempotency | undefined, suspended: Susp
   return what === undefined ? { kind: "replay", ...replayed } : { kind: "suspended", what };
 }
 
-export function suspendedOf(draft: Draft, suspended: Suspended): SuspendedWhat | undefined {
+/** Why a draft may not be written. What was written before a root was rotated is handed out again after it, with the roots of then. */
+export function barredBy(draft: Draft, suspended: Suspended): SuspendedWhat | undefined {
+  const what = suspendedOf(draft, suspended);
+  if (what !== undefined || suspended.size === 0) return what;
+  const { bundleVersion, authority } = draft;
+  return suspended.has(`bundle/${bundleVersion}`) || suspended.has(`generation/${authority}`)
+    ? "generation"
+    : undefined;
+}
+
+function suspendedOf(draft: Draft, suspended: Suspended): SuspendedWhat | undefined {
   if (suspended.size === 0) return undefined;
   const { log, cluster, identity, authority } = draft;
   if (log !== hubLog && suspended.has(`tenant/${log}`)) return "tenant";

@@ -83,8 +83,11 @@ export type Intended =
   /** What it is for, or was intended for before, gets nothing now. Nothing was written. */
   | { readonly kind: "suspended"; readonly what: SuspendedWhat };
 
-/** `certificate`: the one that was intended for this idempotency key is revoked, or its authority is. */
-export type SuspendedWhat = "tenant" | "cluster" | "workload" | "authority" | "certificate";
+/**
+ * `certificate`: the one that was intended for this idempotency key is revoked, or its authority is. `generation`: the bundle or
+ * the authority is of before a root was rotated.
+ */
+export type SuspendedWhat = "tenant" | "cluster" | "workload" | "authority" | "generation" | "certificate";
 
 /** An act of an operator, or of Espalier on the database's made state. */
 export interface Act {

@@ -1,7 +1,7 @@
 /** What happens to drafts and signatures inside PostgreSQL's transactions: one statement for all drafts of a write. */
 import { intentColumns } from "./columns.ts";
 import { toIntent } from "./intent.ts";
-import { type Encoded, replay, suspendedOf, toSuspended } from "./intents.ts";
+import { barredBy, type Encoded, replay, toSuspended } from "./intents.ts";
 import type { Intended } from "./ledger.ts";
 import { toHex } from "./octets.ts";
 import type { Transaction } from "./postgres-pool.ts";
@@ -20,14 +20,14 @@ export async function intendDrafts(
   const serials = new Set<string>();
   const wanted = drafts.filter(({ draft }) => {
     const serial = toHex(draft.serial);
-    if (suspendedOf(draft, suspended) !== undefined || serials.has(serial)) return false;
+    if (barredBy(draft, suspended) !== undefined || serials.has(serial)) return false;
     serials.add(serial);
     return true;
   });
   const made = await insertDrafts(transaction, wanted);
   const known = await findKeys(transaction, wanted, made);
   return drafts.map(({ draft }) => {
-    const what = suspendedOf(draft, suspended);
+    const what = barredBy(draft, suspended);
     if (what !== undefined) return { kind: "suspended", what };
     const serial = toHex(draft.serial);
     const id = made.get(serial);

@@ -20,6 +20,13 @@ export function date(row: Row, column: string): Date {
   return new Date(integer(row, column));
 }
 
+/** One of a closed list. */
+export function member<T extends string>(row: Row, column: string, isMember: (value: string) => value is T): T {
+  const value = text(row, column);
+  if (!isMember(value)) throw new Error(`column ${column} has ${value}, which this binary does not know`);
+  return value;
+}
+
 export function optionalText(row: Row, column: string): string | undefined {
   const value = row[column];
   return typeof value === "string" ? value : nothing(value, column);

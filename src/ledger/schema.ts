@@ -225,6 +225,34 @@ CREATE TABLE crls (
 ) STRICT;
 `,
   },
+  {
+    name: "root rotation",
+    sql: `
+-- What a rotation asks each time it looks: the unexpired leaves of an authority, by bundle and cluster, from the index alone.
+CREATE INDEX entries_living ON entries (authority, not_after, bundle_version, cluster) WHERE authority IS NOT NULL;
+-- Which roots a bundle held.
+CREATE TABLE bundles (
+  version TEXT NOT NULL,
+  root TEXT NOT NULL,
+  PRIMARY KEY (version, root)
+) STRICT;
+-- Bundles that an intent may not have any more, and authorities that may not sign one, whatever an issuer still believes.
+CREATE TABLE fences (
+  kind TEXT NOT NULL CHECK (kind IN ('bundle', 'generation')),
+  name TEXT NOT NULL,
+  PRIMARY KEY (kind, name)
+) STRICT;
+-- What operators have said about the rotation of a root: that it waits, and what need not be waited for.
+CREATE TABLE rotation_marks (
+  root TEXT NOT NULL,
+  kind TEXT NOT NULL CHECK (kind IN ('hold', 'acknowledged')),
+  name TEXT NOT NULL,
+  PRIMARY KEY (root, kind, name)
+) STRICT;
+-- The versions of the bundles that were in what was acknowledged, separated by spaces.
+ALTER TABLE acknowledgements ADD COLUMN bundles TEXT NOT NULL DEFAULT '';
+`,
+  },
 ];
 
 /**

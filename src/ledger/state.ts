@@ -2,7 +2,7 @@
 import type { SealedKeys } from "../custody/sealed.ts";
 import type { SealedKey } from "../custody/sealing-key.ts";
 import type { KeyAlgorithm } from "../custody/signer.ts";
-import type { Act } from "./ledger.ts";
+import type { Act, Draft } from "./ledger.ts";
 
 /** `hub` and `root` sign authorities and the hub's own; `serving` signs one cluster's; `tenant` signs workloads. */
 export type AuthorityKind = "hub" | "root" | "serving" | "tenant";
@@ -137,6 +137,56 @@ export interface AcknowledgementRecord {
   readonly agent: string;
   readonly version: string;
   readonly inForceSince: Date;
+  /** The versions of the bundles in it; none where an issuer of before has written it. */
+  readonly bundles: readonly string[];
+}
+
+/** Leaves that stand against a step of a root: those whose bundle lacks it, or those that chain to it. */
+export interface Against {
+  readonly kind: "without" | "under";
+  /** The root's id. */
+  readonly root: string;
+  /** Those that end after this. */
+  readonly at: Date;
+}
+
+/** Some of them: of one tenant in one cluster. */
+export interface LeafCount {
+  readonly tenant: string;
+  readonly cluster: string;
+  readonly count: number;
+  readonly firstEnd: Date;
+  readonly lastEnd: Date;
+}
+
+/** Transitions of a root and of what stands under it, and the leaves of which there must be none in that same write. */
+export interface RootTurn {
+  readonly changes: readonly AuthorityChange[];
+  readonly against?: Against;
+}
+
+/** What an operator said about the rotation of a root. */
+export type RotationMark =
+  | { readonly root: string; readonly kind: "hold" }
+  | { readonly root: string; readonly kind: "acknowledged"; readonly name: string };
+
+/** An unexpired leaf, recorded or not. */
+export interface LivingLeaf extends Pick<Draft, "log" | "cluster" | "door" | "proof" | "notAfter" | "bundleVersion"> {
+  /** Its entry's number. */
+  readonly entry: number;
+  readonly authority: string;
+  /** A token without a pod was its proof, or the beginning of it: a VM's. */
+  readonly renewable: boolean;
+}
+
+export interface LeafFilter {
+  /** Of tenants under this TrustRoot. */
+  readonly trustRoot?: string;
+  readonly cluster?: string;
+  /** Those that end after this. */
+  readonly at: Date;
+  /** Those that were written after this entry. */
+  readonly after: number;
 }
 
 /** Each may all that those before it may. */
@@ -254,9 +304,26 @@ export interface State extends SealedKeys {
   /** False when it was so already; then nothing is written. @throws Refusal `not-found`. */
   revokeOperator(name: string, at: Date, act: Act): Promise<boolean>;
 
-  /** Of one cluster's agents the 64 newest stand. */
-  acknowledge(record: AcknowledgementRecord): Promise<void>;
+  /** Of one cluster's agents the 64 newest stand; one that speaks for the whole cluster stands alone. */
+  acknowledge(record: AcknowledgementRecord, wholeCluster?: boolean): Promise<void>;
   acknowledgements(): Promise<readonly AcknowledgementRecord[]>;
+
+  /** The versions of the bundles that hold a root. One that is not known holds none. */
+  bundlesWith(root: string): Promise<readonly string[]>;
+  leavesAgainst(against: Against): Promise<readonly LeafCount[]>;
+  /** In the order in which they were written, a few at a time. */
+  livingLeaves(filter: LeafFilter): AsyncIterable<LivingLeaf>;
+  /**
+   * All of these transitions or none. From then on no intent is written whose bundle lacks the owner's active root, nor one
+   * by an authority under a root that is retired, whatever the issuer that drafts it has not heard yet.
+   * @throws Refusal `not-ready` as `setAuthorityStates`, and when a leaf stands against it.
+   */
+  turnRoot(turn: RootTurn, act: Act): Promise<void>;
+  rotationMarks(): Promise<readonly RotationMark[]>;
+  /** False when it is held already; then nothing is written. */
+  holdRotation(root: string, act: Act): Promise<boolean>;
+  /** Lifts a hold and acknowledges these. False when neither was to be done; then nothing is written. */
+  continueRotation(root: string, names: readonly string[], act: Act): Promise<boolean>;
 
   /**
    * Puts these in the place of all sealed keys, which `from` has sealed; both in the order of their names.

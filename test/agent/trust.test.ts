@@ -21,6 +21,7 @@ test("trust that some namespace does not take holds up no later trust, and the h
     onTrust: async (next) => void taken.push(next),
     onRefused: () => {},
     // What one namespace's own ConfigMap with immutable: true, or its full quota, does to the agent that leads.
+    wholeCluster: false,
     everywhere: async (next) => {
       distributed.push(next);
       return await new Promise(() => {});

@@ -282,7 +282,7 @@ export function stateContract(kind: string, open: OpenDatabase): void {
 
   test(`${kind}: an agent's newest acknowledgement stands`, async () => {
     await using database = await open();
-    const first = { cluster: "east", agent: "a-0", version: "b1", inForceSince: time };
+    const first = { cluster: "east", agent: "a-0", version: "b1", inForceSince: time, bundles: [] };
     await database.state.acknowledge(first);
     await database.state.acknowledge({ ...first, agent: "a-1" });
     await database.state.acknowledge({ ...first, version: "b2", inForceSince: later });
@@ -296,11 +296,11 @@ export function stateContract(kind: string, open: OpenDatabase): void {
 
   test(`${kind}: of one cluster's agents the newest are kept, and another cluster's are not touched`, async () => {
     await using database = await open();
-    const west = { cluster: "west", agent: "a-0", version: "b1", inForceSince: time };
+    const west = { cluster: "west", agent: "a-0", version: "b1", inForceSince: time, bundles: [] };
     await database.state.acknowledge(west);
     for (let i = 0; i < 70; i++) {
       const inForceSince = new Date(later.getTime() + i);
-      await database.state.acknowledge({ cluster: "east", agent: `a-${i}`, version: "b1", inForceSince });
+      await database.state.acknowledge({ cluster: "east", agent: `a-${i}`, version: "b1", inForceSince, bundles: [] });
     }
     const kept = await database.state.acknowledgements();
     assert.equal(kept.length, 65);

@@ -49,7 +49,13 @@ async function judgeProgress(scene: Scene): Promise<void> {
     scene,
   );
   if (book.held.length - before !== tenants.length) book.faults.push("not everybody who asks is served in the end");
-  await life.state.acknowledge({ cluster: "east", agent: "last", version: "last", inForceSince: clock.now() });
+  await life.state.acknowledge({
+    cluster: "east",
+    agent: "last",
+    version: "last",
+    inForceSince: clock.now(),
+    bundles: [],
+  });
   await life.sequencer.sequence();
 }
 

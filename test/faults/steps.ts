@@ -190,7 +190,13 @@ async function root({ life, book }: Scene): Promise<void> {
 
 async function acknowledge({ life, random, clock }: Scene): Promise<void> {
   const agent = `agent-${random.below(3)}`;
-  await life.state.acknowledge({ cluster: "east", agent, version: `v${random.below(3)}`, inForceSince: clock.now() });
+  await life.state.acknowledge({
+    cluster: "east",
+    agent,
+    version: `v${random.below(3)}`,
+    inForceSince: clock.now(),
+    bundles: [],
+  });
 }
 
 async function joinToken({ life, book, random, clock }: Scene): Promise<void> {

@@ -10,6 +10,7 @@ import { temporaryDirectory } from "../contract/directory.ts";
 import { draft } from "../contract/drafts.ts";
 import { intendOne, ledgerContract } from "../contract/ledger.ts";
 import { revocationContract } from "../contract/revocations.ts";
+import { rotationContract } from "../contract/rotation.ts";
 import { stateContract } from "../contract/state.ts";
 
 const base = temporaryDirectory();
@@ -22,6 +23,7 @@ const open = (clock = now) => openSqlite({ path: freshPath(), now: clock, create
 ledgerContract("sqlite", open);
 stateContract("sqlite", open);
 revocationContract("sqlite", open);
+rotationContract("sqlite", open);
 
 test("a ledger that is not there is refused, and not made", async () => {
   const path = freshPath();

@@ -11,6 +11,7 @@ import { faultContract } from "../contract/faults.ts";
 import { ledgerContract, type OpenDatabase } from "../contract/ledger.ts";
 import { retentionContract } from "../contract/retention.ts";
 import { revocationContract } from "../contract/revocations.ts";
+import { rotationContract } from "../contract/rotation.ts";
 import { sequencerContract } from "../contract/sequencer.ts";
 import { stateContract } from "../contract/state.ts";
 import { startPostgres } from "../support/postgres.ts";
@@ -53,6 +54,7 @@ test("issuers on one PostgreSQL database share sealed keys and nothing else", as
 ledgerContract("postgres", open);
 stateContract("postgres", open);
 revocationContract("postgres", open);
+rotationContract("postgres", open);
 sequencerContract("postgres", open, signer, other);
 retentionContract("postgres", open, signer);
 faultContract(

@@ -41,7 +41,7 @@ async function makeFile(entries = 1200): Promise<string> {
     await sequencer.sequence();
   }
   await database.state.setSuspended({ kind: "tenant", name: "bank" }, true, act());
-  await database.state.acknowledge({ cluster: "east", agent: "a", version: "b1", inForceSince: now() });
+  await database.state.acknowledge({ cluster: "east", agent: "a", version: "b1", inForceSince: now(), bundles: ["b"] });
   const thumb = {
     tokenSha256: sha256("t"),
     cluster: "east",

@@ -7,6 +7,7 @@ export interface TrustAck {
   'agent'?: (string);
   'jwks'?: (string);
   'lacking'?: (string)[];
+  'wholeCluster'?: (boolean);
 }
 
 export interface TrustAck__Output {
@@ -15,4 +16,5 @@ export interface TrustAck__Output {
   'agent': (string);
   'jwks': (string);
   'lacking': (string)[];
+  'wholeCluster': (boolean);
 }
