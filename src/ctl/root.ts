@@ -8,6 +8,7 @@ import { type Context, type Output, verbDeadlineMs, withAdmin, withOutput, withR
 import { toFields, toJson, toTable } from "./output.ts";
 import { addRootBring } from "./root-bring.ts";
 import { addRootImport } from "./root-import.ts";
+import { addRootRotation } from "./root-rotation.ts";
 
 interface CreateOptions {
   readonly serving?: string;
@@ -60,6 +61,7 @@ export function addRoot(program: Command, context: Context): void {
         );
       context.stdout(found.map((r) => r.pem).join(""));
     });
+  addRootRotation(root, context);
 }
 
 async function create(name: string | undefined, options: CreateOptions, { stdout, user }: Context): Promise<void> {

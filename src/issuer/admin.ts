@@ -52,7 +52,10 @@ export async function withAuthorities<T>(made: T, parts: AdminParts): Promise<T>
   return made;
 }
 
-function toRootOrder({ target, trustRoot, servingOf }: CreateRootRequest__Output, parts: AdminParts): RootOrder {
+export function toRootOrder(
+  { target, trustRoot, servingOf }: Pick<CreateRootRequest__Output, "target" | "trustRoot" | "servingOf">,
+  parts: AdminParts,
+): RootOrder {
   const { declared } = parts.live.world();
   switch (target) {
     case "trustRoot": {

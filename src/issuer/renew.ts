@@ -10,6 +10,7 @@ import type { Declared } from "../resources/declared.ts";
 import type { MeshTenant } from "../resources/mesh-tenant.ts";
 import { copySuspensions } from "./copy-suspensions.ts";
 import type { LiveWorld } from "./live.ts";
+import type { Rotations } from "./rotations.ts";
 import type { World } from "./world.ts";
 
 export interface RenewParts extends AuthorityParts {
@@ -20,9 +21,12 @@ export interface RenewalParts extends RenewParts {
   readonly live: Pick<LiveWorld, "world" | "refresh">;
   /** Whether this issuer is the one that leads. */
   readonly leads: () => boolean;
+  readonly rotations?: Pick<Rotations, "advance">;
 }
 
 const renewalMsDefault = 60_000;
+/** Steps of rotations in one pass: one follows another at once only where nobody has a certificate. */
+const turnsMax = 4;
 /** How often one authority's end is told again. */
 const tellMs = 86_400_000;
 
@@ -42,10 +46,21 @@ export function startRenewal(parts: RenewalParts, intervalMs = renewalMsDefault)
   const { live, log, leads } = parts;
   const closing = new AbortController();
   const told = new Map<string, number>();
+  async function renew(): Promise<void> {
+    const failed = (error: unknown): void => log.error("authorities not made", {}, error);
+    await renewAuthorities(live.world().declared, parts).catch(failed);
+  }
+  /** What has stood under a root follows at once: until then it makes leaves that hold the next gate. */
+  async function rotate(): Promise<void> {
+    for (let turn = 0; turn < turnsMax && (await parts.rotations?.advance()) === true; turn += 1) {
+      await live.refresh();
+      await renew();
+    }
+  }
   async function pass(): Promise<void> {
     if (leads()) {
-      const failed = (error: unknown): void => log.error("authorities not made", {}, error);
-      await renewAuthorities(live.world().declared, parts).catch(failed);
+      await renew();
+      await rotate().catch((error: unknown) => log.error("roots not rotated", {}, error));
       if (await copySuspensions(live.world().declared, parts)) await live.refresh();
     }
     // Also what was written though we were told that it was not: else the old one would sign on until it ends.

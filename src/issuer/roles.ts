@@ -9,6 +9,11 @@ export type Verb = keyof { [K in keyof AdminDefinition as string extends K ? nev
 export const leastRole: Readonly<Record<Verb, OperatorRole>> = {
   CreateRoot: "admin",
   ListRoots: "viewer",
+  RotateRoot: "admin",
+  ListRotations: "viewer",
+  HoldRotation: "operator",
+  ContinueRotation: "admin",
+  RollBackRotation: "admin",
   ListTenants: "viewer",
   ListClusters: "viewer",
   CreateJoinToken: "operator",

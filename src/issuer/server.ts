@@ -21,6 +21,7 @@ import { limited, openLiveCounts, startRecounts } from "./live-counts.ts";
 import { startPruning } from "./prune.ts";
 import { openQuotas } from "./quota.ts";
 import { renewAuthorities, signingNow, startRenewal } from "./renew.ts";
+import { countWaiting, openRotations } from "./rotations.ts";
 import { startServerCertificate } from "./server-certificate.ts";
 import { adminService, issuerService } from "./services.ts";
 import { openSource } from "./source.ts";
@@ -84,7 +85,9 @@ export async function startIssuer(config: IssuerConfig, options: IssuerParts): P
   const following = stack.use(followResources(source, declared, { ...parts, live, leads }));
   const lost = (error: unknown): void => log.error("another issuer's changes not taken", {}, error);
   stack.use(follow(() => void live.refresh().catch(lost)));
-  stack.use(startRenewal({ ...parts, live, leads }, options.renewalMs));
+  const { settleSeconds } = config.rotation;
+  const rotations = openRotations({ ...parts, declared: () => live.world().declared, settleSeconds });
+  stack.use(startRenewal({ ...parts, live, rotations, leads }, options.renewalMs));
   stack.use(startPruning(config.retention, { ...parts, leads }));
   const liveCounts = openLiveCounts();
   stack.use(startRecounts(liveCounts, { ...parts, live }));
@@ -110,6 +113,12 @@ export async function startIssuer(config: IssuerConfig, options: IssuerParts): P
         { kind, owner },
         Math.floor((+notAfter - +now()) / 1000),
       ]),
+  );
+  metrics.gauges(
+    "rotation_waiting",
+    "What holds back the next step of a root's rotation, as the issuer that leads has seen it last: leaves counts certificates, the others what they name. Nothing where no rotation is under way.",
+    ["kind", "owner", "phase", "what"],
+    () => countWaiting(leads() ? rotations.seen() : []),
   );
   metrics.gauge(
     "ledger_epoch",
@@ -137,7 +146,7 @@ export async function startIssuer(config: IssuerConfig, options: IssuerParts): P
   addAlarms(metrics, { ...storage, live, now, refused: following.refused, servingEnd: certificate.notAfter });
 
   const draining = new AbortController();
-  const operators = adminService({ ...parts, live });
+  const operators = adminService({ ...parts, live, rotations });
   stack.use(await startAdminSocket(config.adminSocket, operators));
   const onUnreadable: OnUnreadable = (method, refusal) => void tellRefused(refusal, { method }, parts);
   const service = issuerService({ ...parts, live, dispatch, draining: draining.signal });

@@ -18,6 +18,14 @@ import { approveKeys, listKeys, rejectKeys, removeKeys } from "./key-verbs.ts";
 import { createOperator, type OperatorParts, revokeOperator, toOperator } from "./operators.ts";
 import { listRevocations, revoke } from "./revoke.ts";
 import { bringRoot, importFormer, takeAnswer } from "./root-verbs.ts";
+import {
+  continueRotation,
+  holdRotation,
+  listRotations,
+  type RotationVerbParts,
+  rollBackRotation,
+  rotateRoot,
+} from "./rotation-verbs.ts";
 import { type AgentConnection, acceptSigning, lostRight, type SignParts, signOnce } from "./sign-stream.ts";
 import { tellRefused } from "./tell-refused.ts";
 import { acceptWatch, type WatchParts } from "./watch.ts";
@@ -111,7 +119,7 @@ function checkSignatures({ authorities }: World): CheckSignature {
   };
 }
 
-export function adminService(parts: OperatorParts): AdminHandlers {
+export function adminService(parts: OperatorParts & RotationVerbParts): AdminHandlers {
   const { live, state, ledger } = parts;
   let verifying = 0;
   return {
@@ -124,6 +132,13 @@ export function adminService(parts: OperatorParts): AdminHandlers {
     ListAuthorities: unary(unaryDeadlineMs, async () => ({ authorities: [...toAuthorities(live.world())] })),
     TakeAuthority: unary(unaryDeadlineMs, async (request) => await takeAnswer(request, parts)),
     ImportAuthority: unary(unaryDeadlineMs, async (request) => await importFormer(request, parts)),
+    RotateRoot: unary(unaryDeadlineMs, async (request) => await rotateRoot(request, parts)),
+    ListRotations: unary(unaryDeadlineMs, async (request) => ({
+      rotations: [...(await listRotations(request, parts))],
+    })),
+    HoldRotation: unary(unaryDeadlineMs, async (request) => await holdRotation(request, parts)),
+    ContinueRotation: unary(unaryDeadlineMs, async (request) => await continueRotation(request, parts)),
+    RollBackRotation: unary(unaryDeadlineMs, async (request) => await rollBackRotation(request, parts)),
     ListTenants: unary(unaryDeadlineMs, async () => {
       const world = live.world();
       return { tenants: [...world.declared.tenants.values()].map((t) => toTenant(t, world, parts.now())) };

@@ -59,6 +59,19 @@ export const issuerSchema = z.strictObject({
     })
     .prefault({})
     .describe("What the ledger lets go."),
+  rotation: z
+    .strictObject({
+      settleSeconds: z
+        .int()
+        .min(60)
+        .max(7 * 86_400)
+        .default(3600)
+        .describe(
+          "How long a step of a root's rotation waits after the last certificate and the last agent that it waited for, in seconds. Clocks may be wrong by as much, and whoever reads a mounted ConfigMap has that time.",
+        ),
+    })
+    .prefault({})
+    .describe("How roots are rotated."),
   queueBytes: z
     .int()
     .min(65_536)

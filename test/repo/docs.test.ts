@@ -30,6 +30,7 @@ const documents = [
   "docs/protocol.md",
   "docs/resources.md",
   "docs/roots.md",
+  "docs/rotation.md",
   "docs/security.md",
 ];
 const described: readonly (readonly [document: string, heading: string, schema: z.ZodType])[] = [

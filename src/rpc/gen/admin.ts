@@ -39,6 +39,12 @@ import type { RevokeProgress as _espalier_v1_RevokeProgress, RevokeProgress__Out
 import type { RevokeRequest as _espalier_v1_RevokeRequest, RevokeRequest__Output as _espalier_v1_RevokeRequest__Output } from './espalier/v1/RevokeRequest.ts';
 import type { Root as _espalier_v1_Root, Root__Output as _espalier_v1_Root__Output } from './espalier/v1/Root.ts';
 import type { Roots as _espalier_v1_Roots, Roots__Output as _espalier_v1_Roots__Output } from './espalier/v1/Roots.ts';
+import type { Rotation as _espalier_v1_Rotation, Rotation__Output as _espalier_v1_Rotation__Output } from './espalier/v1/Rotation.ts';
+import type { RotationLeaves as _espalier_v1_RotationLeaves, RotationLeaves__Output as _espalier_v1_RotationLeaves__Output } from './espalier/v1/RotationLeaves.ts';
+import type { RotationRequest as _espalier_v1_RotationRequest, RotationRequest__Output as _espalier_v1_RotationRequest__Output } from './espalier/v1/RotationRequest.ts';
+import type { RotationRoot as _espalier_v1_RotationRoot, RotationRoot__Output as _espalier_v1_RotationRoot__Output } from './espalier/v1/RotationRoot.ts';
+import type { RotationWaiting as _espalier_v1_RotationWaiting, RotationWaiting__Output as _espalier_v1_RotationWaiting__Output } from './espalier/v1/RotationWaiting.ts';
+import type { Rotations as _espalier_v1_Rotations, Rotations__Output as _espalier_v1_Rotations__Output } from './espalier/v1/Rotations.ts';
 import type { Serials as _espalier_v1_Serials, Serials__Output as _espalier_v1_Serials__Output } from './espalier/v1/Serials.ts';
 import type { SetSuspendedRequest as _espalier_v1_SetSuspendedRequest, SetSuspendedRequest__Output as _espalier_v1_SetSuspendedRequest__Output } from './espalier/v1/SetSuspendedRequest.ts';
 import type { ShowEntryRequest as _espalier_v1_ShowEntryRequest, ShowEntryRequest__Output as _espalier_v1_ShowEntryRequest__Output } from './espalier/v1/ShowEntryRequest.ts';
@@ -98,6 +104,12 @@ export interface ProtoGrpcType {
       RevokeRequest: MessageTypeDefinition<_espalier_v1_RevokeRequest, _espalier_v1_RevokeRequest__Output>
       Root: MessageTypeDefinition<_espalier_v1_Root, _espalier_v1_Root__Output>
       Roots: MessageTypeDefinition<_espalier_v1_Roots, _espalier_v1_Roots__Output>
+      Rotation: MessageTypeDefinition<_espalier_v1_Rotation, _espalier_v1_Rotation__Output>
+      RotationLeaves: MessageTypeDefinition<_espalier_v1_RotationLeaves, _espalier_v1_RotationLeaves__Output>
+      RotationRequest: MessageTypeDefinition<_espalier_v1_RotationRequest, _espalier_v1_RotationRequest__Output>
+      RotationRoot: MessageTypeDefinition<_espalier_v1_RotationRoot, _espalier_v1_RotationRoot__Output>
+      RotationWaiting: MessageTypeDefinition<_espalier_v1_RotationWaiting, _espalier_v1_RotationWaiting__Output>
+      Rotations: MessageTypeDefinition<_espalier_v1_Rotations, _espalier_v1_Rotations__Output>
       Serials: MessageTypeDefinition<_espalier_v1_Serials, _espalier_v1_Serials__Output>
       SetSuspendedRequest: MessageTypeDefinition<_espalier_v1_SetSuspendedRequest, _espalier_v1_SetSuspendedRequest__Output>
       ShowEntryRequest: MessageTypeDefinition<_espalier_v1_ShowEntryRequest, _espalier_v1_ShowEntryRequest__Output>

@@ -31,6 +31,9 @@ import type { RevokeProgress as _espalier_v1_RevokeProgress, RevokeProgress__Out
 import type { RevokeRequest as _espalier_v1_RevokeRequest, RevokeRequest__Output as _espalier_v1_RevokeRequest__Output } from '../../espalier/v1/RevokeRequest.ts';
 import type { Root as _espalier_v1_Root, Root__Output as _espalier_v1_Root__Output } from '../../espalier/v1/Root.ts';
 import type { Roots as _espalier_v1_Roots, Roots__Output as _espalier_v1_Roots__Output } from '../../espalier/v1/Roots.ts';
+import type { Rotation as _espalier_v1_Rotation, Rotation__Output as _espalier_v1_Rotation__Output } from '../../espalier/v1/Rotation.ts';
+import type { RotationRequest as _espalier_v1_RotationRequest, RotationRequest__Output as _espalier_v1_RotationRequest__Output } from '../../espalier/v1/RotationRequest.ts';
+import type { Rotations as _espalier_v1_Rotations, Rotations__Output as _espalier_v1_Rotations__Output } from '../../espalier/v1/Rotations.ts';
 import type { SetSuspendedRequest as _espalier_v1_SetSuspendedRequest, SetSuspendedRequest__Output as _espalier_v1_SetSuspendedRequest__Output } from '../../espalier/v1/SetSuspendedRequest.ts';
 import type { ShowEntryRequest as _espalier_v1_ShowEntryRequest, ShowEntryRequest__Output as _espalier_v1_ShowEntryRequest__Output } from '../../espalier/v1/ShowEntryRequest.ts';
 import type { Suspension as _espalier_v1_Suspension, Suspension__Output as _espalier_v1_Suspension__Output } from '../../espalier/v1/Suspension.ts';
@@ -65,6 +68,15 @@ export interface AdminClient extends grpc.Client {
   bringRoot(argument: _espalier_v1_BringRootRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_BroughtRoot__Output>): grpc.ClientUnaryCall;
   bringRoot(argument: _espalier_v1_BringRootRequest, callback: grpc.requestCallback<_espalier_v1_BroughtRoot__Output>): grpc.ClientUnaryCall;
   
+  ContinueRotation(argument: _espalier_v1_RotationRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Rotation__Output>): grpc.ClientUnaryCall;
+  ContinueRotation(argument: _espalier_v1_RotationRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Rotation__Output>): grpc.ClientUnaryCall;
+  ContinueRotation(argument: _espalier_v1_RotationRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Rotation__Output>): grpc.ClientUnaryCall;
+  ContinueRotation(argument: _espalier_v1_RotationRequest, callback: grpc.requestCallback<_espalier_v1_Rotation__Output>): grpc.ClientUnaryCall;
+  continueRotation(argument: _espalier_v1_RotationRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Rotation__Output>): grpc.ClientUnaryCall;
+  continueRotation(argument: _espalier_v1_RotationRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Rotation__Output>): grpc.ClientUnaryCall;
+  continueRotation(argument: _espalier_v1_RotationRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Rotation__Output>): grpc.ClientUnaryCall;
+  continueRotation(argument: _espalier_v1_RotationRequest, callback: grpc.requestCallback<_espalier_v1_Rotation__Output>): grpc.ClientUnaryCall;
+  
   CreateJoinToken(argument: _espalier_v1_CreateJoinTokenRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_JoinToken__Output>): grpc.ClientUnaryCall;
   CreateJoinToken(argument: _espalier_v1_CreateJoinTokenRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_JoinToken__Output>): grpc.ClientUnaryCall;
   CreateJoinToken(argument: _espalier_v1_CreateJoinTokenRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_JoinToken__Output>): grpc.ClientUnaryCall;
@@ -91,6 +103,15 @@ export interface AdminClient extends grpc.Client {
   createRoot(argument: _espalier_v1_CreateRootRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Root__Output>): grpc.ClientUnaryCall;
   createRoot(argument: _espalier_v1_CreateRootRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Root__Output>): grpc.ClientUnaryCall;
   createRoot(argument: _espalier_v1_CreateRootRequest, callback: grpc.requestCallback<_espalier_v1_Root__Output>): grpc.ClientUnaryCall;
+  
+  HoldRotation(argument: _espalier_v1_RotationRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Rotation__Output>): grpc.ClientUnaryCall;
+  HoldRotation(argument: _espalier_v1_RotationRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Rotation__Output>): grpc.ClientUnaryCall;
+  HoldRotation(argument: _espalier_v1_RotationRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Rotation__Output>): grpc.ClientUnaryCall;
+  HoldRotation(argument: _espalier_v1_RotationRequest, callback: grpc.requestCallback<_espalier_v1_Rotation__Output>): grpc.ClientUnaryCall;
+  holdRotation(argument: _espalier_v1_RotationRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Rotation__Output>): grpc.ClientUnaryCall;
+  holdRotation(argument: _espalier_v1_RotationRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Rotation__Output>): grpc.ClientUnaryCall;
+  holdRotation(argument: _espalier_v1_RotationRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Rotation__Output>): grpc.ClientUnaryCall;
+  holdRotation(argument: _espalier_v1_RotationRequest, callback: grpc.requestCallback<_espalier_v1_Rotation__Output>): grpc.ClientUnaryCall;
   
   ImportAuthority(argument: _espalier_v1_ImportAuthorityRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_TakenAuthority__Output>): grpc.ClientUnaryCall;
   ImportAuthority(argument: _espalier_v1_ImportAuthorityRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_TakenAuthority__Output>): grpc.ClientUnaryCall;
@@ -160,6 +181,15 @@ export interface AdminClient extends grpc.Client {
   listRoots(argument: _espalier_v1_ListRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Roots__Output>): grpc.ClientUnaryCall;
   listRoots(argument: _espalier_v1_ListRequest, callback: grpc.requestCallback<_espalier_v1_Roots__Output>): grpc.ClientUnaryCall;
   
+  ListRotations(argument: _espalier_v1_RotationRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Rotations__Output>): grpc.ClientUnaryCall;
+  ListRotations(argument: _espalier_v1_RotationRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Rotations__Output>): grpc.ClientUnaryCall;
+  ListRotations(argument: _espalier_v1_RotationRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Rotations__Output>): grpc.ClientUnaryCall;
+  ListRotations(argument: _espalier_v1_RotationRequest, callback: grpc.requestCallback<_espalier_v1_Rotations__Output>): grpc.ClientUnaryCall;
+  listRotations(argument: _espalier_v1_RotationRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Rotations__Output>): grpc.ClientUnaryCall;
+  listRotations(argument: _espalier_v1_RotationRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Rotations__Output>): grpc.ClientUnaryCall;
+  listRotations(argument: _espalier_v1_RotationRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Rotations__Output>): grpc.ClientUnaryCall;
+  listRotations(argument: _espalier_v1_RotationRequest, callback: grpc.requestCallback<_espalier_v1_Rotations__Output>): grpc.ClientUnaryCall;
+  
   ListTenants(argument: _espalier_v1_ListRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Tenants__Output>): grpc.ClientUnaryCall;
   ListTenants(argument: _espalier_v1_ListRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Tenants__Output>): grpc.ClientUnaryCall;
   ListTenants(argument: _espalier_v1_ListRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Tenants__Output>): grpc.ClientUnaryCall;
@@ -200,6 +230,24 @@ export interface AdminClient extends grpc.Client {
   revokeOperator(argument: _espalier_v1_RevokeOperatorRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_OperatorChange__Output>): grpc.ClientUnaryCall;
   revokeOperator(argument: _espalier_v1_RevokeOperatorRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_OperatorChange__Output>): grpc.ClientUnaryCall;
   revokeOperator(argument: _espalier_v1_RevokeOperatorRequest, callback: grpc.requestCallback<_espalier_v1_OperatorChange__Output>): grpc.ClientUnaryCall;
+  
+  RollBackRotation(argument: _espalier_v1_RotationRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Rotation__Output>): grpc.ClientUnaryCall;
+  RollBackRotation(argument: _espalier_v1_RotationRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Rotation__Output>): grpc.ClientUnaryCall;
+  RollBackRotation(argument: _espalier_v1_RotationRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Rotation__Output>): grpc.ClientUnaryCall;
+  RollBackRotation(argument: _espalier_v1_RotationRequest, callback: grpc.requestCallback<_espalier_v1_Rotation__Output>): grpc.ClientUnaryCall;
+  rollBackRotation(argument: _espalier_v1_RotationRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Rotation__Output>): grpc.ClientUnaryCall;
+  rollBackRotation(argument: _espalier_v1_RotationRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Rotation__Output>): grpc.ClientUnaryCall;
+  rollBackRotation(argument: _espalier_v1_RotationRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Rotation__Output>): grpc.ClientUnaryCall;
+  rollBackRotation(argument: _espalier_v1_RotationRequest, callback: grpc.requestCallback<_espalier_v1_Rotation__Output>): grpc.ClientUnaryCall;
+  
+  RotateRoot(argument: _espalier_v1_RotationRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Rotation__Output>): grpc.ClientUnaryCall;
+  RotateRoot(argument: _espalier_v1_RotationRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Rotation__Output>): grpc.ClientUnaryCall;
+  RotateRoot(argument: _espalier_v1_RotationRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Rotation__Output>): grpc.ClientUnaryCall;
+  RotateRoot(argument: _espalier_v1_RotationRequest, callback: grpc.requestCallback<_espalier_v1_Rotation__Output>): grpc.ClientUnaryCall;
+  rotateRoot(argument: _espalier_v1_RotationRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Rotation__Output>): grpc.ClientUnaryCall;
+  rotateRoot(argument: _espalier_v1_RotationRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Rotation__Output>): grpc.ClientUnaryCall;
+  rotateRoot(argument: _espalier_v1_RotationRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Rotation__Output>): grpc.ClientUnaryCall;
+  rotateRoot(argument: _espalier_v1_RotationRequest, callback: grpc.requestCallback<_espalier_v1_Rotation__Output>): grpc.ClientUnaryCall;
   
   SetSuspended(argument: _espalier_v1_SetSuspendedRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Suspension__Output>): grpc.ClientUnaryCall;
   SetSuspended(argument: _espalier_v1_SetSuspendedRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Suspension__Output>): grpc.ClientUnaryCall;
@@ -242,11 +290,15 @@ export interface AdminHandlers extends grpc.UntypedServiceImplementation {
   
   BringRoot: grpc.handleUnaryCall<_espalier_v1_BringRootRequest__Output, _espalier_v1_BroughtRoot>;
   
+  ContinueRotation: grpc.handleUnaryCall<_espalier_v1_RotationRequest__Output, _espalier_v1_Rotation>;
+  
   CreateJoinToken: grpc.handleUnaryCall<_espalier_v1_CreateJoinTokenRequest__Output, _espalier_v1_JoinToken>;
   
   CreateOperator: grpc.handleUnaryCall<_espalier_v1_CreateOperatorRequest__Output, _espalier_v1_OperatorCertificate>;
   
   CreateRoot: grpc.handleUnaryCall<_espalier_v1_CreateRootRequest__Output, _espalier_v1_Root>;
+  
+  HoldRotation: grpc.handleUnaryCall<_espalier_v1_RotationRequest__Output, _espalier_v1_Rotation>;
   
   ImportAuthority: grpc.handleUnaryCall<_espalier_v1_ImportAuthorityRequest__Output, _espalier_v1_TakenAuthority>;
   
@@ -264,6 +316,8 @@ export interface AdminHandlers extends grpc.UntypedServiceImplementation {
   
   ListRoots: grpc.handleUnaryCall<_espalier_v1_ListRequest__Output, _espalier_v1_Roots>;
   
+  ListRotations: grpc.handleUnaryCall<_espalier_v1_RotationRequest__Output, _espalier_v1_Rotations>;
+  
   ListTenants: grpc.handleUnaryCall<_espalier_v1_ListRequest__Output, _espalier_v1_Tenants>;
   
   RejectClusterKeys: grpc.handleUnaryCall<_espalier_v1_RejectClusterKeysRequest__Output, _espalier_v1_ClusterKeysChange>;
@@ -273,6 +327,10 @@ export interface AdminHandlers extends grpc.UntypedServiceImplementation {
   Revoke: grpc.handleServerStreamingCall<_espalier_v1_RevokeRequest__Output, _espalier_v1_RevokeProgress>;
   
   RevokeOperator: grpc.handleUnaryCall<_espalier_v1_RevokeOperatorRequest__Output, _espalier_v1_OperatorChange>;
+  
+  RollBackRotation: grpc.handleUnaryCall<_espalier_v1_RotationRequest__Output, _espalier_v1_Rotation>;
+  
+  RotateRoot: grpc.handleUnaryCall<_espalier_v1_RotationRequest__Output, _espalier_v1_Rotation>;
   
   SetSuspended: grpc.handleUnaryCall<_espalier_v1_SetSuspendedRequest__Output, _espalier_v1_Suspension>;
   
@@ -288,9 +346,11 @@ export interface AdminDefinition extends grpc.ServiceDefinition {
   ApproveClusterKeys: MethodDefinition<_espalier_v1_ApproveClusterKeysRequest, _espalier_v1_ClusterKeysChange, _espalier_v1_ApproveClusterKeysRequest__Output, _espalier_v1_ClusterKeysChange__Output>
   BlastRadius: MethodDefinition<_espalier_v1_BlastRadiusRequest, _espalier_v1_Reach, _espalier_v1_BlastRadiusRequest__Output, _espalier_v1_Reach__Output>
   BringRoot: MethodDefinition<_espalier_v1_BringRootRequest, _espalier_v1_BroughtRoot, _espalier_v1_BringRootRequest__Output, _espalier_v1_BroughtRoot__Output>
+  ContinueRotation: MethodDefinition<_espalier_v1_RotationRequest, _espalier_v1_Rotation, _espalier_v1_RotationRequest__Output, _espalier_v1_Rotation__Output>
   CreateJoinToken: MethodDefinition<_espalier_v1_CreateJoinTokenRequest, _espalier_v1_JoinToken, _espalier_v1_CreateJoinTokenRequest__Output, _espalier_v1_JoinToken__Output>
   CreateOperator: MethodDefinition<_espalier_v1_CreateOperatorRequest, _espalier_v1_OperatorCertificate, _espalier_v1_CreateOperatorRequest__Output, _espalier_v1_OperatorCertificate__Output>
   CreateRoot: MethodDefinition<_espalier_v1_CreateRootRequest, _espalier_v1_Root, _espalier_v1_CreateRootRequest__Output, _espalier_v1_Root__Output>
+  HoldRotation: MethodDefinition<_espalier_v1_RotationRequest, _espalier_v1_Rotation, _espalier_v1_RotationRequest__Output, _espalier_v1_Rotation__Output>
   ImportAuthority: MethodDefinition<_espalier_v1_ImportAuthorityRequest, _espalier_v1_TakenAuthority, _espalier_v1_ImportAuthorityRequest__Output, _espalier_v1_TakenAuthority__Output>
   ListAuthorities: MethodDefinition<_espalier_v1_ListRequest, _espalier_v1_TenantAuthorities, _espalier_v1_ListRequest__Output, _espalier_v1_TenantAuthorities__Output>
   ListClusterKeys: MethodDefinition<_espalier_v1_ListClusterKeysRequest, _espalier_v1_ClusterKeys, _espalier_v1_ListClusterKeysRequest__Output, _espalier_v1_ClusterKeys__Output>
@@ -299,11 +359,14 @@ export interface AdminDefinition extends grpc.ServiceDefinition {
   ListOperators: MethodDefinition<_espalier_v1_ListRequest, _espalier_v1_Operators, _espalier_v1_ListRequest__Output, _espalier_v1_Operators__Output>
   ListRevocations: MethodDefinition<_espalier_v1_ListRevocationsRequest, _espalier_v1_Revocations, _espalier_v1_ListRevocationsRequest__Output, _espalier_v1_Revocations__Output>
   ListRoots: MethodDefinition<_espalier_v1_ListRequest, _espalier_v1_Roots, _espalier_v1_ListRequest__Output, _espalier_v1_Roots__Output>
+  ListRotations: MethodDefinition<_espalier_v1_RotationRequest, _espalier_v1_Rotations, _espalier_v1_RotationRequest__Output, _espalier_v1_Rotations__Output>
   ListTenants: MethodDefinition<_espalier_v1_ListRequest, _espalier_v1_Tenants, _espalier_v1_ListRequest__Output, _espalier_v1_Tenants__Output>
   RejectClusterKeys: MethodDefinition<_espalier_v1_RejectClusterKeysRequest, _espalier_v1_ClusterKeysChange, _espalier_v1_RejectClusterKeysRequest__Output, _espalier_v1_ClusterKeysChange__Output>
   RemoveClusterKeys: MethodDefinition<_espalier_v1_RemoveClusterKeysRequest, _espalier_v1_ClusterKeysChange, _espalier_v1_RemoveClusterKeysRequest__Output, _espalier_v1_ClusterKeysChange__Output>
   Revoke: MethodDefinition<_espalier_v1_RevokeRequest, _espalier_v1_RevokeProgress, _espalier_v1_RevokeRequest__Output, _espalier_v1_RevokeProgress__Output>
   RevokeOperator: MethodDefinition<_espalier_v1_RevokeOperatorRequest, _espalier_v1_OperatorChange, _espalier_v1_RevokeOperatorRequest__Output, _espalier_v1_OperatorChange__Output>
+  RollBackRotation: MethodDefinition<_espalier_v1_RotationRequest, _espalier_v1_Rotation, _espalier_v1_RotationRequest__Output, _espalier_v1_Rotation__Output>
+  RotateRoot: MethodDefinition<_espalier_v1_RotationRequest, _espalier_v1_Rotation, _espalier_v1_RotationRequest__Output, _espalier_v1_Rotation__Output>
   SetSuspended: MethodDefinition<_espalier_v1_SetSuspendedRequest, _espalier_v1_Suspension, _espalier_v1_SetSuspendedRequest__Output, _espalier_v1_Suspension__Output>
   ShowEntry: MethodDefinition<_espalier_v1_ShowEntryRequest, _espalier_v1_Entry, _espalier_v1_ShowEntryRequest__Output, _espalier_v1_Entry__Output>
   TakeAuthority: MethodDefinition<_espalier_v1_TakeAuthorityRequest, _espalier_v1_TakenAuthority, _espalier_v1_TakeAuthorityRequest__Output, _espalier_v1_TakenAuthority__Output>

@@ -1,0 +1,153 @@
+/** `root rotate`, `status`, `hold`, `continue`, `rollback`. */
+import type { Command } from "commander";
+import { Refusal } from "../errors.ts";
+import { call } from "../rpc/client.ts";
+import type { AdminClient } from "../rpc/gen/espalier/v1/Admin.ts";
+import type { Rotation__Output } from "../rpc/gen/espalier/v1/Rotation.ts";
+import type { Rotations__Output } from "../rpc/gen/espalier/v1/Rotations.ts";
+import { type Context, type Output, verbDeadlineMs, withAdmin, withOutput, withReason, withSocket } from "./context.ts";
+import { toFields, toJson, toTable } from "./output.ts";
+
+interface VerbOptions {
+  readonly serving?: string;
+  readonly socket: string;
+  readonly reason: string;
+  readonly output: Output;
+  readonly dryRun?: true;
+  readonly acknowledge?: readonly string[];
+}
+
+interface StatusOptions extends Pick<VerbOptions, "serving" | "socket" | "output"> {
+  readonly watch?: true;
+}
+
+type Verb = "rotateRoot" | "holdRotation" | "continueRotation" | "rollBackRotation";
+
+const watchMs = 5_000;
+/** Of what it waits for, and of tenants and clusters. */
+const shownMax = 20;
+
+export function addRootRotation(root: Command, context: Context): void {
+  const add = (name: string, verb: Verb, description: string, example: string): Command =>
+    withOutput(withReason(withSocket(root.command(`${name} [name]`), context)))
+      .description(description)
+      .option("--serving <cluster>", "the serving root of this MeshCluster, instead of a TrustRoot")
+      .option("--dry-run", "say what would be done and do nothing")
+      .addHelpText("after", `\nExample:\n  ${example}`)
+      .action(async (name: string | undefined, options: VerbOptions) => await change(verb, name, options, context));
+  add(
+    "rotate",
+    "rotateRoot",
+    "Makes the next root. It is trusted at once, and takes over by itself once nobody is left who does not trust it.",
+    'espalier root rotate main --reason "yearly"',
+  );
+  withOutput(withSocket(root.command("status [name]"), context))
+    .description("How far the rotation of a root is, or of all, and what its next step waits for.")
+    .option("--serving <cluster>", "the serving root of this MeshCluster, instead of a TrustRoot")
+    .option("--watch", "again every 5 s, until no rotation is under way")
+    .addHelpText("after", "\nExample:\n  espalier root status main --watch")
+    .action(async (name: string | undefined, options: StatusOptions) => await status(name, options, context));
+  add("hold", "holdRotation", "Takes no further step until it is continued.", "espalier root hold main");
+  add(
+    "continue",
+    "continueRotation",
+    "Lifts a hold, and says what need not be waited for any more.",
+    'espalier root continue main --acknowledge vm:east istiod:east --reason "copies replaced, istiod restarted"',
+  ).option("--acknowledge <names...>", "agents and doors, by the names that `root status` has for them");
+  add(
+    "rollback",
+    "rollBackRotation",
+    "Back to the root of before, which everybody trusts until it is retired. Waits for nothing.",
+    'espalier root rollback main --reason "incident 12"',
+  );
+}
+
+async function change(verb: Verb, name: string | undefined, options: VerbOptions, context: Context): Promise<void> {
+  const { socket, reason, output, dryRun = false, acknowledge = [] } = options;
+  const request = { act: { operator: context.user, reason }, ...toTarget(name, options), dryRun, acknowledge };
+  const rotation = await withAdmin(
+    socket,
+    async (admin) => await call<object, Rotation__Output>(admin[verb].bind(admin), request, verbDeadlineMs),
+  );
+  if (output === "json") return context.stdout(toJson(rotation));
+  context.stdout(`${toSentence(verb, rotation, dryRun)}\n`);
+  if (rotation.phase !== "none") context.stdout(describe(rotation));
+}
+
+function toSentence(verb: Verb, { name, kind, changed }: Rotation__Output, dryRun: boolean): string {
+  const root = `the ${kind} root "${name}"`;
+  if (!changed) return `the rotation of ${root} is so already`;
+  const done: Readonly<Record<Verb, string>> = {
+    rotateRoot: `the next root of ${root} is made and trusted`,
+    holdRotation: `the rotation of ${root} is held`,
+    continueRotation: `the rotation of ${root} goes on`,
+    rollBackRotation: `the rotation of ${root} goes back`,
+  };
+  return dryRun ? `nothing done; without --dry-run, ${done[verb]}` : done[verb];
+}
+
+async function status(name: string | undefined, options: StatusOptions, context: Context): Promise<void> {
+  const target = name === undefined && options.serving === undefined ? {} : toTarget(name, options);
+  await withAdmin(options.socket, async (admin) => {
+    for (;;) {
+      const rotations = await list(admin, target);
+      const underWay = rotations.filter(({ phase }) => phase !== "none");
+      if (options.output === "json") context.stdout(toJson(rotations));
+      else context.stdout(underWay.length === 0 ? "no rotation is under way\n" : underWay.map(describe).join("\n"));
+      if (options.watch === undefined || underWay.length === 0) return;
+      await new Promise((resolve) => setTimeout(resolve, watchMs));
+      context.stdout("\n");
+    }
+  });
+}
+
+async function list(admin: AdminClient, target: object): Promise<readonly Rotation__Output[]> {
+  return (await call<object, Rotations__Output>(admin.listRotations.bind(admin), target, verbDeadlineMs)).rotations;
+}
+
+function toTarget(name: string | undefined, { serving }: { readonly serving?: string }): object {
+  if ((name === undefined) === (serving === undefined))
+    throw new Refusal("config", "give the name of a TrustRoot, or --serving and a cluster; not both");
+  return serving === undefined ? { trustRoot: name } : { servingOf: serving };
+}
+
+const phases: Readonly<Record<string, string>> = {
+  prepared: "prepared: the new root is trusted and signs nothing",
+  active: "active: the new root signs, the old one is still trusted",
+};
+
+function describe(rotation: Rotation__Output): string {
+  const { name, kind, phase, coming, leaving, held, open, opensAtLatest, certificates, waitingFor, leaves } = rotation;
+  const gate = open ? "open: the issuer that leads takes the step within a minute" : "shut";
+  const fields: [string, string][] = [
+    ["root", `${name} (${kind})`],
+    ["phase", phases[phase] ?? phase],
+    [phase === "prepared" ? "new" : "signs", `${coming?.id} until ${coming?.notAfter}, sha256 ${coming?.sha256}`],
+    ["old", `${leaving?.id} until ${leaving?.notAfter}, sha256 ${leaving?.sha256}`],
+    ["next step", phase === "prepared" ? "the new root signs" : "the old root leaves the bundles"],
+    ["gate", held ? "held" : gate],
+    [
+      "at the latest",
+      open ? "now" : opensAtLatest === "" ? "not before what has no end below is seen to" : opensAtLatest,
+    ],
+    ["held back by", `${certificates} certificates`],
+  ];
+  const waits = waitingFor.filter((one) => one.kind !== "leaves");
+  const tables = [
+    waits.length === 0
+      ? ""
+      : toTable(
+          ["WAITS FOR", "NAME", "UNTIL", "WHAT"],
+          waits.slice(0, shownMax).map((one) => [one.kind, one.name, one.until, one.says]),
+        ),
+    leaves.length === 0
+      ? ""
+      : toTable(
+          ["TENANT", "CLUSTER", "CERTIFICATES", "FIRST ENDS", "LAST ENDS"],
+          leaves
+            .slice(0, shownMax)
+            .map((one) => [one.tenant, one.cluster, String(one.count), one.firstEnd, one.lastEnd]),
+        ),
+  ];
+  return [toFields(fields), ...tables.filter((table) => table !== "")].join("\n");
+}

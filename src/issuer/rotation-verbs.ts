@@ -1,0 +1,224 @@
+/** `root rotate`, `status`, `continue`, `hold`, `rollback`: what an operator says to the rotation of a root. */
+import { createHash } from "node:crypto";
+import { addRoot } from "../controller/root.ts";
+import { decideRollBack, type RootKind, type Rotation, subjectOf } from "../controller/rotation.ts";
+import { Refusal } from "../errors.ts";
+import { type Act, hubLog } from "../ledger/ledger.ts";
+import type { AuthorityRecord } from "../ledger/state.ts";
+import type { Rotation as WireRotation } from "../rpc/gen/espalier/v1/Rotation.ts";
+import type { RotationRequest__Output } from "../rpc/gen/espalier/v1/RotationRequest.ts";
+import type { RotationRoot } from "../rpc/gen/espalier/v1/RotationRoot.ts";
+import { type AdminParts, readBy, toRootOrder } from "./admin.ts";
+import { renewAuthorities } from "./renew.ts";
+import { findRotation, type Rotations } from "./rotations.ts";
+
+export interface RotationVerbParts extends AdminParts {
+  readonly rotations: Rotations;
+}
+
+/** Of tenants and clusters, agents and doors, in one answer. */
+const shownMax = 200;
+
+/** Of one root, or of all. */
+export async function listRotations(
+  request: Pick<RotationRequest__Output, "target" | "trustRoot" | "servingOf">,
+  { rotations }: RotationVerbParts,
+): Promise<readonly WireRotation[]> {
+  const all = await rotations.look();
+  if (request.target === undefined) return all.map((one) => toWire(one, false));
+  const { kind, owner } = toName(request);
+  const found = findRotation(all, kind, owner);
+  return [found === undefined ? { name: owner, kind: wireKind(kind), phase: "none" } : toWire(found, false)];
+}
+
+/** Makes the next root, which is trusted from now on and signs nothing. Once more, it shows what there is. */
+export async function rotateRoot(request: RotationRequest__Output, parts: RotationVerbParts): Promise<WireRotation> {
+  const by = readBy(request.act);
+  const { kind, owner } = toName(request);
+  const order = toRootOrder(request, parts);
+  const found = findRotation(await parts.rotations.look(), kind, owner);
+  if (found?.phase === "prepared") return toWire(found, false);
+  if (found !== undefined)
+    throw new Refusal(
+      "not-ready",
+      `the last rotation of "${owner}" is not over: root ${found.leaving.id} is still trusted`,
+    );
+  const records = await parts.state.authorities();
+  if (!records.some((r) => r.kind === kind && r.owner === owner && r.state === "active"))
+    throw new Refusal("not-ready", `"${owner}" has no root yet: \`espalier root create\` makes the first`);
+  if (kind === "root" && parts.live.world().declared.roots.get(owner)?.source !== "espalier")
+    throw new Refusal(
+      "not-ready",
+      `the root of "${owner}" is not made here: \`espalier root bring\` brings the next one`,
+    );
+  if (request.dryRun) return { name: owner, kind: wireKind(kind), phase: "none", changed: true };
+  await addRoot(order, by, parts, { material: { kind: "made" }, state: "prepared" });
+  parts.log.info("root rotation begun", { kind, owner, operator: by.operator });
+  return await after({ kind, owner }, parts);
+}
+
+export async function holdRotation(request: RotationRequest__Output, parts: RotationVerbParts): Promise<WireRotation> {
+  const { by, rotation, name } = await find(request, parts);
+  if (request.dryRun) return toWire(rotation, !isHeld(rotation));
+  // If we stop before this, it goes on; after it, no step is taken until somebody continues it.
+  const changed = await parts.state.holdRotation(subjectOf(rotation).id, toAct("hold-rotation", rotation, by));
+  if (!changed) return toWire(rotation, false);
+  parts.log.info("root rotation held", { ...name, operator: by.operator });
+  return await after(name, parts);
+}
+
+export async function continueRotation(
+  request: RotationRequest__Output,
+  parts: RotationVerbParts,
+): Promise<WireRotation> {
+  const { by, rotation, name } = await find(request, parts);
+  const names = [...new Set(request.acknowledge)];
+  const waiting = rotation.gate.waitingFor.filter(({ kind }) => kind === "agent" || kind === "door");
+  const known = new Set([
+    ...waiting.map((one) => one.name),
+    ...waiting.flatMap((one) => one.name.split("/").slice(0, -1)),
+  ]);
+  const said = await acknowledgedOf(rotation, parts);
+  for (const one of names) {
+    if (known.has(one) || said.has(one)) continue;
+    const those =
+      waiting.length === 0
+        ? "nothing does"
+        : `${waiting
+            .map((w) => w.name)
+            .slice(0, 10)
+            .join(", ")} do`;
+    throw new Refusal("not-found", `"${one}" does not hold this rotation: ${those}`);
+  }
+  const fresh = names.filter((one) => !said.has(one));
+  if (request.dryRun) return toWire(rotation, isHeld(rotation) || fresh.length > 0);
+  const act = toAct("continue-rotation", rotation, by, { acknowledged: fresh.join(" ") });
+  // If we stop before this, it waits as before; after it, these are waited for no more.
+  const changed = await parts.state.continueRotation(subjectOf(rotation).id, fresh, act);
+  if (!changed) return toWire(rotation, false);
+  parts.log.info("root rotation continued", { ...name, operator: by.operator });
+  return await after(name, parts);
+}
+
+/** Back to the root that everybody trusts anyway. */
+export async function rollBackRotation(
+  request: RotationRequest__Output,
+  parts: RotationVerbParts,
+): Promise<WireRotation> {
+  const { by, rotation, name } = await find(request, parts);
+  const { leaving, phase } = rotation;
+  if (leaving.notAfter <= parts.now())
+    throw new Refusal(
+      "not-ready",
+      `root ${leaving.id} ended ${leaving.notAfter.toISOString()}: there is no way back to it`,
+    );
+  if (request.dryRun) return toWire(rotation, true);
+  // If we stop before this, the rotation stands as it did; after it, the old root signs, and what the new one has signed is
+  // trusted until nothing is under it.
+  await parts.state.turnRoot({ changes: decideRollBack(rotation) }, toAct("roll-back-root", rotation, by, { phase }));
+  parts.log.info("root rolled back", { ...name, operator: by.operator });
+  return await after(name, parts);
+}
+
+interface Name {
+  readonly kind: RootKind;
+  readonly owner: string;
+}
+
+async function find(
+  request: RotationRequest__Output,
+  { rotations }: RotationVerbParts,
+): Promise<{ readonly by: Pick<Act, "operator" | "reason">; readonly rotation: Rotation; readonly name: Name }> {
+  const by = readBy(request.act);
+  const name = toName(request);
+  const rotation = findRotation(await rotations.look(), name.kind, name.owner);
+  if (rotation === undefined)
+    throw new Refusal("not-ready", `no rotation of "${name.owner}" is under way: \`espalier root rotate\` begins one`);
+  return { by, rotation, name };
+}
+
+/** What follows from a change follows at once, and the answer is how it stands then. */
+async function after({ kind, owner }: Name, parts: RotationVerbParts): Promise<WireRotation> {
+  try {
+    await renewAuthorities(parts.live.world().declared, parts);
+  } finally {
+    await parts.live.refresh();
+  }
+  const found = findRotation(await parts.rotations.look(), kind, owner);
+  return found === undefined
+    ? { name: owner, kind: wireKind(kind), phase: "none", changed: true }
+    : toWire(found, true);
+}
+
+async function acknowledgedOf(rotation: Rotation, { state }: RotationVerbParts): Promise<ReadonlySet<string>> {
+  const { id } = subjectOf(rotation);
+  const marks = await state.rotationMarks();
+  return new Set(marks.flatMap((mark) => (mark.kind === "acknowledged" && mark.root === id ? [mark.name] : [])));
+}
+
+function toName({
+  target,
+  trustRoot,
+  servingOf,
+}: Pick<RotationRequest__Output, "target" | "trustRoot" | "servingOf">): Name {
+  if (target === "servingOf") return { kind: "serving", owner: servingOf ?? "" };
+  if (target === "trustRoot") return { kind: "root", owner: trustRoot ?? "" };
+  throw new Refusal("malformed", "name a TrustRoot, or a cluster for its serving root");
+}
+
+function toAct(verb: string, rotation: Rotation, by: Pick<Act, "operator" | "reason">, more: Act["details"] = {}): Act {
+  const { coming, leaving } = rotation;
+  return {
+    log: hubLog,
+    verb,
+    ...by,
+    details: { owner: coming.owner, coming: coming.id, leaving: leaving.id, ...more },
+  };
+}
+
+function isHeld({ gate }: Rotation): boolean {
+  return gate.waitingFor.some(({ kind }) => kind === "hold");
+}
+
+function wireKind(kind: RootKind): string {
+  return kind === "root" ? "workload" : kind;
+}
+
+function toWire(rotation: Rotation, changed: boolean): WireRotation {
+  const { phase, coming, leaving, gate, leaves } = rotation;
+  return {
+    name: coming.owner,
+    kind: wireKind(coming.kind === "serving" ? "serving" : "root"),
+    phase,
+    coming: toWireRoot(coming),
+    leaving: toWireRoot(leaving),
+    held: isHeld(rotation),
+    open: gate.open,
+    opensAtLatest: gate.opensAtLatest?.toISOString() ?? "",
+    waitingFor: gate.waitingFor.slice(0, shownMax).map(({ kind, name, says, until }) => ({
+      kind,
+      name,
+      says,
+      until: until?.toISOString() ?? "",
+    })),
+    certificates: leaves.reduce((sum, { count }) => sum + count, 0),
+    leaves: last(leaves).map(({ tenant, cluster, count, firstEnd, lastEnd }) => ({
+      tenant,
+      cluster,
+      count,
+      firstEnd: firstEnd.toISOString(),
+      lastEnd: lastEnd.toISOString(),
+    })),
+    changed,
+  };
+}
+
+/** Those that hold it back the longest. */
+function last(leaves: Rotation["leaves"]): Rotation["leaves"] {
+  return leaves.toSorted((a, b) => +b.lastEnd - +a.lastEnd).slice(0, shownMax);
+}
+
+function toWireRoot({ id, state, notAfter, certificate }: AuthorityRecord): RotationRoot {
+  const sha256 = createHash("sha256").update(certificate).digest("hex");
+  return { id, state, notAfter: notAfter.toISOString(), sha256 };
+}

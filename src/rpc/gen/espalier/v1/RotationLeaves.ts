@@ -1,0 +1,18 @@
+// Original file: proto/espalier/v1/admin.proto
+
+
+export interface RotationLeaves {
+  'tenant'?: (string);
+  'cluster'?: (string);
+  'count'?: (number);
+  'firstEnd'?: (string);
+  'lastEnd'?: (string);
+}
+
+export interface RotationLeaves__Output {
+  'tenant': (string);
+  'cluster': (string);
+  'count': (number);
+  'firstEnd': (string);
+  'lastEnd': (string);
+}

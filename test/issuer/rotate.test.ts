@@ -1,0 +1,214 @@
+import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
+import { test } from "node:test";
+import type { Rotation__Output } from "../../src/rpc/gen/espalier/v1/Rotation.ts";
+import { espalier } from "../ctl/stage.ts";
+import {
+  assertIssued,
+  clusterDocument,
+  type Document,
+  document,
+  eventually,
+  podToken,
+  type Stack,
+  startStack,
+} from "../support/stack.ts";
+
+const leafSeconds = 300;
+const settleSeconds = 60;
+const waitMs = 30_000;
+
+/** One tenant with short certificates, in one cluster. */
+function documents(rules: readonly object[] = [{ name: "pods", clusters: ["east"], namespaces: ["pay-*"] }]) {
+  const seconds = { defaultSeconds: leafSeconds, minimumSeconds: leafSeconds, maximumSeconds: leafSeconds };
+  const payments = { trustDomain: "payments.example", root: "main", rules, profiles: { workload: seconds } };
+  return [document("TrustRoot", "main", {}), document("MeshTenant", "payments", payments), clusterDocument("east")];
+}
+
+async function open(all: readonly Document[] = documents()): Promise<Stack> {
+  return await startStack({ documents: all, renewalMs: 50, config: { rotation: { settleSeconds } } });
+}
+
+/** What a verb of `root` says, and that it was understood. */
+async function say({ site }: Stack, ...argv: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await espalier(["root", ...argv], site.config.adminSocket);
+  assert.equal(code, 0, stderr);
+  return stdout;
+}
+
+async function show(stack: Stack, ...argv: readonly string[]): Promise<Rotation__Output> {
+  const [rotation]: readonly Rotation__Output[] = JSON.parse(await say(stack, "status", "main", "-o", "json", ...argv));
+  assert.ok(rotation);
+  return rotation;
+}
+
+function waits({ waitingFor }: Rotation__Output): readonly string[] {
+  return waitingFor.map(({ kind, name }) => `${kind} ${name}`);
+}
+
+/** The agent has what there is: before that, a clock that goes ahead takes it along. */
+async function acknowledged(stack: Stack): Promise<void> {
+  await eventually(async () => {
+    const { waitingFor } = await show(stack);
+    assert.ok(waitingFor.some(({ kind }) => kind === "settle") && !waitingFor.some(({ kind }) => kind === "agent"));
+  }, waitMs);
+}
+
+/** The roots that came with a certificate. */
+function rootsOf(chain: readonly string[]): readonly X509Certificate[] {
+  const pem = chain.at(-1) ?? "";
+  return pem.split(/(?<=-----END CERTIFICATE-----\n)/).map((one) => new X509Certificate(one));
+}
+
+function signer(chain: readonly string[]): X509Certificate | undefined {
+  const above = new X509Certificate(chain[1] ?? "");
+  assert.ok(new X509Certificate(chain[0] ?? "").verify(above.publicKey));
+  return rootsOf(chain).find((root) => above.verify(root.publicKey));
+}
+
+test("a root is rotated by one verb, on what the ledger and the agents show, and nobody is refused", async () => {
+  await using stack = await open();
+  const { clock, issuer } = stack;
+  const workload = await stack.workload("east");
+  const ask = async (): Promise<readonly string[]> => assertIssued(await workload.ask());
+  const first = await ask();
+  assert.equal(rootsOf(first).length, 1);
+  assert.match(await say(stack, "status"), /no rotation is under way/);
+  assert.match(await say(stack, "rotate", "main", "--dry-run"), /nothing done; without --dry-run, the next root/);
+  assert.match(await say(stack, "status"), /no rotation is under way/);
+
+  assert.match(await say(stack, "rotate", "main", "--reason", "yearly"), /is made and trusted/);
+  assert.match(await say(stack, "rotate", "main"), /is so already/);
+  await eventually(async () => assert.equal(rootsOf(await ask()).length, 2));
+  const begun = await show(stack);
+  assert.equal(begun.phase, "prepared");
+  assert.deepEqual([begun.certificates, begun.leaves[0]?.tenant, begun.leaves[0]?.cluster], [1, "payments", "east"]);
+  assert.ok(waits(begun).includes("leaves payments/east"));
+  assert.equal(signer(await ask())?.fingerprint256, rootsOf(first)[0]?.fingerprint256);
+  const metric = async (): Promise<string> =>
+    await issuer.metrics.registry.getSingleMetricAsString("espalier_issuer_rotation_waiting");
+  await eventually(async () =>
+    assert.match(await metric(), /kind="root",owner="main",phase="prepared",what="leaves"\} 1/),
+  );
+
+  await acknowledged(stack);
+  // The leaf of before ends, and the settle time after it.
+  clock.offsetSeconds += leafSeconds + 5;
+  await eventually(async () => assert.deepEqual(waits(await show(stack)), ["leaves payments/east"]), waitMs);
+  clock.offsetSeconds += settleSeconds;
+  await eventually(async () => assert.equal((await show(stack)).phase, "active"), waitMs);
+  await ask();
+  await eventually(() => assert.equal(issuer.log.of("authority prepared").length, 1), waitMs);
+  clock.offsetSeconds += 601;
+  const last = rootsOf(await ask()).at(-1)?.fingerprint256;
+  await eventually(async () => assert.equal(signer(await ask())?.fingerprint256, last), waitMs);
+  assert.ok((await show(stack)).certificates > 0, "what the old root has signed holds it");
+  clock.offsetSeconds += leafSeconds + settleSeconds + 5;
+  await eventually(async () => assert.equal((await show(stack)).phase, "none"), waitMs);
+  await eventually(
+    async () =>
+      assert.deepEqual(
+        rootsOf(await ask()).map((r) => r.fingerprint256),
+        [last],
+      ),
+    waitMs,
+  );
+  assert.deepEqual(issuer.log.of("refused"), []);
+  assert.deepEqual(issuer.log.of("roots not rotated"), []);
+  assert.equal(issuer.log.of("root active").length, 1);
+  assert.equal(issuer.log.of("root retired").length, 1);
+  await issuer[Symbol.asyncDispose]();
+  await stack.site.verify();
+});
+
+test("a root that is rolled back signs again, and the other one goes when nothing is under it", async () => {
+  await using stack = await open();
+  const { clock } = stack;
+  const workload = await stack.workload("east");
+  const ask = async (): Promise<readonly string[]> => assertIssued(await workload.ask());
+  const [old] = rootsOf(await ask());
+  await say(stack, "rotate", "main");
+  await eventually(async () => assert.equal(rootsOf(await ask()).length, 2));
+  assert.match(await say(stack, "rollback", "main", "--reason", "too early"), /goes back/);
+  await eventually(async () => assert.equal(rootsOf(await ask()).length, 1));
+
+  await say(stack, "rotate", "main");
+  await eventually(async () => assert.equal(rootsOf(await ask()).length, 2));
+  await acknowledged(stack);
+  clock.offsetSeconds += leafSeconds + settleSeconds + 5;
+  const { log } = stack.issuer;
+  await eventually(() => assert.equal(log.of("authority prepared").length, 1), waitMs);
+  clock.offsetSeconds += 601;
+  await eventually(async () => assert.notEqual(signer(await ask())?.fingerprint256, old?.fingerprint256), waitMs);
+  await say(stack, "rollback", "main", "--reason", "incident 12");
+  assert.equal((await show(stack)).leaving?.state, "retiring");
+  await eventually(() => assert.equal(log.of("authority prepared").length, 2), waitMs);
+  clock.offsetSeconds += 601;
+  await eventually(async () => assert.equal(signer(await ask())?.fingerprint256, old?.fingerprint256), waitMs);
+  clock.offsetSeconds += leafSeconds + settleSeconds + 5;
+  await eventually(async () => assert.equal((await show(stack)).phase, "none"), waitMs);
+  await eventually(async () =>
+    assert.deepEqual(
+      rootsOf(await ask()).map((r) => r.fingerprint256),
+      [old?.fingerprint256],
+    ),
+  );
+});
+
+test("a held rotation waits, a blind door is acknowledged by its name, and nobody else's name is one", async () => {
+  const rules = [{ name: "vms", clusters: ["east"], namespaces: ["pay-*"], proofs: ["token", "certificate"] }];
+  await using stack = await open(documents(rules));
+  const { clock, site } = stack;
+  const workload = await stack.workload("east");
+  await say(stack, "rotate", "main");
+  await eventually(async () => {
+    const answered = assertIssued(await workload.ask({ token: podToken("east", { pod: false }) }));
+    assert.equal(rootsOf(answered).length, 2);
+  });
+  await acknowledged(stack);
+  await say(stack, "hold", "main");
+  assert.match(await say(stack, "hold", "main"), /is so already/);
+  clock.offsetSeconds += settleSeconds + 5;
+  const doors = ["door istiod:east", "door vm:east"];
+  await eventually(async () =>
+    assert.deepEqual(
+      waits(await show(stack)).filter((one) => !one.startsWith("leaves")),
+      ["hold hold", ...doors],
+    ),
+  );
+  const wrong = await espalier(["root", "continue", "main", "--acknowledge", "vm:west"], site.config.adminSocket);
+  assert.match(wrong.stderr, /"vm:west" does not hold this rotation: istiod:east, vm:east do/);
+  await say(stack, "continue", "main", "--acknowledge", "vm:east", "istiod:east", "--reason", "done");
+  clock.offsetSeconds += leafSeconds;
+  await eventually(async () => assert.equal((await show(stack)).phase, "active"), waitMs);
+});
+
+test("verbs for what is not there are refused, with what would help", async () => {
+  await using stack = await open();
+  for (const [argv, says] of [
+    [["rotate", "other"], /no TrustRoot "other" is declared/],
+    [["hold", "main"], /no rotation of "main" is under way/],
+    [["rollback", "main"], /no rotation of "main" is under way/],
+    [["rotate"], /give the name of a TrustRoot, or --serving and a cluster/],
+  ] as const) {
+    const { code, stderr } = await espalier(["root", ...argv], stack.site.config.adminSocket);
+    assert.notEqual(code, 0);
+    assert.match(stderr, says);
+  }
+});
+
+test("a serving root is rotated when its cluster's agents have it", async () => {
+  await using stack = await open();
+  const { clock } = stack;
+  await say(stack, "rotate", "--serving", "east");
+  const shown = async (): Promise<Rotation__Output | undefined> => {
+    const all: readonly Rotation__Output[] = JSON.parse(await say(stack, "status", "--serving", "east", "-o", "json"));
+    return all[0];
+  };
+  await eventually(async () =>
+    assert.match((await shown())?.waitingFor.map(({ kind }) => kind).join() ?? "", /^settle$/),
+  );
+  clock.offsetSeconds += settleSeconds + 5;
+  await eventually(async () => assert.equal((await shown())?.phase, "active"), waitMs);
+  assert.ok(((await shown())?.certificates ?? 0) > 0, "the agent's certificate is under the old one");
+});
