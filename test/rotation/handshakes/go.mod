@@ -1,0 +1,3 @@
+module espalier.dev/test/rotation/handshakes
+
+go 1.26.0

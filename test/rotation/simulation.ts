@@ -1,0 +1,354 @@
+/**
+ * Roots rotated one after the other under a clock of its own: real ledger, real gates, real certificates, several issuers that
+ * hear of a change at different times, and agents of which some are cut off in each rotation and healed later. Workloads renew
+ * at half of their certificates' life, as Istio's do, and trust the bundle that came with what they have; whoever has no agent
+ * keeps what it has until it ends. At every step some of those that are alive are handed to a judge, pair by pair.
+ */
+import assert from "node:assert/strict";
+import { generateKeyPairSync, randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { makeAuthorities } from "../../src/controller/authority.ts";
+import { addRoot } from "../../src/controller/root.ts";
+import { decideRollBack } from "../../src/controller/rotation.ts";
+import { openFileCustody } from "../../src/custody/file.ts";
+import { Refusal } from "../../src/errors.ts";
+import { openAuthorities } from "../../src/issuer/authorities.ts";
+import { prepare } from "../../src/issuer/prepare.ts";
+import { openRotations } from "../../src/issuer/rotations.ts";
+import { sign } from "../../src/issuer/sign.ts";
+import { toClusterTrust } from "../../src/issuer/trust.ts";
+import { toWorld, type World } from "../../src/issuer/world.ts";
+import { openSqlite } from "../../src/ledger/sqlite.ts";
+import type { AuthorityRecord } from "../../src/ledger/state.ts";
+import { silentLog } from "../../src/ops/log.ts";
+import { cluster, join as documents, read, root, tenant } from "../resources/build.ts";
+
+export interface Holder {
+  readonly name: string;
+  readonly spki: Uint8Array;
+  readonly keyPem: string;
+  /** DER. */
+  readonly leaf: Uint8Array;
+  readonly intermediates: readonly Uint8Array[];
+  readonly roots: readonly Uint8Array[];
+  readonly uri: string;
+}
+
+/** Of each pair the first serves and the second calls. Says what failed. */
+export type Judge = (at: Date, pairs: readonly (readonly [Holder, Holder])[]) => Promise<readonly string[]>;
+
+export interface SimulationOptions {
+  readonly directory: string;
+  readonly rotations: number;
+  readonly seed: number;
+  readonly judge: Judge;
+  readonly scales?: readonly number[];
+  /** Takes each step at once, whatever its gate says: what the judge must notice. */
+  readonly reckless?: boolean;
+  readonly told?: (line: string) => void;
+}
+
+export interface Report {
+  readonly rotations: number;
+  readonly rolledBack: number;
+  readonly simulatedDays: number;
+  readonly issued: number;
+  /** Intents refused because their issuer had not heard of a root. */
+  readonly behind: number;
+  readonly handshakes: number;
+  readonly failures: readonly string[];
+}
+
+const clusters = ["c0", "c1", "c2", "c3", "c4"];
+const agentsPerCluster = 2;
+const tenants = ["shop", "bank"];
+const workloadsPerTenant = 8;
+const settleSeconds = 3600;
+/** What the longest leaf of a rotation may be, in seconds; and every tenth mixes all. */
+const scalesDefault = [600, 3600, 6 * 3600, 24 * 3600];
+const ticksMax = 1500;
+const sampleSize = 4;
+
+interface Agent {
+  readonly name: string;
+  readonly cluster: string;
+  cutUntil: number;
+  acknowledged: string;
+  told?: World;
+}
+
+interface Workload {
+  readonly name: string;
+  readonly tenant: string;
+  readonly agent: Agent;
+  readonly spki: Uint8Array;
+  readonly keyPem: string;
+  validitySeconds: number;
+  renewAt: number;
+  endsAt: number;
+  issuedAt: number;
+  held?: Pick<Holder, "leaf" | "intermediates" | "roots">;
+}
+
+/** An issuer: it signs by the world it has heard of last. */
+interface Replica {
+  world: World;
+  heardAt: number;
+  deafUntil: number;
+}
+
+export async function simulate(options: SimulationOptions): Promise<Report> {
+  const {
+    directory,
+    rotations: wanted,
+    seed,
+    judge,
+    reckless = false,
+    scales = scalesDefault,
+    told = () => {},
+  } = options;
+  const random = seeded(seed);
+  const pick = (below: number): number => Math.floor(random() * below);
+  let time = Date.parse("2026-01-01T00:00:00Z");
+  let leaderAheadMs = 0;
+  const now = (): Date => new Date(time);
+  const leaderNow = (): Date => new Date(time + leaderAheadMs);
+  const custody = await openFileCustody({ directory: join(directory, "keys") });
+  await using database = await openSqlite({ path: join(directory, "espalier.db"), now, create: true });
+  const { state, ledger } = database;
+  const rules = `[{ name: all, clusters: ["*"], namespaces: ["NAME-*"] }]`;
+  const declared = read(
+    documents(
+      root("main"),
+      ...clusters.map((name) => cluster(name)),
+      ...tenants.map((name) => tenant(name, { rules: rules.replace("NAME", name) })),
+    ),
+  );
+  const parts = { state, custody, now: leaderNow, random: (n: number): Uint8Array => randomBytes(n) };
+  const order = { kind: "root", owner: "main", algorithm: "P-256", validityDays: 7300 } as const;
+  const by = { operator: "unix:simulation", reason: "simulation" };
+  await addRoot(order, by, parts);
+  await makeAuthorities(declared, parts);
+  const rotations = openRotations({ state, declared: () => declared, settleSeconds, now: leaderNow, log: silentLog });
+
+  /** As an issuer builds it; what has not changed is not built again. */
+  const openWorld = async (records: readonly AuthorityRecord[], known?: World): Promise<World> => {
+    const authorities = await openAuthorities(records, custody, known?.authorities);
+    const none = (): readonly never[] => [];
+    return toWorld({
+      hub: "hub.example",
+      declared,
+      authorities,
+      suspensions: [],
+      authorityRequests: [],
+      revokedOwn: new Set<string>(),
+      crls: [],
+      keysOf: none,
+      proposedOf: none,
+    });
+  };
+  const statesOf = (records: readonly AuthorityRecord[]): string => records.map((r) => `${r.id} ${r.state}`).join();
+  const replicas: Replica[] = [];
+  for (let i = 0; i < 3; i += 1)
+    replicas.push({ world: await openWorld(await state.authorities()), heardAt: time, deafUntil: 0 });
+  const agents = clusters.flatMap((name) =>
+    Array.from({ length: agentsPerCluster }, (_, i): Agent => {
+      return { name: `agent-${i}`, cluster: name, cutUntil: 0, acknowledged: "" };
+    }),
+  );
+  const workloads = tenants.flatMap((name) =>
+    Array.from({ length: workloadsPerTenant }, (_, i) => newWorkload(name, i)),
+  );
+  const counts = { issued: 0, behind: 0, handshakes: 0, rolledBack: 0 };
+  const failures: string[] = [];
+
+  function newWorkload(name: string, i: number): Workload {
+    const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const agent = agents[(i + pick(agents.length)) % agents.length];
+    assert.ok(agent);
+    return {
+      name: `w${i}`,
+      tenant: name,
+      agent,
+      spki: publicKey.export({ type: "spki", format: "der" }),
+      keyPem: privateKey.export({ type: "pkcs8", format: "pem" }),
+      validitySeconds: 600,
+      renewAt: 0,
+      endsAt: 0,
+      issuedAt: 0,
+    };
+  }
+
+  /** Whoever can hear, hears within five minutes; the rest go on with what they know. */
+  async function hear(): Promise<void> {
+    const records = await state.authorities();
+    for (const [i, replica] of replicas.entries()) {
+      if (time < replica.deafUntil || (i > 0 && time - replica.heardAt < 300_000 && pick(3) > 0)) continue;
+      replica.heardAt = time;
+      if (statesOf(replica.world.authorities.records) === statesOf(records)) continue;
+      replica.world = await openWorld(records, replica.world);
+    }
+  }
+
+  async function acknowledge(): Promise<void> {
+    for (const agent of agents) {
+      if (time < agent.cutUntil) continue;
+      const replica = replicas[pick(replicas.length)] ?? replicas[0];
+      assert.ok(replica);
+      if (agent.told === replica.world) continue;
+      agent.told = replica.world;
+      const { version, bundles } = toClusterTrust(replica.world, agent.cluster);
+      if (version === agent.acknowledged) continue;
+      agent.acknowledged = version;
+      await state.acknowledge({ cluster: agent.cluster, agent: agent.name, version, bundles, inForceSince: now() });
+    }
+  }
+
+  async function renew(): Promise<void> {
+    const due = workloads.filter((workload) => time >= workload.renewAt && time >= workload.agent.cutUntil);
+    await Promise.all(due.map(async (workload) => await issueTo(workload, pick(replicas.length))));
+  }
+
+  async function issueTo(workload: Workload, first: number): Promise<void> {
+    const { tenant: log, name, spki, validitySeconds } = workload;
+    const uri = `spiffe://${log}.example/ns/${log}-a/sa/${name}`;
+    for (let tries = 0; tries < replicas.length; tries += 1) {
+      const world = replicas[(first + tries) % replicas.length]?.world;
+      const authority = world?.authorities.active("tenant", log);
+      assert.ok(world && authority, `${log} has nobody at ${now().toISOString()}`);
+      const fixed = { door: "istio", profile: "workload", rule: `${log}/all`, proof: "token" } as const;
+      const allowed = {
+        ...fixed,
+        log,
+        cluster: workload.agent.cluster,
+        names: { uri, dns: [] },
+        validitySeconds,
+        authority,
+      };
+      const [intended] = await ledger.intend([prepare(allowed, spki, { now, random: parts.random })]);
+      assert.ok(intended);
+      if (intended.kind === "suspended") {
+        counts.behind += 1;
+        continue;
+      }
+      const { leaf, chain } = await sign(intended, world.authorities, ledger);
+      counts.issued += 1;
+      workload.held = { leaf, intermediates: chain.intermediates, roots: chain.bundle.roots };
+      workload.issuedAt = time;
+      workload.renewAt = time + validitySeconds * 500;
+      workload.endsAt = time + validitySeconds * 1000;
+      return;
+    }
+    throw new Refusal("unavailable", `no issuer signs for ${log} at ${now().toISOString()}`);
+  }
+
+  async function shakeHands(): Promise<void> {
+    const pairs: (readonly [Holder, Holder])[] = [];
+    for (const name of tenants) {
+      // The oldest and the newest are the likeliest not to know each other.
+      const alive = workloads.filter((w) => w.tenant === name && w.held !== undefined && time < w.endsAt);
+      alive.sort((a, b) => a.issuedAt - b.issuedAt);
+      const middle = alive.slice(1, -1).sort(() => random() - 0.5);
+      const sample = [...alive.slice(0, 1), ...alive.slice(1).slice(-1), ...middle].slice(0, sampleSize).map(toHolder);
+      for (const one of sample) for (const other of sample) if (one !== other) pairs.push([one, other]);
+    }
+    counts.handshakes += pairs.length;
+    for (const failure of await judge(now(), pairs)) failures.push(`${now().toISOString()} ${failure}`);
+  }
+
+  async function lead(): Promise<void> {
+    await makeAuthorities(declared, parts);
+    if (reckless) {
+      // As if every gate were open.
+      for (const rotation of await rotations.look()) {
+        const from = rotation.phase === "prepared" ? "prepared" : "retiring";
+        const { coming, leaving } = rotation;
+        const changes =
+          from === "prepared"
+            ? ([
+                { id: leaving.id, from: "active", to: "retiring" },
+                { id: coming.id, from: "prepared", to: "active" },
+              ] as const)
+            : ([{ id: leaving.id, from: "retiring", to: "retired" }] as const);
+        await state.setAuthorityStates(changes, { log: "@hub", verb: "reckless", ...by, details: {} });
+      }
+    } else if (await rotations.advance()) await makeAuthorities(declared, parts);
+    await hear();
+  }
+
+  const begun = time;
+  for (let nth = 0; nth < wanted; nth += 1) {
+    const mixed = nth % 10 === 9;
+    const scale = mixed ? 24 * 3600 : (scales[nth % scales.length] ?? 600);
+    for (const workload of workloads)
+      workload.validitySeconds = mixed
+        ? 600 + pick(24 * 3600 - 600)
+        : Math.max(600, Math.floor(scale * (0.5 + random() / 2)));
+    // An authority that is prepared has an hour to take over.
+    const tickMs = mixed ? 300_000 : Math.min(1800, Math.max(150, Math.floor(scale / 8))) * 1000;
+    const startedAt = time;
+    const healedBy = time + 2 * scale * 1000;
+    // A fifth of the agents, each until another time; one of the issuers; and in some the leader's clock, for a while.
+    for (const agent of [...agents].sort(() => random() - 0.5).slice(0, agents.length / 5))
+      agent.cutUntil = time + pick(healedBy - time);
+    const deaf = replicas[1 + pick(replicas.length - 1)];
+    assert.ok(deaf);
+    deaf.deafUntil = time + pick(healedBy - time);
+    const jump =
+      nth % 3 === 2 ? { from: pick(40), ticks: 1 + pick(10), ms: (random() < 0.5 ? -1 : 1) * 3_600_000 } : undefined;
+    const rollBackAt = nth % 4 === 3 ? 5 + pick(40) : -1;
+
+    await addRoot(order, by, parts, { material: { kind: "made" }, state: "prepared" });
+    let tick = 0;
+    for (; tick < ticksMax; tick += 1) {
+      const jumps = jump !== undefined && tick >= jump.from && tick < jump.from + jump.ticks;
+      leaderAheadMs = jumps ? jump.ms : 0;
+      await lead();
+      await acknowledge();
+      await renew();
+      await shakeHands();
+      const [rotation] = rotations.seen();
+      if (rotation === undefined) break;
+      if (tick === rollBackAt) {
+        await state.turnRoot(
+          { changes: decideRollBack(rotation) },
+          { log: "@hub", verb: "roll-back-root", ...by, details: {} },
+        );
+        counts.rolledBack += 1;
+      }
+      if (reckless && failures.length > 0) break;
+      time += tickMs;
+    }
+    leaderAheadMs = 0;
+    if (reckless && failures.length > 0) break;
+    const [left] = await rotations.look();
+    assert.equal(left, undefined, `rotation ${nth} waits for ${left?.gate.waitingFor.map((w) => w.says).join("; ")}`);
+    const hours = ((time - startedAt) / 3_600_000).toFixed(1);
+    told(`rotation ${nth + 1}: leaves up to ${scale} s${mixed ? ", mixed" : ""}, ${tick} steps, ${hours} h`);
+  }
+  for await (const report of ledger.verify()) assert.deepEqual(report.faults, []);
+  return { rotations: wanted, simulatedDays: Math.round((time - begun) / 86_400_000), ...counts, failures };
+}
+
+function toHolder({ name, tenant, spki, keyPem, held }: Workload): Holder {
+  assert.ok(held);
+  return {
+    name: `${tenant}/${name}`,
+    spki,
+    keyPem,
+    ...held,
+    uri: `spiffe://${tenant}.example/ns/${tenant}-a/sa/${name}`,
+  };
+}
+
+/** The same numbers for the same seed (mulberry32). */
+function seeded(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
