@@ -8,6 +8,7 @@ import type { Database } from "../ledger/database.ts";
 import { type Act, hubLog } from "../ledger/ledger.ts";
 import type { AuthorityState } from "../ledger/state.ts";
 import type { IssuerConfig } from "../ops/config.ts";
+import { readAuthorityCsr } from "../pki/authority-request.ts";
 import { custodyKind, makeSealingKey, openCustody, openMovableCustody } from "./custody.ts";
 import { openDatabase } from "./database.ts";
 import { ledgerKey } from "./hub.ts";
@@ -21,8 +22,8 @@ export interface CustodyParts {
 /** A key that the database names. */
 interface NamedKey {
   readonly name: string;
-  readonly state: AuthorityState | "";
-  /** What its certificate says; the ledger's key has none. */
+  readonly state: AuthorityState | "waiting" | "";
+  /** What its certificate says, or its request; the ledger's key has neither. */
   readonly spki?: Uint8Array;
 }
 
@@ -130,14 +131,16 @@ async function moveKey(
   return "moved";
 }
 
-/** The ledger's, and those of all authorities but the ones whose key was never here. */
+/** The ledger's, those of all authorities but the ones whose key was never here, and those that wait for a certificate. */
 async function namedKeys({ state }: Database): Promise<readonly NamedKey[]> {
+  const requests = await state.authorityRequests();
   const records = (await state.authorities()).filter(({ keyName }) => keyName !== "");
   const toSpki = (certificate: Uint8Array): Uint8Array =>
     new X509Certificate(certificate).publicKey.export({ format: "der", type: "spki" });
   return [
     { name: ledgerKey, state: "" },
     ...records.map((r) => ({ name: r.keyName, state: r.state, spki: toSpki(r.certificate) })),
+    ...requests.map(({ id, csr }) => ({ name: id, state: "waiting" as const, spki: readAuthorityCsr(csr).spki })),
   ];
 }
 

@@ -177,6 +177,12 @@ test("authority sign does the same where no issuer is, and says what it signs", 
   await other.say("root", "bring", "corporate", "--certificate", folder.at("root.pem"));
   const asked = await other.say("authority", "request");
   const csr = await folder.put("payments.csr", asked.stdout);
+  const kept = await espalier(["custody", "check", "--config", folder.at("hub/issuer.yaml"), "-o", "json"]);
+  const found: { name: string; state: string; fault: string }[] = JSON.parse(kept.stdout);
+  assert.deepEqual(
+    found.filter(({ state }) => state === "waiting").map(({ name, fault }) => [name.slice(0, -8), fault]),
+    [["tenant-payments-", ""]],
+  );
   const sign = async (...more: readonly string[]): Promise<Said> =>
     await espalier(["authority", "sign", "--root", folder.at("root.pem"), "--request", csr, ...more]);
   const locked = ["--key", folder.at("locked.key"), "--passphrase-file", folder.at("passphrase")];
