@@ -4,42 +4,46 @@
  */
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
-import { mkdtempDisposable, readFile, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { apply, eventually, type Finished, helm, inPod, kubectl, run, workload } from "./cluster.ts";
+import { apply, eventually, type Finished, helm, inPod, kubectl, run } from "./cluster.ts";
+import { agentRelease, giveVolume, hubName, hubVerb, issuerRelease, openFolder, waiting } from "./release.ts";
 import { audited, rightsOf } from "./rights.ts";
+import {
+  given,
+  mounted,
+  namespace,
+  refused,
+  request,
+  restrict,
+  rootConfigMap,
+  rootsIn,
+  start,
+  underLoad,
+} from "./workload.ts";
 
-const image = process.env["ESPALIER_IMAGE"] ?? "";
 const audit = process.env["ESPALIER_E2E_AUDIT"];
 const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
-const chart = here("../../charts/espalier-agent");
 const system = "espalier-system";
+const hubs = "espalier-hub";
 const account = `${system}:espalier-agent`;
 const service = `espalier-agent.${system}.svc:15012`;
-const rootConfigMap = "istio-ca-root-cert";
 const shopId = (name: string): string => `spiffe://shop.example/ns/shop/sa/${name}`;
 const node = ["node", "--input-type=module", "-"];
-const mounted = "/var/run/secrets/tokens/istio-token";
 const stack = new AsyncDisposableStack();
-let folder = "";
+let hubRoot = "";
 
 before(async () => {
-  folder = stack.use(await mkdtempDisposable(join(tmpdir(), "espalier-e2e-"))).path;
-  for (const name of [system, "istio-system", "shop", "elsewhere"]) await apply(namespace(name));
-  await kubectl("label", "namespace", system, "pod-security.kubernetes.io/enforce=restricted");
-  await startIssuer();
+  const folder = stack.use(await openFolder());
+  for (const name of [system, hubs, "istio-system", "shop", "elsewhere"]) await apply(namespace(name));
+  await restrict(system);
+  await startHub();
+  hubRoot = await folder.put("hub-root.pem", await hub("root", "show", hubName));
 });
 after(async () => await stack.disposeAsync());
 
-function namespace(name: string): string {
-  return `{apiVersion: v1, kind: Namespace, metadata: {name: ${name}}}`;
-}
-
-/** The hub, with this cluster's real keys. */
-async function startIssuer(): Promise<void> {
+/** By its chart, with files for documents, and this cluster's real keys. */
+async function startHub(): Promise<void> {
   const { issuer }: { issuer: string } = JSON.parse(await kubectl("get", "--raw", "/.well-known/openid-configuration"));
   const mesh = `apiVersion: espalier.dev/v1alpha1
 kind: TrustRoot
@@ -61,80 +65,28 @@ spec:
   root: main
   rules: [{ name: workloads, clusters: [e2e], namespaces: [shop], proofs: [token, impersonated] }]
 `;
-  const paths = Object.entries({ adminSocket: "admin.sock", database: "espalier.db", keys: "keys" });
-  const data = {
-    "issuer.yaml": `hub: hub.example
-serverNames: [issuer.espalier-hub.svc]
-http: 0.0.0.0:15014
-resources: resources
-${paths.map(([key, file]) => `${key}: /data/hub/${file}\n`).join("")}`,
-    "mesh.yaml": mesh,
-    "jwks.json": await kubectl("get", "--raw", "/openid/v1/jwks"),
-  };
-  await apply(namespace("espalier-hub"));
-  const metadata = { name: "issuer", namespace: "espalier-hub" };
+  const data = { "mesh.yaml": mesh, "jwks.json": await kubectl("get", "--raw", "/openid/v1/jwks") };
+  const metadata = { name: "documents", namespace: hubs };
   await apply(JSON.stringify({ apiVersion: "v1", kind: "ConfigMap", metadata, data }));
-  await apply((await readFile(here("issuer.yaml"), "utf8")).replaceAll("$IMAGE", image));
-  await kubectl("-n", "espalier-hub", "rollout", "status", "deployment/issuer", "--timeout=120s");
+  await giveVolume(hubs, "hub");
+  const values = ["documents.configMap=documents", "crds.install=false"];
+  await helm("install", ...issuerRelease({ name: "hub", namespace: hubs, values }), ...waiting);
   await hub("root", "create", "main", "--reason", "e2e");
   await hub("root", "create", "--serving", "e2e", "--reason", "e2e");
-  await writeFile(join(folder, "hub-root.pem"), await inHub("cat", "/data/hub/hub-root.pem"));
-}
-
-async function inHub(...command: readonly string[]): Promise<string> {
-  return await kubectl("-n", "espalier-hub", "exec", "deploy/issuer", "-c", "issuer", "--", ...command);
 }
 
 async function hub(...verb: readonly string[]): Promise<string> {
-  return await inHub("node", "/app/dist/main.js", ...verb);
+  return await hubVerb(hubs, "sts/hub", ...verb);
 }
 
 /** The arguments of `helm install` and `helm upgrade` after their verb. */
-function release(name: string, ...values: readonly string[]): readonly string[] {
-  const [, repository = "", tag = ""] = /^(.*):([^:/]*)$/.exec(image) ?? [];
-  const set = ["hub=hub.example", "cluster=e2e", "issuers={issuer.espalier-hub.svc:15443}", ...values];
-  const images = [`image.repository=${repository}`, `image.tag=${tag}`, "resources.requests.cpu=10m"];
-  const options = [...set, ...images].flatMap((value) => ["--set", value]);
-  return [
-    name,
-    chart,
-    "-n",
-    system,
-    "--wait",
-    "--timeout=180s",
-    "--set-file",
-    `hubRoot=${folder}/hub-root.pem`,
-    ...options,
-  ];
+function release(name: string, ...more: readonly string[]): readonly string[] {
+  const values = ["cluster=e2e", `issuers={hub.${hubs}.svc:15443}`, ...more];
+  return [...agentRelease({ name, namespace: system, values }, hubRoot), ...waiting];
 }
 
-/** What `espalier request` says in a workload's pod. */
-async function request(pod: string, ...options: readonly string[]): Promise<Finished> {
-  const [from = "", name = ""] = pod.split("/");
-  const trust = ["--ca", "/var/run/secrets/istio/root-cert.pem", "--token-file", mounted];
-  const where = ["--agent", service, "--out", "/out", "-o", "json", "--trust-domain", "shop.example"];
-  return await inPod(from, name, ["node", "/app/dist/main.js", "request", ...where, ...trust, ...options]);
-}
-
-function given({ code, stdout, stderr }: Finished, identity: string): void {
-  assert.equal(code, 0, stderr);
-  assert.equal(JSON.parse(stdout).identity, identity);
-}
-
-function refused({ code, stderr }: Finished, why: RegExp): void {
-  assert.notEqual(code, 0);
-  assert.match(stderr, why);
-}
-
-async function start(...pods: readonly string[]): Promise<void> {
-  const named = pods.map((pod) => pod.split("/"));
-  for (const [in_ = "", name = ""] of named) await apply(workload(in_, name, image));
-  for (const [in_ = "", name = ""] of named)
-    await kubectl("-n", in_, "wait", "--for=condition=Ready", `pod/${name}`, "--timeout=120s");
-}
-
-async function rootsIn(name: string, configMap = rootConfigMap): Promise<string> {
-  return await kubectl("-n", name, "get", "configmap", configMap, "-o", "jsonpath={.data.root-cert\\.pem}");
+async function ask(pod: string, ...options: readonly string[]): Promise<Finished> {
+  return await request(service, pod, ...options);
 }
 
 async function logsOfAgents(): Promise<string> {
@@ -191,7 +143,7 @@ test("a new namespace gets it within seconds, and a forged one is overwritten an
 
 test("a pod gets its certificate by the Service's name", async () => {
   await start("shop/frontend", "elsewhere/ztunnel", "istio-system/ztunnel");
-  given(await request("shop/frontend"), shopId("frontend"));
+  given(await ask("shop/frontend"), shopId("frontend"));
   const verified = await inPod("shop", "frontend", node, checkChain);
   assert.equal(verified.stdout, shopId("frontend"), verified.stderr);
 });
@@ -205,8 +157,8 @@ if (!leaf.verify(authority.publicKey) || !authority.verify(root.publicKey)) thro
 process.stdout.write(leaf.subjectAltName.replace("URI:", ""));`;
 
 test("a pod of a namespace that no tenant claims is refused, whatever it calls itself", async () => {
-  refused(await request("elsewhere/ztunnel"), /no tenant has a rule/);
-  refused(await request("elsewhere/ztunnel", "--identity", shopId("frontend")), /no tenant has a rule/);
+  refused(await ask("elsewhere/ztunnel"), /no tenant has a rule/);
+  refused(await ask("elsewhere/ztunnel", "--identity", shopId("frontend")), /no tenant has a rule/);
 });
 
 test("a token counts no longer than its pod and its account", async () => {
@@ -220,20 +172,20 @@ test("a token counts no longer than its pod and its account", async () => {
   for (const [file, text] of Object.entries({ bound: token, unbound, onNode }))
     await inPod("shop", "frontend", ["sh", "-c", `printf %s '${text.trim()}' > /out/${file}`]);
   for (const file of ["bound", "unbound", "onNode"])
-    given(await request("shop/frontend", "--token-file", `/out/${file}`), shopId("brief"));
+    given(await ask("shop/frontend", "--token-file", `/out/${file}`), shopId("brief"));
   await kubectl("-n", "shop", "delete", "pod", "brief", "--wait");
-  refused(await request("shop/frontend", "--token-file", "/out/bound"), /Pod it is bound to does not exist/);
+  refused(await ask("shop/frontend", "--token-file", "/out/bound"), /Pod it is bound to does not exist/);
   await kubectl("-n", "shop", "delete", "serviceaccount", "brief", "--wait");
   await eventually(async () =>
-    refused(await request("shop/frontend", "--token-file", "/out/unbound"), /ServiceAccount it is bound to does not/),
+    refused(await ask("shop/frontend", "--token-file", "/out/unbound"), /ServiceAccount it is bound to does not/),
   );
 });
 
 test("a ztunnel gets what runs on its node, and nothing else; nobody else poses as one", async () => {
-  given(await request("istio-system/ztunnel", "--impersonate", shopId("frontend")), shopId("frontend"));
-  refused(await request("istio-system/ztunnel", "--impersonate", shopId("brief")), /no pod of shop\/brief runs/);
-  refused(await request("elsewhere/ztunnel", "--impersonate", shopId("frontend")), /not one of this cluster's ztunnel/);
-  refused(await request("shop/frontend", "--impersonate", shopId("frontend")), /not one of this cluster's ztunnel/);
+  given(await ask("istio-system/ztunnel", "--impersonate", shopId("frontend")), shopId("frontend"));
+  refused(await ask("istio-system/ztunnel", "--impersonate", shopId("brief")), /no pod of shop\/brief runs/);
+  refused(await ask("elsewhere/ztunnel", "--impersonate", shopId("frontend")), /not one of this cluster's ztunnel/);
+  refused(await ask("shop/frontend", "--impersonate", shopId("frontend")), /not one of this cluster's ztunnel/);
 });
 
 /** All that the chart's account may do beside what every account may, by namespace. */
@@ -306,25 +258,14 @@ test("what the agent creates by server-side apply needs the right to create it u
   await eventually(async () => assert.equal((await run("kubectl", as, made(role))).code, 0));
 });
 
-/** Asks until `act` has been done and a little longer, and what came of it. */
-async function underLoad(act: () => Promise<unknown>, seconds: number): Promise<void> {
-  const load = await readFile(here("load.mjs"), "utf8");
-  const going = inPod("shop", "frontend", [...node, service, shopId("frontend"), String(seconds)], load);
-  await act();
-  const { code, stdout, stderr } = await going;
-  assert.equal(code, 0, stderr);
-  const seen: { given: number; retried: number; failed: readonly string[] } = JSON.parse(
-    stdout.trim().split("\n").at(-1) ?? "",
-  );
-  console.log(stdout.trim().split("\n").at(-1));
-  assert.deepEqual(seen.failed, []);
-  assert.ok(seen.given > seconds, stdout);
-}
-
 test("the leading agent is killed under load, and missed by nobody: another takes its requests and its lead", async () => {
   const holder = await kubectl("-n", system, "get", "lease", "espalier-agent", "-o", "jsonpath={.spec.holderIdentity}");
   const leader = holder.replace(/-[0-9a-f]+$/, "");
-  await underLoad(async () => await kubectl("-n", system, "delete", "pod", leader, "--force", "--grace-period=0"), 12);
+  await underLoad(
+    service,
+    async () => await kubectl("-n", system, "delete", "pod", leader, "--force", "--grace-period=0"),
+    12,
+  );
   await apply(namespace("later"));
   await eventually(async () => assert.equal(await rootsIn("later"), await rootsIn("shop")), 40_000);
   await kubectl("-n", system, "rollout", "status", "deployment/espalier-agent", "--timeout=120s");
@@ -332,11 +273,11 @@ test("the leading agent is killed under load, and missed by nobody: another take
 
 test("an upgrade and its rollback are missed by nobody", async () => {
   const config = "jsonpath={.data.agent\\.yaml}";
-  await underLoad(async () => await helm("upgrade", ...release("espalier-agent", "deadlineMs=9000")), 20);
+  await underLoad(service, async () => await helm("upgrade", ...release("espalier-agent", "deadlineMs=9000")), 20);
   assert.match(await kubectl("-n", system, "get", "configmap", "espalier-agent", "-o", config), /deadlineMs: 9000/);
   await helm("rollback", "espalier-agent", "1", "-n", system, "--wait", "--timeout=180s");
   assert.match(await kubectl("-n", system, "get", "configmap", "espalier-agent", "-o", config), /deadlineMs: 10000/);
-  given(await request("shop/frontend"), shopId("frontend"));
+  given(await ask("shop/frontend"), shopId("frontend"));
 });
 
 test("no right was missing and none was there for nothing", { skip: audit === undefined }, async () => {
@@ -381,7 +322,7 @@ test("a second release stands beside the first, with a root ConfigMap of its own
   await helm("install", ...release("canary", ...own, ...shared, "replicas=1"));
   await eventually(async () => assert.equal(await rootsIn("shop", "istio-ca-root-cert-canary"), await rootsIn("shop")));
   await helm("uninstall", "canary", "-n", system, "--wait");
-  given(await request("shop/frontend"), shopId("frontend"));
+  given(await ask("shop/frontend"), shopId("frontend"));
 });
 
 test("uninstalled, nothing of it is left but what others use", async () => {

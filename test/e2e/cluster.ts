@@ -64,38 +64,3 @@ export async function eventually<T>(look: () => Promise<T>, timeoutMs = 60_000):
     }
   }
 }
-
-/** A pod as a mesh's: a token for the CA, the distributed root, and nothing else. It waits to be told what to do. */
-export function workload(namespace: string, account: string, image: string): string {
-  return `
-apiVersion: v1
-kind: ServiceAccount
-metadata: { name: ${account}, namespace: ${namespace} }
----
-apiVersion: v1
-kind: Pod
-metadata: { name: ${account}, namespace: ${namespace} }
-spec:
-  serviceAccountName: ${account}
-  automountServiceAccountToken: false
-  enableServiceLinks: false
-  terminationGracePeriodSeconds: 1
-  securityContext: { runAsNonRoot: true, runAsUser: 1000 }
-  containers:
-    - name: app
-      image: ${image}
-      imagePullPolicy: IfNotPresent
-      command: [node, -e, "setInterval(() => {}, 1e6)"]
-      env: [{ name: HOME, value: /out }]
-      volumeMounts:
-        - { name: token, mountPath: /var/run/secrets/tokens }
-        - { name: root, mountPath: /var/run/secrets/istio }
-        - { name: out, mountPath: /out }
-  volumes:
-    - { name: out, emptyDir: {} }
-    - { name: root, configMap: { name: istio-ca-root-cert } }
-    - name: token
-      projected:
-        sources: [{ serviceAccountToken: { audience: istio-ca, expirationSeconds: 43200, path: istio-token } }]
-`;
-}
