@@ -15,6 +15,8 @@ COPY --from=build /build/node_modules node_modules
 COPY --from=build /build/dist dist
 COPY package.json LICENSE ./
 COPY proto proto
+# Operators' verbs by their name: kubectl exec … -- espalier root list
+RUN chmod 755 dist/main.js && ln -s /app/dist/main.js /usr/local/bin/espalier
 # The only place that is written to: give it a volume, and the rest may be read-only.
 RUN mkdir /data && chown 1000:1000 /data && chmod 700 /data
 VOLUME /data
