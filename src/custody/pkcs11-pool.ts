@@ -61,7 +61,8 @@ export function openPool({ address, sessions, deadlineMs }: PoolConfig): Pool {
       give(place, order);
     }
     const idle = places.filter(({ order }) => order === undefined).map(({ startedAt }) => startedAt);
-    if (waiting.length === 0 || idle.length === 0) return;
+    // Whoever is at work, or logs in, comes back here.
+    if (waiting.length === 0 || idle.length === 0 || places.some(isNew)) return;
     const inMs = Math.max(0, Math.min(...idle) + restartMs - performance.now());
     wake ??= setTimeout(() => {
       wake = undefined;

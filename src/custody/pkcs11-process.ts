@@ -5,18 +5,25 @@
 import { Refusal } from "../errors.ts";
 import { type Answer, isRequest, type Job, type Request } from "./pkcs11-messages.ts";
 import { openToken, type TokenKey, type TokenSession } from "./pkcs11-token.ts";
+import { readSecretFile } from "./private-file.ts";
 
 serve();
 
 function serve(): void {
   let session: TokenSession | undefined;
   async function answer({ address, job }: Request): Promise<Answer> {
+    let barred = false;
     try {
-      session ??= await openToken(address);
+      if (session === undefined) {
+        const pin = Buffer.from(await readSecretFile(address.pinFile, "custody.pkcs11.pinFile"));
+        barred = true;
+        session = openToken(address, pin);
+        barred = false;
+      }
       return work(session, job);
     } catch (error) {
       if (!(error instanceof Refusal)) return { kind: "lost", message: error instanceof Error ? error.message : "" };
-      return { kind: "refused", code: error.code, message: error.message, barred: session === undefined };
+      return { kind: "refused", code: error.code, message: error.message, barred };
     }
   }
   async function reply(request: Request): Promise<void> {

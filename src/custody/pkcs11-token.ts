@@ -7,7 +7,6 @@ import { Refusal } from "../errors.ts";
 import { digests } from "./algorithm.ts";
 import { type Attribute, type Cryptoki, CryptokiError, no, number, openCryptoki, yes } from "./cryptoki.ts";
 import { toDerSignature } from "./ecdsa.ts";
-import { readSecretFile } from "./private-file.ts";
 import type { KeyAlgorithm } from "./signer.ts";
 
 export interface TokenAddress {
@@ -38,9 +37,9 @@ interface OpenKey extends TokenKey {
 }
 
 /** @throws Refusal `config` when no waiting helps, another error when it may. */
-export async function openToken(address: TokenAddress): Promise<TokenSession> {
+export function openToken(address: TokenAddress, pin: Uint8Array): TokenSession {
   const cryptoki = load(address.module);
-  const session = await login(cryptoki, address);
+  const session = login(cryptoki, address, pin);
   const keys = new Map<string, OpenKey>();
   function openKey(name: string): OpenKey {
     const key = keys.get(name) ?? find(cryptoki, session, name, address.token);
@@ -74,7 +73,7 @@ const pinLocked = 0x40000;
 /** Answers to a login that no second try changes; each try may be the last one that the token allows. */
 const pinCodes: readonly number[] = [0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0x102];
 
-async function login(cryptoki: Cryptoki, { token: label, pinFile }: TokenAddress): Promise<bigint> {
+function login(cryptoki: Cryptoki, { token: label, pinFile }: TokenAddress, pin: Uint8Array): bigint {
   const all = cryptoki.tokens();
   const [token, second] = all.filter((one) => one.label === label);
   // It may be plugged in again, or its network may come back.
@@ -87,7 +86,7 @@ async function login(cryptoki: Cryptoki, { token: label, pinFile }: TokenAddress
     );
   const session = cryptoki.openSession(token.slot);
   try {
-    cryptoki.login(session, Buffer.from(await readSecretFile(pinFile, "custody.pkcs11.pinFile")));
+    cryptoki.login(session, pin);
   } catch (error) {
     if (!(error instanceof CryptokiError) || !pinCodes.includes(error.code)) throw error;
     throw new Refusal("config", `token "${label}" does not take the PIN of ${pinFile}: ${error.message}`);

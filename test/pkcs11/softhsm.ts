@@ -247,6 +247,19 @@ test("a PIN that is refused is tried once, not told, and not tried again before 
   await openIn(token, { address: { module, token, pinFile: wrong } }).createKey("k", "P-256");
 });
 
+test("a PIN's file that is away for a while is no end", async () => {
+  const own = join(base.path, "own-pin");
+  writeFileSync(own, pin, { mode: 0o600 });
+  const before = new Set(children());
+  const custody = openIn("", { address: { module, token: freshToken(), pinFile: own } });
+  const signer = await custody.createKey("k", "P-256");
+  renameSync(own, `${own}.away`);
+  for (const id of children().filter((one) => !before.has(one))) process.kill(id, "SIGKILL");
+  await assert.rejects(signer.sign(Buffer.from("x")), { code: "unavailable" });
+  renameSync(`${own}.away`, own);
+  await eventually(async () => await signs(signer));
+});
+
 test("a PIN that others can read is refused", async () => {
   const token = freshToken();
   const open = join(base.path, "open-pin");
