@@ -130,7 +130,7 @@ async function create(name: string, options: CreateOptions, { stdout, user }: Co
       ["folder", out],
     ]),
   );
-  if (issuer === undefined)
+  if (!(await isThere(join(out, folderFiles.issuer))))
     stdout(`write host:port of an issuer's adminListen into ${join(out, folderFiles.issuer)}\n`);
 }
 
