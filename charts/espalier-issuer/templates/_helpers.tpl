@@ -71,6 +71,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- if .Values.operators.enabled }}{{ $_ := set $config "adminListen" "0.0.0.0:15444" }}{{ end -}}
 {{- $days := .Values.retention.keepDays }}
 {{- $_ := set $config "retention" (dict "keepDays" (kindIs "string" $days | ternary $days (int $days))) -}}
+{{- $_ := set $config "rotation" (dict "settleSeconds" (int .Values.rotation.settleSeconds)) -}}
 {{- with .Values.hubRootSha256 }}{{ $_ := set $config "hubRootSha256" . }}{{ end -}}
 {{- if .Values.documents.configMap }}
 {{- $_ := set $config "resources" "/etc/espalier-documents" }}
