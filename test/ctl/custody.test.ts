@@ -146,6 +146,19 @@ test("keys move into the database and back, and are the same keys", async () => 
     );
 });
 
+test("keys under a passphrase move into the database, where the passphrase counts no more", async () => {
+  await using base = await openFolder();
+  const passphrase = await base.put("passphrase", "correct horse\n");
+  await using folder = await initialised("--passphrase-file", passphrase);
+  renameSync(folder.at("hub/issuer.yaml"), folder.at("hub/issuer.yaml.before"));
+  await folder.put("hub/issuer.yaml", bySealing);
+  const moved = await custody(folder, "move", "--from", folder.at("hub/issuer.yaml.before"));
+  assert.equal(moved.code, 0, moved.stderr);
+  rmSync(passphrase);
+  rmSync(folder.at("hub/keys"), { recursive: true });
+  assert.equal((await custody(folder, "check")).code, 0);
+});
+
 test("check names what a restore has forgotten, and exits with 1", async () => {
   await using folder = await initialised();
   rmSync(folder.at("hub/keys"), { recursive: true });
