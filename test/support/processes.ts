@@ -3,13 +3,18 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
-const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+const ours = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+
+/** Where node keeps what it has compiled: most of a start otherwise. What is killed keeps nothing. */
+export const compiled = { NODE_COMPILE_CACHE: join(tmpdir(), "espalier-compiled") };
 
 /** How long a process may take to log what is waited for. */
-const timeoutMs = 30_000;
+const timeoutMs = 60_000;
 
 export interface Finished {
   readonly code: number | null;
@@ -17,13 +22,14 @@ export interface Finished {
   readonly stderr: string;
 }
 
-/** Runs one command of the command line to its end. */
+/** Runs one command of the command line to its end; of our own, where `main` names no other. */
 export async function espalier(
   args: readonly string[],
   environment: Readonly<Record<string, string>> = {},
+  main = ours,
 ): Promise<Finished> {
   const child = spawn(process.execPath, [main, ...args], {
-    env: { ...process.env, ...environment },
+    env: { ...process.env, ...compiled, ...environment },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
@@ -40,8 +46,9 @@ export interface Daemon extends AsyncDisposable {
 }
 
 /** Starts `issuer run` or `agent run`; `node` is what node is given: its flags and our main file, the sources' own by default. */
-export function startDaemon(args: readonly string[], node: readonly string[] = [main]): Daemon {
-  const child = spawn(process.execPath, [...node, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+export function startDaemon(args: readonly string[], node: readonly string[] = [ours]): Daemon {
+  const env = { ...process.env, ...compiled };
+  const child = spawn(process.execPath, [...node, ...args], { stdio: ["ignore", "pipe", "pipe"], env });
   const lines: Readonly<Record<string, unknown>>[] = [];
   const waiting = new Set<() => void>();
   const stderr = collect(child.stderr);

@@ -7,11 +7,12 @@ export interface Relay extends AsyncDisposable {
   to(port: number): void;
 }
 
-export async function startRelay(target: number): Promise<Relay> {
+/** `target` is a port, or says one for each connection, as what balances does. */
+export async function startRelay(target: number | (() => number)): Promise<Relay> {
   let current = target;
   const open = new Set<Socket>();
   const server = createServer((from) => {
-    const to = connect(current, "127.0.0.1");
+    const to = connect(typeof current === "number" ? current : current(), "127.0.0.1");
     for (const [socket, other] of [
       [from, to],
       [to, from],
