@@ -27,38 +27,40 @@ const rulesFile = "../../../charts/espalier-issuer/files/alerts.yaml"
 
 // What is scraped of an issuer and an agent that are well, with a minute between two values.
 const well = `
-  espalier_issuer_ledger_epoch{instance="i1"} 3x200
-  espalier_issuer_ledger_epoch{instance="i2"} 0x200
-  espalier_issuer_authority_life_left{kind="tenant",owner="shop"} 0.7x200
-  espalier_issuer_authority_life_left{kind="root",owner="main"} 0.9x200
-  espalier_issuer_authorities_waiting{instance="i1"} 0x200
-  espalier_issuer_crl_life_left{kind="tenant",owner="shop",instance="i1"} 0.6x200
-  espalier_issuer_suspension_lag_seconds{instance="i1"} 3x200
-  espalier_issuer_serving_expiry_seconds{instance="i1"} 400000x200
-  espalier_issuer_ledger_unplaced{instance="i1"} 12x200
-  espalier_issuer_ledger_unplaced{instance="i2"} 12x200
-  espalier_issuer_ledger_failed_writes{instance="i1"} 7x200
-  espalier_issuer_records_dropped{instance="i1"} 0x200
-  espalier_issuer_database_clock_ahead_seconds{instance="i1"} -0.2x200
-  espalier_issuer_resources_refused{instance="i1"} 0x200
-  espalier_issuer_not_ready{instance="i1",kind="tenant"} 0x200
-  espalier_issuer_not_ready{instance="i1",kind="cluster"} 0x200
-  espalier_issuer_key_proposals{instance="i1"} 0x200
-  espalier_issuer_refused_total{code="quota",tenant="shop",cluster="east"} 0+3x200
-  espalier_issuer_refused_total{code="unavailable",tenant="shop",cluster="east"} 2x200
-  espalier_issuer_refused_total{code="role-missing",tenant="",cluster=""} 1x200
-  espalier_issuer_refused_total{code="internal",tenant="",cluster="east"} 1x200
-  espalier_issuer_connections_limited{instance="i1"} 4x200
-  espalier_agent_first_expiry_seconds{instance="a1"} 43000x200
-  espalier_agent_issuer_connections{instance="a1"} 2x200
-  espalier_agent_certificate_expiry_seconds{instance="a1",certificate="agent"} 50000x200
-  espalier_agent_certificate_expiry_seconds{instance="a1",certificate="serving"} 500000x200
-  citadel_server_root_cert_expiry_seconds{instance="a1"} 90000000x200
-  espalier_agent_token_keys_missing{instance="a1"} 0x200
-  espalier_agent_trust_conflicts{instance="a1"} 0x200
-  espalier_agent_trust_refused{instance="a1"} 0x200
-  espalier_agent_trust_overwritten_total{instance="a1"} 3x200
-  espalier_agent_connections_limited{instance="a1"} 0x200
+  espalier_issuer_ledger_epoch{instance="i1"} 3x800
+  espalier_issuer_ledger_epoch{instance="i2"} 0x800
+  espalier_issuer_authority_life_left{kind="tenant",owner="shop"} 0.7x800
+  espalier_issuer_authority_life_left{kind="root",owner="main"} 0.9x800
+  espalier_issuer_authorities_waiting{instance="i1"} 0x800
+  espalier_issuer_rotation_waiting{kind="root",owner="main",phase="prepared",what="leaves",instance="i1"} 900-1x800
+  espalier_issuer_rotation_waiting{kind="root",owner="main",phase="prepared",what="agent",instance="i1"} 1x500 0x300
+  espalier_issuer_crl_life_left{kind="tenant",owner="shop",instance="i1"} 0.6x800
+  espalier_issuer_suspension_lag_seconds{instance="i1"} 3x800
+  espalier_issuer_serving_expiry_seconds{instance="i1"} 400000x800
+  espalier_issuer_ledger_unplaced{instance="i1"} 12x800
+  espalier_issuer_ledger_unplaced{instance="i2"} 12x800
+  espalier_issuer_ledger_failed_writes{instance="i1"} 7x800
+  espalier_issuer_records_dropped{instance="i1"} 0x800
+  espalier_issuer_database_clock_ahead_seconds{instance="i1"} -0.2x800
+  espalier_issuer_resources_refused{instance="i1"} 0x800
+  espalier_issuer_not_ready{instance="i1",kind="tenant"} 0x800
+  espalier_issuer_not_ready{instance="i1",kind="cluster"} 0x800
+  espalier_issuer_key_proposals{instance="i1"} 0x800
+  espalier_issuer_refused_total{code="quota",tenant="shop",cluster="east"} 0+3x800
+  espalier_issuer_refused_total{code="unavailable",tenant="shop",cluster="east"} 2x800
+  espalier_issuer_refused_total{code="role-missing",tenant="",cluster=""} 1x800
+  espalier_issuer_refused_total{code="internal",tenant="",cluster="east"} 1x800
+  espalier_issuer_connections_limited{instance="i1"} 4x800
+  espalier_agent_first_expiry_seconds{instance="a1"} 43000x800
+  espalier_agent_issuer_connections{instance="a1"} 2x800
+  espalier_agent_certificate_expiry_seconds{instance="a1",certificate="agent"} 50000x800
+  espalier_agent_certificate_expiry_seconds{instance="a1",certificate="serving"} 500000x800
+  citadel_server_root_cert_expiry_seconds{instance="a1"} 90000000x800
+  espalier_agent_token_keys_missing{instance="a1"} 0x800
+  espalier_agent_trust_conflicts{instance="a1"} 0x800
+  espalier_agent_trust_refused{instance="a1"} 0x800
+  espalier_agent_trust_overwritten_total{instance="a1"} 3x800
+  espalier_agent_connections_limited{instance="a1"} 0x800
 `
 
 // What has to be scraped for an alert to fire: series, and the labels that the alert then has beside its own.
@@ -66,41 +68,43 @@ var fires = map[string]struct {
 	series string
 	labels map[string]string
 }{
-	"EspalierNoIssuer":                    {"  other 1x200", nil},
-	"EspalierAuthorityWithoutSuccessor":   {`  espalier_issuer_authority_life_left{kind="tenant",owner="shop",instance="i1"} 0.3x200`, map[string]string{"owner": "shop"}},
-	"EspalierAuthorityEnds":               {`  espalier_issuer_authority_life_left{kind="tenant",owner="shop",instance="i1"} 0.05x200`, map[string]string{"owner": "shop"}},
-	"EspalierAuthorityWaits":              {`  espalier_issuer_authorities_waiting{instance="i1"} 1x200`, nil},
-	"EspalierCrlNotRenewed":               {`  espalier_issuer_crl_life_left{kind="tenant",owner="shop",instance="i1"} 0.3x200`, map[string]string{"owner": "shop"}},
-	"EspalierCrlEnds":                     {`  espalier_issuer_crl_life_left{kind="root",owner="main",instance="i1"} 0.09x200`, map[string]string{"kind": "root", "owner": "main"}},
-	"EspalierSuspensionNotCopied":         {`  espalier_issuer_suspension_lag_seconds{instance="i1"} 0x150 60+60x49`, nil},
-	"EspalierRootNearItsEnd":              {`  espalier_issuer_authority_life_left{kind="serving",owner="east",instance="i1"} 0.19x200`, map[string]string{"kind": "serving", "owner": "east"}},
-	"EspalierRootEnds":                    {`  espalier_issuer_authority_life_left{kind="hub",owner="hub",instance="i1"} 0.01x200`, map[string]string{"kind": "hub"}},
-	"EspalierIssuerCertificateNotRenewed": {`  espalier_issuer_serving_expiry_seconds{instance="i1"} 170000-60x200`, map[string]string{"instance": "i1"}},
-	"EspalierNobodyLeads":                 {"  espalier_issuer_ledger_epoch{instance=\"i1\"} 0x200\n  espalier_issuer_ledger_epoch{instance=\"i2\"} 0x200", nil},
-	"EspalierTwoLead":                     {"  espalier_issuer_ledger_epoch{instance=\"i1\"} 3x200\n  espalier_issuer_ledger_epoch{instance=\"i2\"} 4x200", nil},
-	"EspalierLedgerBehind":                {`  espalier_issuer_ledger_unplaced{instance="i1"} 0+500x200`, nil},
-	"EspalierLedgerNotWritten":            {`  espalier_issuer_ledger_failed_writes{instance="i1"} 0+1x200`, map[string]string{"instance": "i1"}},
-	"EspalierSignaturesNotRecorded":       {`  espalier_issuer_records_dropped{instance="i1"} 0x180 5x19`, map[string]string{"instance": "i1"}},
-	"EspalierDatabaseClock":               {`  espalier_issuer_database_clock_ahead_seconds{instance="i1"} -14x200`, map[string]string{"instance": "i1"}},
-	"EspalierResourcesRefused":            {"  espalier_issuer_resources_refused{instance=\"i1\"} 1x200\n  espalier_issuer_resources_refused{instance=\"i2\"} 0x200", nil},
-	"EspalierNotReady":                    {`  espalier_issuer_not_ready{instance="i1",kind="cluster"} 2x200`, map[string]string{"kind": "cluster"}},
-	"EspalierKeysProposed":                {`  espalier_issuer_key_proposals{instance="i1"} 1x200`, nil},
-	"EspalierQuotaStorm":                  {`  espalier_issuer_refused_total{code="quota",tenant="shop",cluster="east"} 0+90x200`, map[string]string{"tenant": "shop", "cluster": "east"}},
-	"EspalierUnavailable":                 {`  espalier_issuer_refused_total{code="unavailable",tenant="shop",cluster="east"} 0+10x200`, map[string]string{"tenant": "shop"}},
-	"EspalierOverloaded":                  {`  espalier_issuer_refused_total{code="overloaded",tenant="shop",cluster="east"} 0+1x200`, nil},
-	"EspalierFault":                       {`  espalier_issuer_refused_total{code="internal",tenant="",cluster="east"} 0x195 1x5`, map[string]string{"cluster": "east"}},
-	"EspalierOperatorsRefused":            {`  espalier_issuer_refused_total{code="role-missing",tenant="",cluster=""} 0+1x200`, map[string]string{"code": "role-missing"}},
-	"EspalierIssuerPortLimited":           {`  espalier_issuer_connections_limited{instance="i1"} 0+1x200`, map[string]string{"instance": "i1"}},
-	"EspalierHubUnreachable":              {"  espalier_agent_first_expiry_seconds{instance=\"a1\"} 40000-60x200\n  espalier_agent_issuer_connections{instance=\"a1\"} 0x200", map[string]string{"instance": "a1"}},
-	"EspalierCertificatesEnd":             {"  espalier_agent_first_expiry_seconds{instance=\"a1\"} 13000-60x200\n  espalier_agent_issuer_connections{instance=\"a1\"} 0x200", map[string]string{"instance": "a1"}},
-	"EspalierAgentCertificateNotRenewed":  {`  espalier_agent_certificate_expiry_seconds{instance="a1",certificate="serving"} 170000x200`, map[string]string{"certificate": "serving"}},
-	"EspalierAgentCertificateEnds":        {`  espalier_agent_certificate_expiry_seconds{instance="a1",certificate="agent"} 3000x200`, map[string]string{"certificate": "agent"}},
-	"EspalierWorkloadRootEnds":            {`  citadel_server_root_cert_expiry_seconds{instance="a1"} 5000000x200`, map[string]string{"instance": "a1"}},
-	"EspalierTokenKeysMissing":            {`  espalier_agent_token_keys_missing{instance="a1"} 1x200`, map[string]string{"instance": "a1"}},
-	"EspalierTrustConflict":               {`  espalier_agent_trust_conflicts{instance="a1"} 3x200`, map[string]string{"instance": "a1"}},
-	"EspalierTrustRefused":                {`  espalier_agent_trust_refused{instance="a1"} 1x200`, map[string]string{"instance": "a1"}},
-	"EspalierForeignTrust":                {`  espalier_agent_trust_overwritten_total{instance="a1"} 0x190 1x10`, map[string]string{"instance": "a1"}},
-	"EspalierAgentPortLimited":            {`  espalier_agent_connections_limited{instance="a1"} 0+1x200`, map[string]string{"instance": "a1"}},
+	"EspalierNoIssuer":                    {"  other 1x800", nil},
+	"EspalierAuthorityWithoutSuccessor":   {`  espalier_issuer_authority_life_left{kind="tenant",owner="shop",instance="i1"} 0.3x800`, map[string]string{"owner": "shop"}},
+	"EspalierAuthorityEnds":               {`  espalier_issuer_authority_life_left{kind="tenant",owner="shop",instance="i1"} 0.05x800`, map[string]string{"owner": "shop"}},
+	"EspalierAuthorityWaits":              {`  espalier_issuer_authorities_waiting{instance="i1"} 1x800`, nil},
+	"EspalierCrlNotRenewed":               {`  espalier_issuer_crl_life_left{kind="tenant",owner="shop",instance="i1"} 0.3x800`, map[string]string{"owner": "shop"}},
+	"EspalierCrlEnds":                     {`  espalier_issuer_crl_life_left{kind="root",owner="main",instance="i1"} 0.09x800`, map[string]string{"kind": "root", "owner": "main"}},
+	"EspalierSuspensionNotCopied":         {`  espalier_issuer_suspension_lag_seconds{instance="i1"} 0x750 60+60x49`, nil},
+	"EspalierRotationBlind":               {`  espalier_issuer_rotation_waiting{kind="root",owner="main",phase="prepared",what="door",instance="i1"} 2x800`, map[string]string{"owner": "main"}},
+	"EspalierRotationUnacknowledged":      {`  espalier_issuer_rotation_waiting{kind="root",owner="main",phase="prepared",what="agent",instance="i1"} 1x800`, map[string]string{"owner": "main"}},
+	"EspalierRootNearItsEnd":              {`  espalier_issuer_authority_life_left{kind="serving",owner="east",instance="i1"} 0.19x800`, map[string]string{"kind": "serving", "owner": "east"}},
+	"EspalierRootEnds":                    {`  espalier_issuer_authority_life_left{kind="hub",owner="hub",instance="i1"} 0.01x800`, map[string]string{"kind": "hub"}},
+	"EspalierIssuerCertificateNotRenewed": {`  espalier_issuer_serving_expiry_seconds{instance="i1"} 170000-60x800`, map[string]string{"instance": "i1"}},
+	"EspalierNobodyLeads":                 {"  espalier_issuer_ledger_epoch{instance=\"i1\"} 0x800\n  espalier_issuer_ledger_epoch{instance=\"i2\"} 0x800", nil},
+	"EspalierTwoLead":                     {"  espalier_issuer_ledger_epoch{instance=\"i1\"} 3x800\n  espalier_issuer_ledger_epoch{instance=\"i2\"} 4x800", nil},
+	"EspalierLedgerBehind":                {`  espalier_issuer_ledger_unplaced{instance="i1"} 0+500x800`, nil},
+	"EspalierLedgerNotWritten":            {`  espalier_issuer_ledger_failed_writes{instance="i1"} 0+1x800`, map[string]string{"instance": "i1"}},
+	"EspalierSignaturesNotRecorded":       {`  espalier_issuer_records_dropped{instance="i1"} 0x780 5x19`, map[string]string{"instance": "i1"}},
+	"EspalierDatabaseClock":               {`  espalier_issuer_database_clock_ahead_seconds{instance="i1"} -14x800`, map[string]string{"instance": "i1"}},
+	"EspalierResourcesRefused":            {"  espalier_issuer_resources_refused{instance=\"i1\"} 1x800\n  espalier_issuer_resources_refused{instance=\"i2\"} 0x800", nil},
+	"EspalierNotReady":                    {`  espalier_issuer_not_ready{instance="i1",kind="cluster"} 2x800`, map[string]string{"kind": "cluster"}},
+	"EspalierKeysProposed":                {`  espalier_issuer_key_proposals{instance="i1"} 1x800`, nil},
+	"EspalierQuotaStorm":                  {`  espalier_issuer_refused_total{code="quota",tenant="shop",cluster="east"} 0+90x800`, map[string]string{"tenant": "shop", "cluster": "east"}},
+	"EspalierUnavailable":                 {`  espalier_issuer_refused_total{code="unavailable",tenant="shop",cluster="east"} 0+10x800`, map[string]string{"tenant": "shop"}},
+	"EspalierOverloaded":                  {`  espalier_issuer_refused_total{code="overloaded",tenant="shop",cluster="east"} 0+1x800`, nil},
+	"EspalierFault":                       {`  espalier_issuer_refused_total{code="internal",tenant="",cluster="east"} 0x795 1x5`, map[string]string{"cluster": "east"}},
+	"EspalierOperatorsRefused":            {`  espalier_issuer_refused_total{code="role-missing",tenant="",cluster=""} 0+1x800`, map[string]string{"code": "role-missing"}},
+	"EspalierIssuerPortLimited":           {`  espalier_issuer_connections_limited{instance="i1"} 0+1x800`, map[string]string{"instance": "i1"}},
+	"EspalierHubUnreachable":              {"  espalier_agent_first_expiry_seconds{instance=\"a1\"} 40000-60x800\n  espalier_agent_issuer_connections{instance=\"a1\"} 0x800", map[string]string{"instance": "a1"}},
+	"EspalierCertificatesEnd":             {"  espalier_agent_first_expiry_seconds{instance=\"a1\"} 13000-60x800\n  espalier_agent_issuer_connections{instance=\"a1\"} 0x800", map[string]string{"instance": "a1"}},
+	"EspalierAgentCertificateNotRenewed":  {`  espalier_agent_certificate_expiry_seconds{instance="a1",certificate="serving"} 170000x800`, map[string]string{"certificate": "serving"}},
+	"EspalierAgentCertificateEnds":        {`  espalier_agent_certificate_expiry_seconds{instance="a1",certificate="agent"} 3000x800`, map[string]string{"certificate": "agent"}},
+	"EspalierWorkloadRootEnds":            {`  citadel_server_root_cert_expiry_seconds{instance="a1"} 5000000x800`, map[string]string{"instance": "a1"}},
+	"EspalierTokenKeysMissing":            {`  espalier_agent_token_keys_missing{instance="a1"} 1x800`, map[string]string{"instance": "a1"}},
+	"EspalierTrustConflict":               {`  espalier_agent_trust_conflicts{instance="a1"} 3x800`, map[string]string{"instance": "a1"}},
+	"EspalierTrustRefused":                {`  espalier_agent_trust_refused{instance="a1"} 1x800`, map[string]string{"instance": "a1"}},
+	"EspalierForeignTrust":                {`  espalier_agent_trust_overwritten_total{instance="a1"} 0x790 1x10`, map[string]string{"instance": "a1"}},
+	"EspalierAgentPortLimited":            {`  espalier_agent_connections_limited{instance="a1"} 0+1x800`, map[string]string{"instance": "a1"}},
 }
 
 func readRules(t *testing.T) map[string]rulefmt.Rule {
@@ -180,7 +184,7 @@ func matches(series labels.Labels, matchers []*labels.Matcher) bool {
 	return true
 }
 
-const minutes = 199
+const minutes = 799
 
 // The labels of what fires of a rule at the end: what its expression has had for as long as it asks.
 func firing(t *testing.T, rule rulefmt.Rule, series string) []labels.Labels {
