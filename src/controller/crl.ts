@@ -7,9 +7,14 @@ import { Refusal } from "../errors.ts";
 import { hubLog } from "../ledger/ledger.ts";
 import { revocationReasons } from "../ledger/made-revocations.ts";
 import type { AuthorityRecord, CrlRecord } from "../ledger/state.ts";
+import { readCertificate } from "../pki/certificate.ts";
+import { verifySignature } from "../pki/chain.ts";
 import { createCrl } from "../pki/crl.ts";
+import { isSame } from "../pki/der.ts";
+import { type Crl, readCrl } from "../pki/read-crl.ts";
 import type { Resources } from "../resources/declared.ts";
-import { type AuthorityParts, backdated, byItself, seconds } from "./generation.ts";
+import { type AuthorityParts, type By, backdated, byItself, seconds } from "./generation.ts";
+import { isOffline } from "./succession.ts";
 
 export interface CrlStep {
   readonly record: AuthorityRecord;
@@ -108,6 +113,8 @@ async function makeCrl(
     const few = `more than the ${revokedMax} that fit where pods read them`;
     throw new Error(`${record.id} has ${revoked.length} revoked certificates, ${few}: the CRL before stays in force`);
   }
+  if (isOffline(record))
+    throw new Error(`the key of ${record.id} is offline: have a CRL signed there, and \`espalier crl bring\` it`);
   const signer = await custody.openKey(record.keyName);
   const number = (last?.number ?? 0) + 1;
   const thisUpdate = backdated(parts);
@@ -133,4 +140,77 @@ async function makeCrl(
     { authority: record.id, number, revocations, thisUpdate, nextUpdate, crl },
     byItself(log, "issue-crl", reason, details),
   );
+}
+
+/** A CRL of an offline root, as brought; `changed` is false where it is the one in force. */
+export interface BroughtCrl {
+  readonly record: CrlRecord;
+  readonly changed: boolean;
+}
+
+const crlBytesMax = 48 * 1024;
+/** Clocks there may be ahead of ours by this much. */
+const aheadMsMax = 300_000;
+
+/**
+ * Takes a CRL that was signed where a root's key is.
+ * @throws Refusal `malformed` for what is no CRL or no such root's; `not-ready` for one that is older, has ended or leaves out an
+ * authority that is revoked here.
+ */
+export async function bringCrl(
+  owner: string,
+  der: Uint8Array,
+  by: By,
+  parts: Pick<AuthorityParts, "state" | "now"> & { readonly dryRun: boolean },
+): Promise<BroughtCrl> {
+  const { state, now, dryRun } = parts;
+  const [records, crls, counts] = await Promise.all([state.authorities(), state.crls(), state.revocationCounts()]);
+  const read = readCrl(der, crlBytesMax);
+  const root = findSigner(read, crlIssuers(new Set([owner]), records), owner);
+  const last = crls.find(({ authority }) => authority === root.id);
+  if (last !== undefined && isSame(last.crl, der)) return { record: last, changed: false };
+  checkNewer(read, last, now());
+  const missing = (await state.revocations(root.id, now()))
+    .map(({ serial }) => Buffer.from(serial).toString("hex"))
+    .filter((serial) => !read.serials.has(serial));
+  if (missing.length > 0)
+    throw new Refusal("not-ready", `the CRL leaves out what is revoked here: ${missing.slice(0, 10).join(", ")}`);
+  const { thisUpdate, nextUpdate } = read;
+  const number = Number(read.number);
+  const record = {
+    authority: root.id,
+    number,
+    revocations: counts.get(root.id) ?? 0,
+    thisUpdate,
+    nextUpdate,
+    crl: der,
+  };
+  const sha256 = createHash("sha256").update(der).digest("hex");
+  const details = { authority: root.id, number: String(number), nextUpdate: nextUpdate.toISOString(), sha256 };
+  // If we stop before this, the one before is in force; after it, this one is.
+  if (!dryRun) await state.keepCrl(record, { log: hubLog, verb: "bring-crl", ...by, details });
+  return { record, changed: true };
+}
+
+function findSigner(crl: Crl, issuers: readonly AuthorityRecord[], owner: string): AuthorityRecord {
+  const roots = issuers.filter(({ kind }) => kind === "root");
+  if (roots.length === 0) throw new Refusal("not-found", `TrustRoot "${owner}" has no root yet`);
+  const root = roots.find(
+    ({ certificate }) => isSame(readCertificate(certificate).subject, crl.issuer) && verifySignature(crl, certificate),
+  );
+  if (root === undefined) throw new Refusal("malformed", `no root of TrustRoot "${owner}" has signed this CRL`);
+  if (!isOffline(root))
+    throw new Refusal("not-ready", `the key of ${root.id} is here: its CRLs are made by themselves`);
+  return root;
+}
+
+function checkNewer({ number, thisUpdate, nextUpdate }: Crl, last: CrlRecord | undefined, now: Date): void {
+  if (last !== undefined && number <= BigInt(last.number))
+    throw new Refusal("not-ready", `the CRL has number ${number}, and ${last.number} is in force: it has to be higher`);
+  if (number > BigInt(Number.MAX_SAFE_INTEGER)) throw new Refusal("malformed", "the CRL's number is beyond 2^53");
+  if (+thisUpdate > +now + aheadMsMax || nextUpdate <= now)
+    throw new Refusal(
+      "not-ready",
+      `the CRL counts from ${thisUpdate.toISOString()} to ${nextUpdate.toISOString()}, and not now`,
+    );
 }

@@ -6,6 +6,7 @@ import { addCluster } from "./cluster.ts";
 import { addCompletion } from "./completion.ts";
 import { addConfig } from "./config.ts";
 import type { Context } from "./context.ts";
+import { addCrl } from "./crl.ts";
 import { addCustody } from "./custody.ts";
 import { addDb } from "./db.ts";
 import { addInit } from "./init.ts";
@@ -37,6 +38,7 @@ export function toProgram(context: Context): Command {
     addCluster,
     addRequest,
     addRevoke,
+    addCrl,
     addBlastRadius,
     addLedger,
     addDb,

@@ -2,12 +2,15 @@
  * What an operator takes back: certificates, a workload, a cluster, an authority. First whoever has them gets nothing more, in the
  * same write that every intend reads; then what they hold is revoked. Stopped in between, the same verb does the rest.
  */
+import { bringCrl } from "../controller/crl.ts";
 import { Refusal } from "../errors.ts";
 import { type Act, hubLog, type LiveFilter, type LiveIntent } from "../ledger/ledger.ts";
 import { isRevocationReason } from "../ledger/made-revocations.ts";
 import type { AuthorityRecord, RevocationReason } from "../ledger/state.ts";
 import { readCertificate } from "../pki/certificate.ts";
 import { readSerial } from "../pki/serial.ts";
+import type { BringCrlRequest__Output } from "../rpc/gen/espalier/v1/BringCrlRequest.ts";
+import type { BroughtCrl } from "../rpc/gen/espalier/v1/BroughtCrl.ts";
 import type { Revocations } from "../rpc/gen/espalier/v1/Revocations.ts";
 import type { RevokeProgress } from "../rpc/gen/espalier/v1/RevokeProgress.ts";
 import type { RevokeRequest__Output } from "../rpc/gen/espalier/v1/RevokeRequest.ts";
@@ -228,6 +231,23 @@ export async function listRevocations(limit: number, { state }: AdminParts): Pro
     })),
     deniedWorkloads: denied.map(({ name }) => toShown(name)),
   };
+}
+
+export async function bringRootCrl(request: BringCrlRequest__Output, parts: AdminParts): Promise<BroughtCrl> {
+  const by = readBy(request.act);
+  const { trustRoot, crl, dryRun } = request;
+  if (!parts.live.world().declared.roots.has(trustRoot))
+    throw new Refusal(
+      "not-found",
+      `no TrustRoot "${trustRoot}" is declared: \`espalier root list\` shows what there is`,
+    );
+  const { record, changed } = await bringCrl(trustRoot, crl, by, { ...parts, dryRun });
+  if (changed && !dryRun) {
+    await parts.live.refresh();
+    parts.log.info("CRL brought", { root: trustRoot, authority: record.authority, operator: by.operator });
+  }
+  const { authority, number, nextUpdate } = record;
+  return { root: authority, number: String(number), nextUpdate: nextUpdate.toISOString(), changed };
 }
 
 /** `<tenant>/<namespace>/<service account>`, as it was typed. */

@@ -34,6 +34,7 @@ export const leastRole: Readonly<Record<Verb, OperatorRole>> = {
   RevokeOperator: "admin",
   Revoke: "admin",
   ListRevocations: "viewer",
+  BringCrl: "admin",
   BlastRadius: "viewer",
 };
 

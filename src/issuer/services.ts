@@ -16,7 +16,7 @@ import { toAuthorities, toCluster, toEntry, toRoot, toTenant } from "./describe.
 import { type JoinParts, join } from "./join.ts";
 import { approveKeys, listKeys, rejectKeys, removeKeys } from "./key-verbs.ts";
 import { createOperator, type OperatorParts, revokeOperator, toOperator } from "./operators.ts";
-import { listRevocations, revoke } from "./revoke.ts";
+import { bringRootCrl, listRevocations, revoke } from "./revoke.ts";
 import { bringRoot, importFormer, takeAnswer } from "./root-verbs.ts";
 import {
   continueRotation,
@@ -172,6 +172,7 @@ export function adminService(parts: OperatorParts & RotationVerbParts): AdminHan
     }),
     Revoke: serverStream((request) => revoke(request, parts)),
     ListRevocations: unary(unaryDeadlineMs, async ({ limit }) => await listRevocations(limit, parts)),
+    BringCrl: unary(unaryDeadlineMs, async (request) => await bringRootCrl(request, parts)),
     BlastRadius: serverStream((request) => measureReach(request, parts)),
     CreateOperator: unary(unaryDeadlineMs, async (request) => await createOperator(request, parts)),
     ListOperators: unary(unaryDeadlineMs, async () => ({ operators: (await state.operators()).map(toOperator) })),

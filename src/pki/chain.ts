@@ -121,18 +121,17 @@ export function asFault<T>(read: () => T): T {
 }
 
 /** Whether the issuer's key signed the certificate; nothing else about either. @throws Error when the issuer is no certificate */
-export function verifySignature(certificate: Certificate, issuer: Uint8Array): boolean {
+export function verifySignature(certificate: Signed, issuer: Uint8Array): boolean {
   return asFault(() => {
     const { spki } = readCertificate(issuer);
     return hasSignatureOf(certificate, spki, createPublicKey(toKeyInput(spki)));
   });
 }
 
-function hasSignatureOf(
-  { tbs, signature, signatureAlgorithm }: Certificate,
-  spki: Uint8Array,
-  key: KeyObject,
-): boolean {
+/** A certificate, or a CRL. */
+type Signed = Pick<Certificate, "tbs" | "signature" | "signatureAlgorithm">;
+
+function hasSignatureOf({ tbs, signature, signatureAlgorithm }: Signed, spki: Uint8Array, key: KeyObject): boolean {
   const { hash: digest } = signatureAlgorithms[signatureAlgorithm];
   return goTogether(signatureAlgorithm, readPublicKey(spki)) && verify(digest, tbs, key, signature);
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { CertificateRevocationList } from "pkijs";
 import { makeAuthorities } from "../../src/controller/authority.ts";
-import { decideCrls, makeCrls, revokedMax } from "../../src/controller/crl.ts";
+import { bringCrl, decideCrls, makeCrls, revokedMax } from "../../src/controller/crl.ts";
 import type { AuthorityParts } from "../../src/controller/generation.ts";
 import { addRoot } from "../../src/controller/root.ts";
 import { openFileCustody } from "../../src/custody/file.ts";
@@ -14,10 +14,12 @@ import type { Database } from "../../src/ledger/database.ts";
 import { openSqlite } from "../../src/ledger/sqlite.ts";
 import type { AuthorityRecord, CrlRecord } from "../../src/ledger/state.ts";
 import { readCertificate } from "../../src/pki/certificate.ts";
+import { type CrlRequest, createCrl } from "../../src/pki/crl.ts";
 import type { Declared } from "../../src/resources/declared.ts";
 import { temporaryDirectory } from "../contract/directory.ts";
 import { act, draft } from "../contract/drafts.ts";
 import { cluster, join as documents, read, root, tenant } from "../resources/build.ts";
+import { makeAuthority } from "../support/pki.ts";
 
 const base = temporaryDirectory();
 after(() => base[Symbol.dispose]());
@@ -202,6 +204,67 @@ for (const outcome of ["lost", "kept"] as const) {
     for await (const { faults } of hub.database.ledger.verify()) assert.deepEqual(faults, []);
   });
 }
+
+test("a root whose key is offline has the CRL that is brought, and none else", async () => {
+  const shopAway = tenant("shop", { root: "away", more: "crl: {}" });
+  const declared = read(documents(root("away", "{ source: offline }"), cluster("east"), shopAway));
+  await using hub = await openHub(declare(bank));
+  const { database, parts, time } = hub;
+  const { state } = database;
+  const away = await makeAuthority("P-256", { notAfter: new Date(start + 365 * day) });
+  const stranger = await makeAuthority("P-256");
+  const order = { kind: "root", owner: "away", algorithm: "P-256", validityDays: 3650 } as const;
+  const material = { kind: "offline", certificate: away.root } as const;
+  const { id } = await addRoot(order, by, parts, { material, state: "active" });
+  await assert.rejects(makeCrls(declared, parts), /is offline: have a CRL signed there, and `espalier crl bring` it/);
+  const signed = async (more: Partial<CrlRequest> = {}) =>
+    await createCrl({
+      signer: away.rootSigner,
+      certificate: away.root,
+      number: 7,
+      thisUpdate: new Date(start - day),
+      nextUpdate: new Date(start + 60 * day),
+      revoked: [],
+      ...more,
+    });
+  const bring = async (crl: Uint8Array, owner = "away", dryRun = false) =>
+    await bringCrl(owner, crl, by, { ...parts, dryRun });
+  const first = await signed();
+  assert.equal((await bring(first, "away", true)).changed, true);
+  assert.deepEqual(await state.crls(), [], "a dry run keeps nothing");
+  assert.equal((await bring(first)).changed, true);
+  assert.equal((await bring(first)).changed, false);
+  await makeCrls(declared, parts);
+  const other = { signer: stranger.rootSigner, certificate: stranger.root };
+  for (const [title, crl, code, says] of [
+    ["another root's", await signed({ ...other, number: 8 }), "malformed", /no root of TrustRoot "away" has signed/],
+    ["the same number", await signed({ nextUpdate: new Date(start + 61 * day) }), "not-ready", /has to be higher/],
+    ["an older number", await signed({ number: 6 }), "not-ready", /has to be higher/],
+    ["one that has ended", await signed({ number: 8, nextUpdate: new Date(start - 1000) }), "not-ready", /not now/],
+    ["one of tomorrow", await signed({ number: 8, thisUpdate: new Date(start + day) }), "not-ready", /not now/],
+    ["no CRL", away.root, "malformed", /version|missing|type/],
+  ] as const)
+    await assert.rejects(bring(crl), { code, message: says }, title);
+  await assert.rejects(bring(await signed(), "main"), { code: "malformed" });
+  // What is revoked here must be in it.
+  const serial = Uint8Array.of(9, 9);
+  await state.addAuthority({ ...(await hub.authority("bank")), id: "tenant-shop-1", owner: "shop", parent: id }, act());
+  const certificate = {
+    serial,
+    log: "shop",
+    authority: id,
+    notAfter: new Date(start + day),
+    reason: "cACompromise",
+  } as const;
+  await state.revokeAuthority("tenant-shop-1", certificate, act());
+  await assert.rejects(makeCrls(declared, parts), /is offline/, "due again");
+  await assert.rejects(bring(await signed({ number: 8 })), { code: "not-ready", message: /leaves out .*: 0909$/ });
+  const revoked = [{ serial, at: new Date(start), reason: 2 }];
+  assert.equal((await bring(await signed({ number: 8, revoked }))).record.number, 8);
+  await makeCrls(declared, parts);
+  time.ms = start + 50 * day;
+  await assert.rejects(makeCrls(declared, parts), /is offline/, "in time before it ends");
+});
 
 test("a shorter validity that a document asks for counts at half of that", () => {
   const records: readonly AuthorityRecord[] = [

@@ -12,7 +12,8 @@ const frontend = { namespace: "shop", serviceAccount: "frontend" };
 
 async function ask(account = frontend): Promise<Said> {
   const file = await stage.folder.put("workload.token", `${stage.east.token(account)}\n`);
-  const options = ["--agent", stage.agent, "--ca", stage.rootFile, "--token-file", file];
+  const out = stage.folder.at("workload");
+  const options = ["--agent", stage.agent, "--ca", stage.rootFile, "--token-file", file, "--out", out];
   return await stage.say("request", ...options, "--trust-domain", "shop.example", "-o", "json");
 }
 
@@ -116,6 +117,9 @@ for (const [argv, says, code] of [
   [["revoke", "cluster", "nope"], /no cluster "nope" is declared, and nothing of one is live/, 1],
   [["revoke", "authority", "nope"], /there is no authority "nope"/, 1],
   [["blast-radius", "tenant", "nope"], /no tenant "nope" is declared/, 1],
+  [["crl", "bring", "main", "/nowhere/root.crl"], /cannot read \/nowhere\/root.crl/, 2],
+  [["crl", "bring", "nope", import.meta.filename], /no TrustRoot "nope" is declared/, 1],
+  [["crl", "bring", "main", import.meta.filename], /the CRL/, 1],
   [["allow", "workload", "shop", "a/b/c"], /a workload is <namespace>\/<service account>/, 2],
 ] as const) {
   test(`espalier ${argv.join(" ")} says what is wrong`, async () => {

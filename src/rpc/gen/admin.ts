@@ -7,7 +7,9 @@ import type { AdminClient as _espalier_v1_AdminClient, AdminDefinition as _espal
 import type { ApproveClusterKeysRequest as _espalier_v1_ApproveClusterKeysRequest, ApproveClusterKeysRequest__Output as _espalier_v1_ApproveClusterKeysRequest__Output } from './espalier/v1/ApproveClusterKeysRequest.ts';
 import type { Authority as _espalier_v1_Authority, Authority__Output as _espalier_v1_Authority__Output } from './espalier/v1/Authority.ts';
 import type { BlastRadiusRequest as _espalier_v1_BlastRadiusRequest, BlastRadiusRequest__Output as _espalier_v1_BlastRadiusRequest__Output } from './espalier/v1/BlastRadiusRequest.ts';
+import type { BringCrlRequest as _espalier_v1_BringCrlRequest, BringCrlRequest__Output as _espalier_v1_BringCrlRequest__Output } from './espalier/v1/BringCrlRequest.ts';
 import type { BringRootRequest as _espalier_v1_BringRootRequest, BringRootRequest__Output as _espalier_v1_BringRootRequest__Output } from './espalier/v1/BringRootRequest.ts';
+import type { BroughtCrl as _espalier_v1_BroughtCrl, BroughtCrl__Output as _espalier_v1_BroughtCrl__Output } from './espalier/v1/BroughtCrl.ts';
 import type { BroughtRoot as _espalier_v1_BroughtRoot, BroughtRoot__Output as _espalier_v1_BroughtRoot__Output } from './espalier/v1/BroughtRoot.ts';
 import type { Cluster as _espalier_v1_Cluster, Cluster__Output as _espalier_v1_Cluster__Output } from './espalier/v1/Cluster.ts';
 import type { ClusterKey as _espalier_v1_ClusterKey, ClusterKey__Output as _espalier_v1_ClusterKey__Output } from './espalier/v1/ClusterKey.ts';
@@ -72,7 +74,9 @@ export interface ProtoGrpcType {
       ApproveClusterKeysRequest: MessageTypeDefinition<_espalier_v1_ApproveClusterKeysRequest, _espalier_v1_ApproveClusterKeysRequest__Output>
       Authority: MessageTypeDefinition<_espalier_v1_Authority, _espalier_v1_Authority__Output>
       BlastRadiusRequest: MessageTypeDefinition<_espalier_v1_BlastRadiusRequest, _espalier_v1_BlastRadiusRequest__Output>
+      BringCrlRequest: MessageTypeDefinition<_espalier_v1_BringCrlRequest, _espalier_v1_BringCrlRequest__Output>
       BringRootRequest: MessageTypeDefinition<_espalier_v1_BringRootRequest, _espalier_v1_BringRootRequest__Output>
+      BroughtCrl: MessageTypeDefinition<_espalier_v1_BroughtCrl, _espalier_v1_BroughtCrl__Output>
       BroughtRoot: MessageTypeDefinition<_espalier_v1_BroughtRoot, _espalier_v1_BroughtRoot__Output>
       Cluster: MessageTypeDefinition<_espalier_v1_Cluster, _espalier_v1_Cluster__Output>
       ClusterKey: MessageTypeDefinition<_espalier_v1_ClusterKey, _espalier_v1_ClusterKey__Output>

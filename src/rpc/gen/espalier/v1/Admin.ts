@@ -4,7 +4,9 @@ import type * as grpc from '@grpc/grpc-js'
 import type { MethodDefinition } from '@grpc/proto-loader'
 import type { ApproveClusterKeysRequest as _espalier_v1_ApproveClusterKeysRequest, ApproveClusterKeysRequest__Output as _espalier_v1_ApproveClusterKeysRequest__Output } from '../../espalier/v1/ApproveClusterKeysRequest.ts';
 import type { BlastRadiusRequest as _espalier_v1_BlastRadiusRequest, BlastRadiusRequest__Output as _espalier_v1_BlastRadiusRequest__Output } from '../../espalier/v1/BlastRadiusRequest.ts';
+import type { BringCrlRequest as _espalier_v1_BringCrlRequest, BringCrlRequest__Output as _espalier_v1_BringCrlRequest__Output } from '../../espalier/v1/BringCrlRequest.ts';
 import type { BringRootRequest as _espalier_v1_BringRootRequest, BringRootRequest__Output as _espalier_v1_BringRootRequest__Output } from '../../espalier/v1/BringRootRequest.ts';
+import type { BroughtCrl as _espalier_v1_BroughtCrl, BroughtCrl__Output as _espalier_v1_BroughtCrl__Output } from '../../espalier/v1/BroughtCrl.ts';
 import type { BroughtRoot as _espalier_v1_BroughtRoot, BroughtRoot__Output as _espalier_v1_BroughtRoot__Output } from '../../espalier/v1/BroughtRoot.ts';
 import type { ClusterKeys as _espalier_v1_ClusterKeys, ClusterKeys__Output as _espalier_v1_ClusterKeys__Output } from '../../espalier/v1/ClusterKeys.ts';
 import type { ClusterKeysChange as _espalier_v1_ClusterKeysChange, ClusterKeysChange__Output as _espalier_v1_ClusterKeysChange__Output } from '../../espalier/v1/ClusterKeysChange.ts';
@@ -58,6 +60,15 @@ export interface AdminClient extends grpc.Client {
   BlastRadius(argument: _espalier_v1_BlastRadiusRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_Reach__Output>;
   blastRadius(argument: _espalier_v1_BlastRadiusRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_Reach__Output>;
   blastRadius(argument: _espalier_v1_BlastRadiusRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_espalier_v1_Reach__Output>;
+  
+  BringCrl(argument: _espalier_v1_BringCrlRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_BroughtCrl__Output>): grpc.ClientUnaryCall;
+  BringCrl(argument: _espalier_v1_BringCrlRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_BroughtCrl__Output>): grpc.ClientUnaryCall;
+  BringCrl(argument: _espalier_v1_BringCrlRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_BroughtCrl__Output>): grpc.ClientUnaryCall;
+  BringCrl(argument: _espalier_v1_BringCrlRequest, callback: grpc.requestCallback<_espalier_v1_BroughtCrl__Output>): grpc.ClientUnaryCall;
+  bringCrl(argument: _espalier_v1_BringCrlRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_BroughtCrl__Output>): grpc.ClientUnaryCall;
+  bringCrl(argument: _espalier_v1_BringCrlRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_BroughtCrl__Output>): grpc.ClientUnaryCall;
+  bringCrl(argument: _espalier_v1_BringCrlRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_BroughtCrl__Output>): grpc.ClientUnaryCall;
+  bringCrl(argument: _espalier_v1_BringCrlRequest, callback: grpc.requestCallback<_espalier_v1_BroughtCrl__Output>): grpc.ClientUnaryCall;
   
   BringRoot(argument: _espalier_v1_BringRootRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_BroughtRoot__Output>): grpc.ClientUnaryCall;
   BringRoot(argument: _espalier_v1_BringRootRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_BroughtRoot__Output>): grpc.ClientUnaryCall;
@@ -288,6 +299,8 @@ export interface AdminHandlers extends grpc.UntypedServiceImplementation {
   
   BlastRadius: grpc.handleServerStreamingCall<_espalier_v1_BlastRadiusRequest__Output, _espalier_v1_Reach>;
   
+  BringCrl: grpc.handleUnaryCall<_espalier_v1_BringCrlRequest__Output, _espalier_v1_BroughtCrl>;
+  
   BringRoot: grpc.handleUnaryCall<_espalier_v1_BringRootRequest__Output, _espalier_v1_BroughtRoot>;
   
   ContinueRotation: grpc.handleUnaryCall<_espalier_v1_RotationRequest__Output, _espalier_v1_Rotation>;
@@ -345,6 +358,7 @@ export interface AdminHandlers extends grpc.UntypedServiceImplementation {
 export interface AdminDefinition extends grpc.ServiceDefinition {
   ApproveClusterKeys: MethodDefinition<_espalier_v1_ApproveClusterKeysRequest, _espalier_v1_ClusterKeysChange, _espalier_v1_ApproveClusterKeysRequest__Output, _espalier_v1_ClusterKeysChange__Output>
   BlastRadius: MethodDefinition<_espalier_v1_BlastRadiusRequest, _espalier_v1_Reach, _espalier_v1_BlastRadiusRequest__Output, _espalier_v1_Reach__Output>
+  BringCrl: MethodDefinition<_espalier_v1_BringCrlRequest, _espalier_v1_BroughtCrl, _espalier_v1_BringCrlRequest__Output, _espalier_v1_BroughtCrl__Output>
   BringRoot: MethodDefinition<_espalier_v1_BringRootRequest, _espalier_v1_BroughtRoot, _espalier_v1_BringRootRequest__Output, _espalier_v1_BroughtRoot__Output>
   ContinueRotation: MethodDefinition<_espalier_v1_RotationRequest, _espalier_v1_Rotation, _espalier_v1_RotationRequest__Output, _espalier_v1_Rotation__Output>
   CreateJoinToken: MethodDefinition<_espalier_v1_CreateJoinTokenRequest, _espalier_v1_JoinToken, _espalier_v1_CreateJoinTokenRequest__Output, _espalier_v1_JoinToken__Output>
