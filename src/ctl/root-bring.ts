@@ -90,4 +90,6 @@ export function tellBrought({ root, warnings }: BroughtRoot__Output, { stdout, s
       ["sha256", root.sha256],
     ]),
   );
+  if (root.state === "prepared")
+    stdout(`\nWorkloads are told to trust it, and it signs nothing yet: espalier root status ${root.name}\n`);
 }

@@ -274,6 +274,8 @@ test("a root is brought with its key, and its tenants are served; the key is in 
     folder.at("strange.key"),
   );
   assert.match(later, /^state: +prepared$/m);
+  assert.match(later, /it signs nothing yet: espalier root status main/);
+  assert.match(await said("root", "status", "main"), /prepared/);
 
   const entries = await said("ledger", "list", "--limit", "1000", "-o", "json");
   assert.match(entries, /bring-root/);
