@@ -121,16 +121,20 @@ export function checkCa(certificate: Certificate, at: Date): void {
 
 /** Whether the one above has issued it, and may. @throws Error with the reason */
 export function checkIssued(child: Certificate, above: Certificate): void {
-  const selfSigned = isSame(child.der, above.der);
-  if (!isSame(child.issuer, above.subject)) throw new Error("the parent has another name than its issuer");
-  if (!selfSigned && (child.aki === undefined || above.ski === undefined || !isSame(child.aki, above.ski))) {
-    throw new Error("the parent has another key identifier than its issuer");
-  }
-  if (!selfSigned && above.pathLength !== undefined && (child.pathLength ?? Infinity) >= above.pathLength) {
-    throw new Error("its path length is not below its parent's (RFC 5280 4.2.1.9)");
-  }
+  if (!isSame(child.issuer, above.subject)) throw new Error("another CA has issued it: the parent's name differs");
+  if (!isSame(child.der, above.der)) checkBelow(child, above);
   if (child.notAfter > above.notAfter) throw new Error("it outlives its parent");
   if (!verifySignature(child, above.der)) throw new Error("its signature is not by its parent's key");
+}
+
+function checkBelow(child: Certificate, above: Certificate): void {
+  if (child.aki === undefined) throw new Error("it has no authority key identifier (RFC 5280 4.2.1.1)");
+  if (above.ski === undefined || !isSame(child.aki, above.ski)) {
+    throw new Error("another CA has issued it: the parent's key identifier differs");
+  }
+  if (above.pathLength !== undefined && (child.pathLength ?? Infinity) >= above.pathLength) {
+    throw new Error("its path length is not below its parent's (RFC 5280 4.2.1.9)");
+  }
 }
 
 function isCritical({ extensions }: Certificate, id: number): boolean {

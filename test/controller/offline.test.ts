@@ -200,7 +200,7 @@ const hostile: readonly (readonly [
     "is signed by another root",
     () => ({ signer: stranger.signer, parent: stranger.certificate }),
     "malformed",
-    /under TrustRoot "main" .*key identifier/,
+    /under TrustRoot "main" .*another CA has issued it/,
   ],
   [
     "is for another key",
@@ -266,6 +266,39 @@ test("a request that was answered takes no other certificate", async () => {
   await stage.take(await stage.elsewhere.answer(request, stage.now()));
   const second = await stage.elsewhere.answer(request, stage.now());
   await assert.rejects(stage.take(second), { code: "not-ready", message: /was answered by another certificate/ });
+});
+
+test("when another root takes over, its holder is asked, and the old authority signs until the answer is there", async () => {
+  await using stage = await openStage();
+  await stage.look();
+  await stage.take(await stage.elsewhere.answer(await stage.waiting(), stage.now()));
+  await stage.look();
+  const next = await openElsewhere();
+  const material = { kind: "offline", certificate: next.certificate } as const;
+  const coming = await addRoot(order, by, stage.parts(), { material, state: "prepared" });
+  await stage.look();
+  assert.deepEqual(
+    await stage.database().state.authorityRequests(),
+    [],
+    "a root that is prepared is asked for nothing",
+  );
+  const [leaving] = await stage.database().state.authorities();
+  assert.ok(leaving);
+  const turn = [
+    { id: leaving.id, from: "active", to: "retiring" },
+    { id: coming.id, from: "prepared", to: "active" },
+  ] as const;
+  await stage.database().state.setAuthorityStates(turn, { log: "@hub", verb: "test", details: {}, ...by });
+  await stage.look();
+  const request = await stage.waiting();
+  assert.equal(request.root, coming.id);
+  assert.equal(await stage.states(), "active");
+  const old = await stage.elsewhere.answer(request, stage.now());
+  await assert.rejects(stage.take(old), { code: "malformed", message: /another CA has issued it/ });
+  await stage.take(await next.answer(request, stage.now()));
+  stage.pass(hour / 6);
+  await stage.look();
+  assert.equal(await stage.states(), "retiring active");
 });
 
 test("a dry run writes nothing", async () => {

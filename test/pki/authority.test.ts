@@ -140,8 +140,20 @@ for (const [rule, certificate, parent, at, reason] of [
   ["is not valid yet", authority.certificate, authority.root, later(-3601), /it is valid from/],
   ["has expired", authority.certificate, authority.root, later(366 * 86_400), /it is valid from/],
   ["outlives its parent", outliving, authority.root, now, /outlives/],
-  ["has a parent of another name", authority.certificate, strangers, now, /another name/],
-  ["has a parent of another key", authority.certificate, other.root, now, /another key identifier/],
+  [
+    "has a parent of another name",
+    authority.certificate,
+    strangers,
+    now,
+    /another CA has issued it: the parent's name/,
+  ],
+  [
+    "has a parent of another key",
+    authority.certificate,
+    other.root,
+    now,
+    /another CA has issued it: the parent's key identifier/,
+  ],
   ["stands below a path length of 0", below, authority.certificate, now, /path length/],
   [
     "has a changed validity",
