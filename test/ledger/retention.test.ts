@@ -54,3 +54,41 @@ test("whoever takes a body away that retention has not let go is named, also whe
     else assert.match(faults.join("\n"), fault, sql);
   }
 });
+
+for (const how of ["lost", "kept"] as const) {
+  test(`a write of retention that is ${how} and reported lost leaves a ledger that holds, and the next pass goes on`, async () => {
+    for (let failing = 1; failing <= 4; failing += 1) {
+      const path = freshPath();
+      let writes = 0;
+      {
+        await using database = await openSqlite({
+          path,
+          now,
+          create: true,
+          write: (name, commit) => {
+            const fails = name === "state" && ++writes === failing;
+            if (!fails || how === "kept") commit();
+            if (fails) throw new Error("disk I/O error");
+          },
+        });
+        const sequencer = await database.startSequencer(signer, manual);
+        for (let batch = 0; batch < 3; batch += 1) {
+          const notAfter = new Date("2026-01-02T00:00:00Z");
+          await database.ledger.intend(Array.from({ length: 200 }, () => draft({ notAfter })));
+        }
+        await sequencer.sequence();
+        await assert.rejects(
+          database.state.prune(now(), () => true),
+          String(failing),
+        );
+      }
+      await using again = await openSqlite({ path, now, create: false });
+      const faults = async (): Promise<readonly string[]> =>
+        [...(await verifyAll(again)).values()].flatMap((report) => report.faults);
+      assert.deepEqual(await faults(), [], `write ${failing}`);
+      await again.state.prune(now(), () => true);
+      assert.equal((await verifyAll(again)).get("shop")?.pruned, 600);
+      assert.deepEqual(await faults(), []);
+    }
+  });
+}
