@@ -16,7 +16,6 @@ export function judgeRequest(
   world: World,
 ): Judged {
   const csr = readNamedCsr(asked.csr);
-  checkUsages(csr, request);
   const { namespace, usages } = request;
   const { attributes, der: subject } = csr.subject;
   const { names } = csr;
@@ -34,6 +33,7 @@ export function judgeRequest(
     },
     servingNames(world),
   );
+  checkUsages(csr, request);
   const { tenant: log, validitySeconds, rule, proof } = grant;
   if (world.isSuspended("tenant", log)) throw new Refusal("suspended", `certificates of tenant "${log}" are suspended`);
   const identity = spiffeIdOf(names);

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -32,7 +31,6 @@ import (
 	_ "github.com/cert-manager/cert-manager/pkg/issuer/ca"
 	_ "github.com/cert-manager/cert-manager/pkg/issuer/selfsigned"
 	logf "github.com/cert-manager/cert-manager/pkg/logs"
-	utilfeature "github.com/cert-manager/cert-manager/pkg/util/feature"
 )
 
 func main() {
@@ -43,20 +41,15 @@ func main() {
 	defer stop()
 	flags := flag.NewFlagSet(os.Args[1], flag.ExitOnError)
 	kubeconfig := flags.String("kubeconfig", "", "how the API server is reached")
-	gates := flags.String("feature-gates", "", "cert-manager's, as name=true,name=true")
 	port := flags.Int("port", 0, "webhook: where it listens, TLS")
 	certificate := flags.String("certificate", "", "webhook: PEM file")
 	key := flags.String("key", "", "webhook: PEM file")
-	without := flags.String("without", "", "controller: names of those not to run, with commas")
 	if err := flags.Parse(os.Args[2:]); err != nil {
-		fail(err)
-	}
-	if err := utilfeature.DefaultMutableFeatureGate.Set(*gates); err != nil {
 		fail(err)
 	}
 	switch os.Args[1] {
 	case "controller":
-		fail(runControllers(ctx, *kubeconfig, strings.Split(*without, ",")))
+		fail(runControllers(ctx, *kubeconfig))
 	case "webhook":
 		fail(runWebhook(ctx, *kubeconfig, *port, *certificate, *key))
 	}
@@ -83,7 +76,7 @@ func runWebhook(ctx context.Context, kubeconfig string, port int, certificate, k
 	return server.Run(ctx)
 }
 
-func runControllers(ctx context.Context, kubeconfig string, without []string) error {
+func runControllers(ctx context.Context, kubeconfig string) error {
 	factory, err := controller.NewContextFactory(ctx, controller.ContextOptions{
 		Kubeconfig:         kubeconfig,
 		KubernetesAPIQPS:   200,
@@ -106,9 +99,6 @@ func runControllers(ctx context.Context, kubeconfig string, without []string) er
 	var running sync.WaitGroup
 	start := []func(){}
 	for name, construct := range controller.Known() {
-		if contains(without, name) {
-			continue
-		}
 		one, err := construct(factory)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
@@ -126,13 +116,4 @@ func runControllers(ctx context.Context, kubeconfig string, without []string) er
 	}
 	running.Wait()
 	return nil
-}
-
-func contains(all []string, one string) bool {
-	for _, other := range all {
-		if other == one {
-			return true
-		}
-	}
-	return false
 }

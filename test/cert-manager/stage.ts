@@ -3,7 +3,9 @@
  * ours, with the rights that ours gives it, as a process of its own. Two tenants, of which `shop` has two namespaces.
  */
 import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Access } from "../../src/kube/credentials.ts";
@@ -82,10 +84,9 @@ export async function openStage(): Promise<CertManagerStage> {
     return stack.use(startProgram({ name, file: binary, args: all, directory: folder, env: {} }));
   };
   const serving = makeServing(directory);
-  const gates = "--feature-gates=LiteralCertificateSubject=true,OtherNames=true";
   const { certificate, key } = serving;
   const listening = [`--port=${port}`, `--certificate=${certificate}`, `--key=${key}`];
-  const webhook = await start("webhook", "cert-manager-webhook", [gates, ...listening]);
+  const webhook = await start("webhook", "cert-manager-webhook", listening);
   const caBundle = readFileSync(serving.ca).toString("base64");
   for (const resource of [resources.validatingWebhooks, resources.mutatingWebhooks]) {
     const { webhooks }: { webhooks: { clientConfig: object }[] } = JSON.parse(
@@ -94,8 +95,12 @@ export async function openStage(): Promise<CertManagerStage> {
     const trusted = webhooks.map((one) => ({ ...one, clientConfig: { ...one.clientConfig, caBundle } }));
     await mergeObject(site.cluster.client, resource, { name: "cert-manager-webhook" }, { webhooks: trusted });
   }
-  const controller = await start("controller", "cert-manager", [gates]);
-  await webhook.await(() => kubectl(["get", "--raw", "/apis/cert-manager.io/v1"]));
+  const controller = await start("controller", "cert-manager", []);
+  await webhook.await(async () => {
+    const socket = connect(port, "127.0.0.1");
+    await once(socket, "connect");
+    socket.destroy();
+  });
   const definitions = ["tenantissuers", "tenantclusterissuers"].map((plural) =>
     readFileSync(join(root, `charts/espalier-agent-crds/templates/${plural}.yaml`), "utf8"),
   );
