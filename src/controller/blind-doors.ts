@@ -1,6 +1,6 @@
 /**
- * Doors whose holders need not have had our bundle, as the ledger shows that they were used. Each entry is read once: what was
- * found is kept until the last of its certificates has ended.
+ * Doors whose holders need not have had our bundle, as the ledger shows that they were used. What was found is kept until the last
+ * of its certificates has ended, so that only newer entries are read.
  */
 import type { LivingLeaf, State } from "../ledger/state.ts";
 import type { BlindDoor, RootKind } from "./rotation.ts";
@@ -11,24 +11,35 @@ export interface BlindDoors {
 }
 
 interface Found {
-  /** The last entry that was read. */
+  /** Up to here nothing is read again. */
   after: number;
+  /** The last entry that was read, and when. */
+  last: { readonly entry: number; readonly at: Date };
   readonly lastEnds: Map<string, Date>;
 }
+
+/** Beside one another, entries become visible in another order than that of their numbers; after this long all of them are. */
+const unorderedMs = 60_000;
 
 export function openBlindDoors(state: Pick<State, "livingLeaves">): BlindDoors {
   const found = new Map<string, Found>();
   return {
     async look(kind, owner, at) {
-      const known = found.get(`${kind}/${owner}`) ?? { after: 0, lastEnds: new Map<string, Date>() };
-      found.set(`${kind}/${owner}`, known);
+      const key = `${kind}/${owner}`;
+      const known = found.get(key) ?? { after: 0, last: { entry: 0, at }, lastEnds: new Map<string, Date>() };
+      found.set(key, known);
       const filter = { ...(kind === "root" ? { trustRoot: owner } : { cluster: owner }), at, after: known.after };
+      let { entry } = known.last;
       for await (const leaf of state.livingLeaves(filter)) {
+        entry = Math.max(entry, leaf.entry);
         for (const name of namesOf(kind, leaf)) {
           const before = known.lastEnds.get(name);
           if (before === undefined || before < leaf.notAfter) known.lastEnds.set(name, leaf.notAfter);
         }
-        known.after = Math.max(known.after, leaf.entry);
+      }
+      if (+at - +known.last.at >= unorderedMs) {
+        known.after = known.last.entry;
+        known.last = { entry, at };
       }
       for (const [name, end] of known.lastEnds) if (end <= at) known.lastEnds.delete(name);
       return [...known.lastEnds.keys()].sort().map((name) => ({ name, says: toWords(name) }));
