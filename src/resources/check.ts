@@ -29,7 +29,6 @@ export function checkDeclared(declared: Resources, locate: Locate, context: Cont
     ...trustDomains(declared, context),
     ...unchanged(declared, context.inForce),
     ...lifetimes(declared),
-    ...offlineCrls(declared),
     ...oneOwner(declared.clusters, globalNames),
     ...oneOwner(declared.clusters, tokenKeys),
     ...overlaps([...declared.tenants.values()]).map((problem) => toFinding(declared, problem)),
@@ -92,15 +91,6 @@ function* lifetimes({ roots, tenants }: Resources): Generator<Finding> {
     if (most === undefined || authority.validityDays <= most) continue;
     const rule = `is more than the validityDays of TrustRoot "${root}", ${most}`;
     yield { kind: "MeshTenant", name, path: ["spec", "authority", "validityDays"], rule };
-  }
-}
-
-/** Envoy wants a CRL of every CA in a chain, and a root signs its own. */
-function* offlineCrls({ roots, tenants }: Resources): Generator<Finding> {
-  for (const { name, root, crl } of tenants.values()) {
-    if (crl === undefined || roots.get(root)?.source !== "offline") continue;
-    const rule = `the key of TrustRoot "${root}" is offline, so that it signs no CRL here, and peers want one of every CA or none`;
-    yield { kind: "MeshTenant", name, path: ["spec", "crl"], rule };
   }
 }
 

@@ -47,14 +47,6 @@ const refused: readonly (readonly [string, string, Context, readonly string[]])[
     ['all.yaml:11:3 spec.trustDomain: cannot be changed: it is "shop.example" and would become "new.example"'],
   ],
   [
-    "CRLs under a root that is offline",
-    join(root("main", "{ source: offline }"), tenant("shop", { more: "crl: {}" }), east),
-    {},
-    [
-      'all.yaml:14:3 spec.crl: the key of TrustRoot "main" is offline, so that it signs no CRL here, and peers want one of every CA or none',
-    ],
-  ],
-  [
     "another root for a tenant",
     join(main, root("other"), tenant("shop", { root: "other" }), east),
     { inForce: before },
