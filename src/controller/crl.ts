@@ -125,7 +125,12 @@ async function makeCrl(
     number,
     thisUpdate,
     nextUpdate,
-    revoked: revoked.map((one) => ({ serial: one.serial, at: one.at, reason: revocationReasons[one.reason] })),
+    revoked: revoked.map(({ serial, at: when, reason: why }) => ({
+      serial,
+      // Backdated for slow clocks, a CRL would else speak of what comes after it. The ledger has the hour.
+      at: when < thisUpdate ? when : thisUpdate,
+      reason: revocationReasons[why],
+    })),
   });
   const details = {
     authority: record.id,

@@ -123,8 +123,10 @@ test("a CRL is made anew at half of its time, at once for what was revoked, and 
   assert.deepEqual(await pass(15 * day + 2000), [], "what is not revoked makes no CRL due");
   await database.state.revoke([made.serial], "keyCompromise", act());
   assert.deepEqual(await pass(15 * day + 3000), ["shop 3"]);
-  const [entry] = (await hub.crls()).get("shop")?.list.revokedCertificates ?? [];
+  const { list, thisUpdate } = (await hub.crls()).get("shop") ?? {};
+  const [entry] = list?.revokedCertificates ?? [];
   assert.deepEqual(Buffer.from(entry?.userCertificate.valueBlock.valueHexView ?? []), Buffer.from(made.serial));
+  assert.deepEqual(entry?.revocationDate.value, thisUpdate, "nothing in it is younger than it is itself");
   assert.deepEqual(await pass(29 * day), []);
   assert.deepEqual(await pass(31 * day), ["bank 3", "main 3", "shop 4"]);
   assert.equal((await hub.crls()).get("shop")?.list.revokedCertificates, undefined, "it has ended by itself");

@@ -21,7 +21,7 @@ export async function emitProfiles(dir: string, at: Date = now): Promise<readonl
     const { certificate, signer, root, rootSigner } = authority;
     const times = { number: 300, thisUpdate: after(-3600), nextUpdate: after(86_400) };
     const toCrls = async (serials: readonly Uint8Array[]): Promise<string> => {
-      const revoked = serials.map((serial) => ({ serial, at: after(-60), reason: 1 }));
+      const revoked = serials.map((serial) => ({ serial, at: after(-3600), reason: 1 }));
       const both = [
         await createCrl({ ...times, signer: rootSigner, certificate: root, revoked: [] }),
         await createCrl({ ...times, signer, certificate, revoked }),
