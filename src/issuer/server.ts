@@ -169,7 +169,7 @@ export async function startIssuer(config: IssuerConfig, options: IssuerParts): P
   metrics.gauge(
     "connections_limited",
     "Connections and requests closed for a limit since the start.",
-    () => server.guard?.limited() ?? 0,
+    () => (server.guard?.limited() ?? 0) + (adminPort?.guard?.limited() ?? 0),
   );
   // First of all when closing: streams would otherwise go on for as long as their agents like.
   stack.defer(() => draining.abort());

@@ -79,6 +79,14 @@ test("every verb of the service has its role, and no role is of a verb that is n
   assert.deepEqual(Object.keys(leastRole).sort(), Object.keys(Admin.service).sort());
 });
 
+test("whatever more than a viewer may do says in its request who does it and why", () => {
+  const definition: ServiceDefinition = Admin.service;
+  for (const [verb, role] of Object.entries(leastRole)) {
+    const empty: unknown = definition[verb]?.requestDeserialize(Buffer.alloc(0));
+    assert.equal(typeof empty === "object" && empty !== null && "act" in empty, role !== "viewer", verb);
+  }
+});
+
 test("each verb is refused to the roles below its own, with the one that is needed, and to no other", async () => {
   const definition: ServiceDefinition = Admin.service;
   for (const [index, role] of operatorRoles.entries()) {
