@@ -83,7 +83,7 @@ test("whatever more than a viewer may do says in its request who does it and why
   const definition: ServiceDefinition = Admin.service;
   for (const [verb, role] of Object.entries(leastRole)) {
     const empty: unknown = definition[verb]?.requestDeserialize(Buffer.alloc(0));
-    assert.equal(typeof empty === "object" && empty !== null && "act" in empty, role !== "viewer", verb);
+    if (role !== "viewer") assert.ok(typeof empty === "object" && empty !== null && "act" in empty, verb);
   }
 });
 
