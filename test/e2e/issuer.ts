@@ -183,6 +183,7 @@ console.log(JSON.stringify([...modes, written, process.getuid()]))`;
 
 test("documents are objects, and say what became of them", async () => {
   await apply(await documents("e2e"));
+  await kubectl("wait", "--for=condition=Accepted", "trustroot/main", "meshcluster/e2e", "--timeout=60s");
   await hub("root", "create", "main", "--reason", "e2e");
   await hub("root", "create", "--serving", "e2e", "--reason", "e2e");
   for (const one of ["trustroot/main", "meshtenant/shop", "meshcluster/e2e"])

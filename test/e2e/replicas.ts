@@ -105,6 +105,7 @@ test("of replicas that start at once on an empty database one makes the hub, and
 test("a pod is served, whichever replica its agent has", async () => {
   const verb = async (...words: readonly string[]) => await hubVerb(hubs, "deploy/hub", ...words, "--reason", "e2e");
   await apply(await documents("e2e"));
+  await kubectl("wait", "--for=condition=Accepted", "trustroot/main", "meshcluster/e2e", "--timeout=60s");
   await verb("root", "create", "main");
   await verb("root", "create", "--serving", "e2e");
   await kubectl("wait", "--for=condition=Ready", "meshtenant/shop", "--timeout=60s");
