@@ -46,7 +46,7 @@ export function startCrlDistribution(selections: readonly Selection[], parts: Cr
       name: `${crlConfigMap} in ${namespace}`,
       resource: resources.configMaps,
       one: { namespace, name: crlConfigMap },
-      now: now ?? "",
+      now,
       wanted,
       // Applied without it, our key goes and the ConfigMap stays: a proxy takes that as having none.
       content: { data: wanted === "" ? {} : { [crlKey]: wanted } },

@@ -10,11 +10,12 @@ import { readConfigMap, readNamespace } from "../../src/kube/meta.ts";
 import { createObject, getObject } from "../../src/kube/objects.ts";
 import { resources } from "../../src/kube/resource.ts";
 import { type MemoryApi, startMemoryApi } from "../support/kube-memory.ts";
-import { eventually, openKeptLog } from "../support/stack.ts";
+import { eventually, type Kept, openKeptLog } from "../support/stack.ts";
 
 interface Setting extends AsyncDisposable {
   readonly api: MemoryApi;
   readonly client: Client;
+  readonly log: Kept;
   readonly distribution: CrlDistribution;
   addNamespace(name: string): Promise<void>;
   /** The CRLs of a namespace; undefined for no ConfigMap, empty for one without them. */
@@ -25,7 +26,8 @@ async function openSetting(names: readonly string[]): Promise<Setting> {
   await using stack = new AsyncDisposableStack();
   const api = stack.use(await startMemoryApi());
   const client = stack.use(openClient({ credentials: fixedCredentials(api.access) }));
-  const kube = { client, log: openKeptLog(), now: () => new Date() };
+  const log = openKeptLog();
+  const kube = { client, log, now: () => new Date() };
   const addNamespace = async (name: string): Promise<void> => {
     const namespace = { apiVersion: "v1", kind: "Namespace", metadata: { name } };
     await createObject(client, resources.namespaces, {}, namespace);
@@ -44,6 +46,7 @@ async function openSetting(names: readonly string[]): Promise<Setting> {
   return {
     api,
     client,
+    log,
     distribution,
     addNamespace,
     crlsIn: async (namespace) => {
@@ -68,6 +71,7 @@ test("CRLs go to the namespaces of tenants that have them, also to those that ap
   await distribution.put({ ...crls, crlsPem: "newer" });
   for (const name of ["pay-a", "pay-late", "shop"]) assert.equal(await crlsIn(name), "newer", name);
   for (const name of ["shopping", "istio-system", "kube-public"]) assert.equal(await crlsIn(name), undefined, name);
+  assert.deepEqual(setting.log.of("foreign trust overwritten"), []);
 });
 
 test("CRLs that are not wanted any more are taken away, and what else is in the ConfigMap stays", async () => {
@@ -83,6 +87,11 @@ test("CRLs that are not wanted any more are taken away, and what else is in the 
   assert.deepEqual([...shop.data], [["note", "an operator's"]]);
   await distribution.put(none);
   await eventually(async () => assert.equal(await crlsIn("pay-a"), ""));
+  await distribution.put(crls);
+  await eventually(async () => assert.deepEqual([await crlsIn("pay-a"), await crlsIn("shop")], ["crls", "crls"]));
+  assert.deepEqual(setting.log.of("foreign trust overwritten"), []);
+  await distribution.put(none);
+  await eventually(async () => assert.deepEqual([await crlsIn("pay-a"), await crlsIn("shop")], ["", ""]));
   assert.equal(await crlsIn("other"), undefined);
 });
 
