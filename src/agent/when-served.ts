@@ -36,10 +36,11 @@ export function startWhenServed(
   };
 
   const run = async (): Promise<void> => {
-    while (running === undefined && !stopping.signal.aborted) {
+    while (!stopping.signal.aborted) {
       // An API server that is away has its own lines in the log: whatever else is watched there says so.
       await look().catch(() => undefined);
-      if (running === undefined) await pause(lookMs, stopping.signal);
+      if (running !== undefined) return;
+      await pause(lookMs, stopping.signal);
     }
   };
 

@@ -51,7 +51,7 @@ function readIpv6(text: string): Uint8Array | undefined {
   const missing = 8 - before.length - after.length;
   // "::" stands for one group at least (RFC 5952 4.2.2).
   if (tail === undefined ? missing !== 0 : missing < 1) return undefined;
-  const groups = [...before, ...new Array<number>(missing).fill(0), ...after];
+  const groups = [...before, ...Array.from({ length: missing }, () => 0), ...after];
   return Uint8Array.from(groups.flatMap((group) => [group >> 8, group & 0xff]));
 }
 

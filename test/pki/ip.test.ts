@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { BlockList, isIP } from "node:net";
 import { test } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { isInRange, readIp, readIpRange, toIpText } from "../../src/pki/ip.ts";
 
 test("what Node takes for an address without a zone or a dotted end is one, and nothing else", () => {
