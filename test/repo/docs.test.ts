@@ -132,7 +132,7 @@ test("every file that the documents name is there", () => {
 test("every script that the documents name is one of package.json", () => {
   const { scripts }: { scripts: Record<string, string> } = JSON.parse(read("package.json"));
   const named = [...documents.map(read), read(".ci/run")].flatMap((text) =>
-    [...text.matchAll(/npm run ([a-z][a-z0-9:]*)/g)].map((m) => m[1] ?? ""),
+    [...text.matchAll(/npm run ([a-z][a-z0-9:-]*)/g)].map((m) => m[1] ?? ""),
   );
   assert.deepEqual(
     [...new Set(named)].filter((name) => name !== "x" && !Object.hasOwn(scripts, name)),
