@@ -64,7 +64,7 @@ export function addRevoke(program: Command, context: Context): void {
     });
   withRevoke(revoke.command("authority <id>"), context)
     .description(
-      "A tenant's authority: it signs nothing more here, and a successor follows by itself. Whoever has its key can go on signing, and peers take that until the root above it is replaced: every peer of every tenant under that root. CRLs end it only where each peer reads them.",
+      "A tenant's authority: it signs nothing more here, and a successor follows by itself. Whoever has its key can go on signing, and peers take that until the root above it is replaced (`espalier root rotate`): every peer of every tenant under that root. CRLs end it only where each peer reads them.",
     )
     .addHelpText("after", '\nExample:\n  espalier revoke authority tenant-payments-0a1b2c3d --reason "incident 12"')
     .action(async (authority: string, options: RevokeOptions) => {

@@ -212,7 +212,7 @@ function ofTenant(name: string, world: World): Leak {
 function ofServing({ id, owner, notAfter }: AuthorityRecord): Leak {
   return {
     means: [`whoever has this key can pose as the agent and as istiod of cluster "${owner}", to that cluster alone`],
-    mends: [`a new serving root for cluster "${owner}": this version makes none while one is active`],
+    mends: [`espalier root rotate --serving ${owner}`],
     filter: { authority: id },
     concerns: () => true,
     forgeable: [],
@@ -235,7 +235,7 @@ function ofHub({ id, notAfter }: AuthorityRecord): Leak {
 
 function replaceRoot(root: string): readonly string[] {
   return [
-    `TrustRoot "${root}" has to be replaced: until every workload has lost it, peers take what the key signs. CRLs help against a stolen authority where every peer reads them, and never against a stolen root`,
+    `espalier root rotate ${root}    # until every workload has lost the root, peers take what the key signs; CRLs help against a stolen authority where every peer reads them, never against a stolen root`,
   ];
 }
 

@@ -168,7 +168,7 @@ function authorityLimits({ owner, parent }: AuthorityRecord, { live }: AdminPart
   const root = authorities.records.find(({ id }) => id === parent)?.owner ?? "";
   return [
     `certificates under it that are out stay as they are until they end; pods get others at half of their life, VMs have to show a token again`,
-    `peers trust whatever a thief signs with its key until TrustRoot "${root}" is replaced, for every tenant under it: see \`espalier blast-radius root ${root}\``,
+    `peers trust whatever a thief signs with its key until TrustRoot "${root}" is replaced, for every tenant under it: \`espalier blast-radius root ${root}\` says what that reaches, \`espalier root rotate ${root}\` mends it`,
     ...crlLimits([owner], live.world()),
   ];
 }

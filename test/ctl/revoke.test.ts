@@ -83,7 +83,10 @@ test("revoke authority says where it is typed what a thief can still do", async 
   );
   const id = tenant.authorities.find(({ state }) => state === "active")?.id ?? "";
   const help = await said("revoke", "authority", "--help");
-  assert.match(help.replaceAll(/\s+/g, " "), /peers take that until the root above it is replaced/);
+  assert.match(
+    help.replaceAll(/\s+/g, " "),
+    /peers take that until the root above it is replaced \(`espalier root rotate`\)/,
+  );
   assert.match(await said("blast-radius", "authority", id), new RegExp(`espalier revoke authority ${id}`));
   assert.match(await said("revoke", "authority", id, "--dry-run"), /^would do: authority \S+ is revoked$/m);
   const done = await said("revoke", "authority", id);
