@@ -12,6 +12,7 @@ export function warn(declared: Resources): readonly Finding[] {
     ...sharedTrustDomains(tenants),
     ...nestedTrustDomains(tenants),
     ...unheardZtunnels(declared),
+    ...unheardRequests(tenants),
     ...takenKeys(declared),
   ];
 }
@@ -78,6 +79,23 @@ function* unheardZtunnels({ tenants, clusters }: Resources): Generator<Finding> 
       const rule = `MeshCluster "${silent}" names no ztunnelAccounts, so nobody there can impersonate`;
       yield { kind: "MeshTenant", name, path: ["spec", "rules", at, "proofs", proof], rule };
     }
+  }
+}
+
+/** One of the two without the other gives nothing to anybody. */
+function* unheardRequests(tenants: readonly MeshTenant[]): Generator<Finding> {
+  for (const { name, rules, requests } of tenants) {
+    const at = rules.findIndex(({ proofs }) => proofs.includes("request"));
+    const [taken, path] = [at >= 0, ["spec", "rules", at, "proofs"]];
+    if (taken && requests === undefined)
+      yield { kind: "MeshTenant", name, path, rule: "takes requests, and without spec.requests they get nothing" };
+    if (!taken && requests !== undefined)
+      yield {
+        kind: "MeshTenant",
+        name,
+        path: ["spec", "requests"],
+        rule: "no rule takes the proof request, so nobody gets it",
+      };
   }
 }
 

@@ -191,6 +191,16 @@ const warned: readonly (readonly [string, readonly string[], readonly RegExp[]])
     [tenant("a", { rules: "[{ name: r, clusters: [east], namespaces: [x], proofs: [token, impersonated] }]" })],
     [/proofs\[1\]: MeshCluster "east" names no ztunnelAccounts/],
   ],
+  [
+    "requests that are taken and get nothing",
+    [tenant("a", { rules: "[{ name: r, clusters: [east], namespaces: [x], proofs: [request] }]" })],
+    [/spec.rules\[0\].proofs: takes requests, and without spec.requests they get nothing/],
+  ],
+  [
+    "what requests would get, where none is taken",
+    [tenant("a", { more: "requests: { dnsNames: [a.example] }" })],
+    [/spec.requests: no rule takes the proof request/],
+  ],
 ];
 
 for (const [what, documents, lines] of warned) {

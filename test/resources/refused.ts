@@ -106,6 +106,26 @@ const rows: readonly (readonly [what: string, text: string, line: string])[] = [
     "all.yaml:9:36 spec.quotas.rate.burst: is less than perSecond, 10",
   ],
   [
+    "requests for a wildcard in the middle",
+    tenant("shop", { more: "requests: { dnsNames: [a.*.example] }" }),
+    'all.yaml:9:26 spec.requests.dnsNames[0]: must be a DNS name in lower case, or *. and one; a label may be {namespace}, not "a.*.example"',
+  ],
+  [
+    "requests for what is no address",
+    tenant("shop", { more: "requests: { ips: [10.0.0.0/33] }" }),
+    "all.yaml:9:21 spec.requests.ips[0]: must be an address, or address/bits",
+  ],
+  [
+    "requests for a usage of authorities",
+    tenant("shop", { more: "requests: { usages: [cert sign] }" }),
+    'all.yaml:9:24 spec.requests.usages[0]: must be "signing" or "digital signature" or "content commitment" or "key encipherment" or "data encipherment" or "key agreement" or "encipher only" or "decipher only" or "server auth" or "client auth" or "code signing" or "email protection" or "s/mime" or "ipsec end system" or "ipsec tunnel" or "ipsec user" or "timestamping", not "cert sign"',
+  ],
+  [
+    "requests that are too long for their authority",
+    tenant("shop", { more: "requests: { maximumSeconds: 15768001 }" }),
+    "all.yaml:5:1 spec.authority.validityDays: is less than twice requests.maximumSeconds, 15768001 s",
+  ],
+  [
     "an authority too short for its leaves",
     tenant("shop", { more: "authority: { validityDays: 1 }" }),
     "all.yaml:9:16 spec.authority.validityDays: is less than twice profiles.workload.maximumSeconds, 86400 s",
