@@ -66,13 +66,12 @@ export interface GroundConfig {
   readonly port: number;
   readonly database: string;
   readonly synchronousStandby: boolean;
-  readonly statementTimeoutMs?: number;
   /** Whose command line makes the hub; ours by default. */
   readonly main?: string;
 }
 
 export async function layGround(config: GroundConfig): Promise<Ground> {
-  const { directory, port: databasePort, database, synchronousStandby, statementTimeoutMs = 1000, main } = config;
+  const { directory, port: databasePort, database, synchronousStandby, main } = config;
   const at = (...names: readonly string[]): string => join(directory, ...names);
   const east = createTokenIssuer("https://east.example", generateKeyPairSync("ec", { namedCurve: "P-256" }));
   const account = { namespace: "espalier-system", serviceAccount: "espalier-agent", audience: `espalier:${groundHub}` };
@@ -104,7 +103,6 @@ postgres:
   passwordFile: database-password
   tls: false
   synchronousStandby: ${synchronousStandby}
-  statementTimeoutMs: ${statementTimeoutMs}
 `,
       );
       return file;

@@ -1,0 +1,66 @@
+/** A process that is started again at once whenever it ends, and its log in a file. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, openSync, readFileSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { compiled } from "../support/processes.ts";
+
+export interface Member extends AsyncDisposable {
+  readonly name: string;
+  kill(): void;
+  /** Waits for a line with this event, of whichever life. */
+  event(name: string): Promise<void>;
+  /** How it ended when nobody had killed it. */
+  readonly endings: readonly string[];
+}
+
+const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+const waitMsMax = 60_000;
+/** A process that ends by itself is not started again faster than this. */
+const pauseMs = 1000;
+
+export function startMember(name: string, verb: readonly string[], logFile: string): Member {
+  const endings: string[] = [];
+  const closing = new AbortController();
+  let killed = false;
+  let child: ChildProcess | undefined;
+
+  const live = async (): Promise<void> => {
+    while (!closing.signal.aborted) {
+      const log = openSync(logFile, "a", 0o600);
+      killed = false;
+      const started = spawn(process.execPath, [main, ...verb], {
+        stdio: ["ignore", log, log],
+        env: { ...process.env, ...compiled },
+      });
+      closeSync(log);
+      child = started;
+      const [code, signal] = await once(started, "exit");
+      if (closing.signal.aborted || killed) continue;
+      endings.push(`${name} ended by itself: ${code ?? signal}`);
+      await delay(pauseMs);
+    }
+  };
+  const living = live();
+  return {
+    name,
+    endings,
+    kill: () => {
+      killed = true;
+      child?.kill("SIGKILL");
+    },
+    event: async (event) => {
+      for (let waited = 0; waited < waitMsMax; waited += 50) {
+        if (readFileSync(logFile, "utf8").includes(`"event":"${event}"`)) return;
+        await delay(50);
+      }
+      throw new Error(`${name} did not log "${event}" within ${waitMsMax} ms: see ${logFile}`);
+    },
+    [Symbol.asyncDispose]: async () => {
+      closing.abort();
+      child?.kill("SIGKILL");
+      await living;
+    },
+  };
+}
