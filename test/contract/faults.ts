@@ -104,6 +104,41 @@ export function faultContract(
   }
 
   for (const outcome of ["lost", "kept"] as const) {
+    test(`${kind}: what is taken back by a write that fails and is ${outcome} is taken back whole or not at all`, async () => {
+      const fault = createFault();
+      const open = await prepare();
+      await using database = await open(fault);
+      const { state, ledger } = database;
+      const [one, two] = [draft(), draft()];
+      await ledger.intend([one, two]);
+      const certificate = { serial: sha256("ca"), log: "shop", authority: "root", notAfter: new Date("2030-01-01") };
+      const times = { notBefore: new Date(0), notAfter: certificate.notAfter };
+      const record = { id: one.authority, kind: "tenant", owner: "shop", state: "active", algorithm: "P-256" } as const;
+      await state.addAuthority({ ...record, ...times, keyName: "a", certificate: sha256("a"), parent: "root" }, act());
+      const name = `shop/${one.identity}`;
+      const seen = async (): Promise<string> => {
+        const denied = (await state.suspensions()).length;
+        const revoked = (await state.lastRevocations(10)).length;
+        return `${denied} ${revoked} ${(await state.authorities())[0]?.state}`;
+      };
+      for (const [change, before, after] of [
+        [async () => await state.setSuspended({ kind: "workload", name }, true, act()), "0 0 active", "1 0 active"],
+        [async () => await state.revoke([one.serial, two.serial], "unspecified", act()), "1 0 active", "1 2 active"],
+        [
+          async () => await state.revokeAuthority(one.authority, { ...certificate, reason: "cACompromise" }, act()),
+          "1 2 active",
+          "1 3 revoked",
+        ],
+      ] as const) {
+        fault.arm("state", outcome);
+        await assert.rejects(change(), { code: "unavailable" });
+        assert.equal(await seen(), outcome === "lost" ? before : after);
+        await change();
+        assert.equal(await seen(), after);
+      }
+      await assertSound(database);
+    });
+
     test(`${kind}: a change of a cluster's keys that fails and is ${outcome} is there whole or not at all`, async () => {
       const fault = createFault();
       const open = await prepare();
