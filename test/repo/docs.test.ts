@@ -28,6 +28,7 @@ const documents = [
   "docs/moving-from-istio.md",
   "docs/operating.md",
   "docs/protocol.md",
+  "docs/reliability.md",
   "docs/resources.md",
   "docs/roots.md",
   "docs/rotation.md",
