@@ -195,7 +195,7 @@ function signing({ leaving }: Generations, { records, tenants }: RotationSeen): 
 function toStep(rotation: Generations, { records, settleMs }: RotationSeen, now: Date): RotationStep {
   const { phase, coming, leaving } = rotation;
   const against = againstOf(rotation, settleMs, now);
-  const more = against === undefined ? {} : { against };
+  const more = { unlessHeld: subjectOf(rotation).id, ...(against === undefined ? {} : { against }) };
   if (phase === "prepared") {
     const changes = [
       { id: leaving.id, from: "active", to: "retiring" },

@@ -35,7 +35,7 @@ export function rotationState(
       return (await stage.query("SELECT * FROM rotation_marks ORDER BY root, kind, name")).map(toMark);
     },
     async holdRotation(root, act) {
-      return await change(act, mark(root, "hold", ""));
+      return await change(act, hold(root));
     },
     async continueRotation(root, names, act) {
       return await change(act, goOn(root, names));
@@ -54,7 +54,11 @@ const countAgainst: Readonly<Record<Against["kind"], string>> = {
     GROUP BY a.owner, e.cluster ORDER BY a.owner, e.cluster`,
 };
 
-function* turnRoot({ changes, against }: RootTurn): Steps<boolean> {
+function* turnRoot({ changes, against, unlessHeld }: RootTurn): Steps<boolean> {
+  if (unlessHeld !== undefined) {
+    const [held] = yield* select("SELECT root FROM rotation_marks WHERE root = ? AND kind = 'hold'", unlessHeld);
+    if (held !== undefined) throw new Refusal("not-ready", `an operator holds the rotation of root ${unlessHeld}`);
+  }
   if (against !== undefined) {
     const { kind, root, at } = against;
     const [standing] = yield* select(countAgainst[kind], root, root, toSeconds(at));
@@ -101,12 +105,25 @@ function* close(root: string): Steps<void> {
   );
 }
 
+function* hold(root: string): Steps<boolean> {
+  yield* checkTurning(root);
+  return yield* mark(root, "hold", "");
+}
+
+/** Whoever speaks has looked before, and a step in between would make it a word about the next one, or about none. */
+function* checkTurning(root: string): Steps<void> {
+  const { state = "not there" } = (yield* findAuthority(root)) ?? {};
+  if (state === "prepared" || state === "retiring") return;
+  throw new Refusal("not-ready", `the rotation has gone on meanwhile, root ${root} is ${state}: look again`);
+}
+
 function* mark(root: string, kind: RotationMark["kind"], name: string): Steps<boolean> {
   const sql = "INSERT INTO rotation_marks (root, kind, name) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
   return (yield* alter(sql, root, kind, name)) > 0;
 }
 
 function* goOn(root: string, names: readonly string[]): Steps<boolean> {
+  yield* checkTurning(root);
   let changed = (yield* alter("DELETE FROM rotation_marks WHERE root = ? AND kind = 'hold'", root)) > 0;
   for (const name of names) if (yield* mark(root, "acknowledged", name)) changed = true;
   return changed;

@@ -163,6 +163,8 @@ export interface LeafCount {
 export interface RootTurn {
   readonly changes: readonly AuthorityChange[];
   readonly against?: Against;
+  /** The root that a hold is kept with; missing where an operator takes the step. */
+  readonly unlessHeld?: string;
 }
 
 /** What an operator said about the rotation of a root. */

@@ -173,12 +173,47 @@ export function rotationContract(kind: string, open: OpenDatabase): void {
     assert.equal(await state.holdRotation(next.id, act()), true);
     assert.equal(await state.holdRotation(next.id, act()), false);
     const acknowledged = { root: next.id, kind: "acknowledged", name: "vm:east" } as const;
-    assert.equal(await state.continueRotation(old.id, [], act()), false);
     assert.equal(await state.continueRotation(next.id, ["vm:east"], act()), true);
     assert.equal(await state.continueRotation(next.id, ["vm:east"], act()), false);
     assert.equal(await state.holdRotation(next.id, act()), true);
     assert.deepEqual(plain(await state.rotationMarks()), plain([acknowledged, { root: next.id, kind: "hold" }]));
     await state.turnRoot({ changes: activate }, act());
+    assert.deepEqual(await state.rotationMarks(), []);
+  });
+
+  test(`${kind}: a hold that came before a step's write stops it, and no other step of an operator's`, async () => {
+    await using database = await open();
+    const { state } = database;
+    await prepare(database);
+    const turn = { changes: activate, unlessHeld: next.id };
+    await state.holdRotation(next.id, act());
+    await assert.rejects(state.turnRoot(turn, act()), { code: "not-ready", message: /holds the rotation/ });
+    assert.deepEqual(
+      (await state.authorities()).map(({ state }) => state),
+      ["active", "active", "prepared"],
+    );
+    await state.continueRotation(next.id, [], act());
+    await state.turnRoot(turn, act());
+    await state.holdRotation(old.id, act());
+    const back = [
+      { id: next.id, from: "active", to: "retiring" },
+      { id: old.id, from: "retiring", to: "active" },
+    ] as const;
+    await state.turnRoot({ changes: back }, act());
+  });
+
+  test(`${kind}: what is said after a step is no word about the next one`, async () => {
+    await using database = await open();
+    const { state } = database;
+    await prepare(database);
+    const late = { code: "not-ready", message: /gone on meanwhile/ } as const;
+    await assert.rejects(state.holdRotation(old.id, act()), late);
+    await state.turnRoot({ changes: activate }, act());
+    await assert.rejects(state.holdRotation(next.id, act()), late);
+    await assert.rejects(state.continueRotation(next.id, ["vm:east"], act()), late);
+    await state.turnRoot({ changes: retire }, act());
+    await assert.rejects(state.holdRotation(old.id, act()), late);
+    await assert.rejects(state.holdRotation("root-unknown", act()), late);
     assert.deepEqual(await state.rotationMarks(), []);
   });
 
