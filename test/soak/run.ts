@@ -23,9 +23,9 @@ export interface SoakOptions {
   readonly every: number | undefined;
 }
 
-/** A kill in each second, unless processes take longer to start: then most would never be up, and nothing be tried. */
-const killEverySecondsMin = 1;
-const startsPerKill = 1.5;
+/** Of a process, in milliseconds: where one takes longer, a kill in each second leaves most of them down, and nothing is tried. */
+const startMsMax = 2000;
+const startsPerKill = 2.5;
 
 /** `directory` gets everything: files, logs, and what every call came to. */
 export async function soak(
@@ -62,7 +62,8 @@ export async function soak(
     await start(name, ["agent", "run", "--config", file], "serving workloads");
   }
 
-  const killEverySeconds = every ?? Math.max(killEverySecondsMin, Math.round((startsPerKill * slowestMs) / 100) / 10);
+  const apart = slowestMs > startMsMax ? Math.round((startsPerKill * slowestMs) / 100) / 10 : 1;
+  const killEverySeconds = every ?? apart;
   const plan = drawPlan(minutes, seed, killEverySeconds);
   const random = openRandom(seed);
   const service = stack.use(await startRelay(() => random.pick(doors)));
