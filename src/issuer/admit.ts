@@ -4,6 +4,7 @@
  */
 import { Refusal } from "../errors.ts";
 import { operatorOf, readSpiffeId } from "../identity.ts";
+import type { Ledger } from "../ledger/ledger.ts";
 import type { OperatorRecord, State } from "../ledger/state.ts";
 import { readCertificate } from "../pki/certificate.ts";
 import { isSame } from "../pki/der.ts";
@@ -15,6 +16,7 @@ import { type TellParts, tellRefused } from "./tell-refused.ts";
 export interface AdmitParts extends TellParts {
   readonly hub: string;
   readonly state: Pick<State, "operator">;
+  readonly ledger: Pick<Ledger, "findSerial">;
   readonly now: () => Date;
 }
 
@@ -23,13 +25,15 @@ export const admitSocket: Admit = async (_method, _certificate, request) =>
   withOperator(request, (stated) => (stated === "" ? "" : `unix:${stated}`));
 
 /** From elsewhere: by a certificate of the hub root, and by what stands of its operator in the database at this moment. */
-export function admitOperators({ hub, state, now, ...parts }: AdmitParts): Admit {
+export function admitOperators({ hub, state, ledger, now, ...parts }: AdmitParts): Admit {
   return async (method, certificate, request) => {
     let name: string | undefined;
     try {
       const shown = readOperator(certificate, hub, now());
       name = shown.name;
-      checkRole(method, await current(shown, state));
+      const record = await current(shown, state);
+      await checkSerial(shown, ledger);
+      checkRole(method, record);
       return withOperator(request, () => `operator:${shown.name}`);
     } catch (error) {
       throw tellRefused(error, { method, operator: name }, parts);
@@ -40,6 +44,7 @@ export function admitOperators({ hub, state, now, ...parts }: AdmitParts): Admit
 interface Shown {
   readonly name: string;
   readonly keySha256: Uint8Array;
+  readonly serial: Uint8Array;
 }
 
 /** TLS has verified it under the hub root. An agent's certificate is nobody here, nor is an issuer's. */
@@ -50,7 +55,7 @@ function readOperator(der: Uint8Array | undefined, hub: string, at: Date): Shown
       "no client certificate that the hub root has signed and that is valid now: `espalier operator create` makes one",
     );
   }
-  const { uris, dns, usages, spki, notAfter } = readCertificate(der);
+  const { uris, dns, usages, spki, notAfter, serial } = readCertificate(der);
   const [uri, ...rest] = uris;
   const name = uri === undefined ? undefined : operatorOf(hub, readSpiffeId(Buffer.from(uri, "latin1")));
   const callsOnly = usages.includes("clientAuth") && !usages.includes("serverAuth");
@@ -58,7 +63,7 @@ function readOperator(der: Uint8Array | undefined, hub: string, at: Date): Shown
     throw new Refusal("not-this-caller", "the client certificate is no operator's");
   if (at > notAfter)
     throw new Refusal("proof-invalid", `the operator's certificate has expired at ${notAfter.toISOString()}`);
-  return { name, keySha256: sha256(spki) };
+  return { name, keySha256: sha256(spki), serial };
 }
 
 async function current({ name, keySha256 }: Shown, state: AdmitParts["state"]): Promise<OperatorRecord> {
@@ -69,6 +74,16 @@ async function current({ name, keySha256 }: Shown, state: AdmitParts["state"]): 
   if (!isSame(record.keySha256, keySha256))
     throw new Refusal("not-this-caller", `operator "${name}" has another key: this certificate was replaced`);
   return record;
+}
+
+/** Whoever revokes a certificate by its serial number means it, whatever its operator's row says. */
+async function checkSerial({ name, serial }: Shown, ledger: AdmitParts["ledger"]): Promise<void> {
+  const { revocation } = (await ledger.findSerial(serial)) ?? {};
+  if (revocation === undefined) return;
+  throw new Refusal(
+    "not-this-caller",
+    `this certificate of operator "${name}" was revoked at ${revocation.at.toISOString()}`,
+  );
 }
 
 function checkRole(method: string, { name, role }: OperatorRecord): void {

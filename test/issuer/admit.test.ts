@@ -189,6 +189,27 @@ test("an operator who is revoked, replaced or expired is refused from the next c
   await assert.rejects(unknown, { code: "not-found" });
 });
 
+test("an operator's certificate that is revoked by its serial number is refused from the next call on, and another is not", async () => {
+  using socket = openSocket(stack.issuer);
+  const { admin } = socket;
+  const key = newKey();
+  const { certificate } = await createOperator(admin, "grace", "viewer", { key });
+  const shows = (leaf: Uint8Array): Identity => ({ chainPem: toPem("CERTIFICATE", leaf), keyPem: key.keyPem });
+  const first = shows(certificate);
+  using grace = openAs(stack.issuer, first);
+  await listRoots(grace.admin);
+  const serials = { serials: [new X509Certificate(certificate).serialNumber] };
+  await drain(readStream(admin.revoke({ act, serials })));
+  await assert.rejects(listRoots(grace.admin), {
+    code: "not-this-caller",
+    message: /this certificate .* was revoked at/,
+  });
+  await assertNobody(first, "not-this-caller", /this certificate .* was revoked at/);
+  const next = await createOperator(admin, "grace", "viewer", { key });
+  using again = openAs(stack.issuer, shows(next.certificate));
+  await listRoots(again.admin);
+});
+
 test("verifications beyond two at once are refused, and there is room again when they end", async () => {
   using socket = openSocket(stack.issuer);
   const { admin } = socket;

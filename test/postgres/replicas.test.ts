@@ -264,7 +264,14 @@ test("an operator whom one replica revokes is nobody at every other from the mom
   const alice = { name: "alice", role: "admin", keySha256: keySha256(key.spki), madeAt: now() } as const;
   await first.state.setOperator(alice, act());
   const metrics = openMetrics({ process: "issuer" });
-  const admit = admitOperators({ hub: "hub.example", state: second.state, now, log: silentLog, metrics });
+  const admit = admitOperators({
+    hub: "hub.example",
+    state: second.state,
+    ledger: second.ledger,
+    now,
+    log: silentLog,
+    metrics,
+  });
   const request = { act: { operator: "bob", reason: "why" } };
   assert.deepEqual(await admit("CreateRoot", leaf, request), { act: { operator: "operator:alice", reason: "why" } });
   await first.state.setOperator({ ...alice, role: "viewer" }, act());
