@@ -21,7 +21,7 @@ import {
   toCommonName,
   withCertificate,
 } from "./generation.ts";
-import { checkKey } from "./root.ts";
+import { checkKey, checkUnused } from "./root.ts";
 import { isOffline, type Step } from "./succession.ts";
 
 const dayMs = 86_400_000;
@@ -105,7 +105,14 @@ export interface Former {
 export async function importAuthority(former: Former, by: By, parts: TakeParts): Promise<Taken> {
   const { tenant, key } = former;
   const records = await parts.state.authorities();
-  const known = findSame(records, readCertificate(former.certificate));
+  const given = readCertificate(former.certificate);
+  const isOwn = ({ kind, owner, state }: AuthorityRecord): boolean =>
+    kind === "tenant" && owner === tenant.name && state !== "revoked";
+  checkUnused(
+    given,
+    records.filter((record) => !isOwn(record)),
+  );
+  const known = findSame(records, given);
   if (known !== undefined) return { record: known, warnings: [], changed: false };
   const root = records.find((r) => r.kind === "root" && r.owner === tenant.root && r.state === "active");
   if (root === undefined)

@@ -2,13 +2,13 @@
  * Where roots come from: made in our own custody, brought with their key, or known by their certificate alone while the key
  * stays offline. A root has generations: the first is active at once, a later one begins as prepared (in bundles, signs nothing).
  */
-import { readPkcs8, toSpki } from "../custody/key.ts";
+import { isWhole, readPkcs8, toSpki } from "../custody/key.ts";
 import type { Custody, KeyAlgorithm } from "../custody/signer.ts";
 import { Refusal } from "../errors.ts";
 import { type Act, hubLog } from "../ledger/ledger.ts";
 import type { AuthorityRecord } from "../ledger/state.ts";
 import { createRoot } from "../pki/authority.ts";
-import type { Certificate } from "../pki/certificate.ts";
+import { type Certificate, readCertificate } from "../pki/certificate.ts";
 import { isSame } from "../pki/der.ts";
 import { newSerial } from "../pki/leaf.ts";
 import { type Others, readRoot } from "../pki/others.ts";
@@ -83,12 +83,23 @@ export function checkMaterial(
 
 /** @throws Refusal `malformed` when it is not the certificate's key, `config` when custody takes no key from elsewhere. */
 export function checkKey(pkcs8: Uint8Array, { spki }: Pick<Certificate, "spki">, { importKey }: Custody): void {
-  if (!isSame(toSpki(readPkcs8(pkcs8)), spki)) throw new Refusal("malformed", "the key is not the certificate's");
+  const key = readPkcs8(pkcs8);
+  if (!isSame(toSpki(key), spki)) throw new Refusal("malformed", "the key is not the certificate's");
+  if (!isWhole(key))
+    throw new Refusal("malformed", "the key does not sign: what it holds as its public half is another key's");
   if (importKey === undefined)
     throw new Refusal(
       "config",
       "this custody makes keys and takes none from elsewhere: use source espalier or offline",
     );
+}
+
+/** Two owners of one key could sign for each other. @throws Refusal `not-ready` naming the one that has it. */
+export function checkUnused({ spki }: Pick<Certificate, "spki">, records: readonly AuthorityRecord[]): void {
+  const holder = records.find(({ certificate }) => isSame(readCertificate(certificate).spki, spki));
+  if (holder === undefined) return;
+  const { kind, owner, id, state } = holder;
+  throw new Refusal("not-ready", `its key is that of ${kind} "${owner}" (${id}, ${state}) already`);
 }
 
 const article = { active: "an active", prepared: "a prepared" } as const;

@@ -1,5 +1,5 @@
 /** Key pairs of the closed table, for the kinds of custody that hold the key itself; and what any kind calls a key. */
-import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject, sign } from "node:crypto";
+import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject, sign, verify } from "node:crypto";
 import { Refusal } from "../errors.ts";
 import { algorithmOf, digests } from "./algorithm.ts";
 import type { KeyAlgorithm, Signer } from "./signer.ts";
@@ -47,6 +47,16 @@ export function toPkcs8(key: KeyObject): Buffer {
 /** DER SubjectPublicKeyInfo of a private key. */
 export function toSpki(key: KeyObject): Uint8Array {
   return createPublicKey(key).export({ format: "der", type: "spki" });
+}
+
+/** Whether it signs for its public half: PKCS #8 holds both, and OpenSSL takes what stands there as it is. */
+export function isWhole(key: KeyObject): boolean {
+  const bytes = Buffer.from("espalier key check");
+  try {
+    return verify("sha256", bytes, createPublicKey(key), sign("sha256", bytes, key));
+  } catch {
+    return false;
+  }
 }
 
 /** `where` is what a refusal calls the key. @throws Refusal `config` for a key of none of the table's algorithms. */

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import type { By } from "../controller/generation.ts";
 import { importAuthority, type Taken, takeAuthority } from "../controller/request.ts";
-import { addRoot, checkMaterial, type RootMaterial } from "../controller/root.ts";
+import { addRoot, checkMaterial, checkUnused, type RootMaterial } from "../controller/root.ts";
 import { Refusal } from "../errors.ts";
 import type { AuthorityRecord } from "../ledger/state.ts";
 import { type Certificate, readCertificate } from "../pki/certificate.ts";
@@ -126,18 +126,13 @@ function toMaterial(
 }
 
 /** One root is one TrustRoot's: tenants with roots of their own rely on it. */
-function findKnown(
-  { der, spki }: Certificate,
-  name: string,
-  records: readonly AuthorityRecord[],
-): AuthorityRecord | undefined {
-  for (const record of records) {
-    const own = record.kind === "root" && record.owner === name;
-    if (own && isSame(record.certificate, der)) return record;
-    if (!own && isSame(readCertificate(record.certificate).spki, spki))
-      throw new Refusal("not-ready", `its key is that of ${record.kind} "${record.owner}" (${record.id}) already`);
-  }
-  return undefined;
+function findKnown(root: Certificate, name: string, records: readonly AuthorityRecord[]): AuthorityRecord | undefined {
+  const isOwn = ({ kind, owner }: AuthorityRecord): boolean => kind === "root" && owner === name;
+  checkUnused(
+    root,
+    records.filter((record) => !isOwn(record)),
+  );
+  return records.find((record) => isOwn(record) && isSame(record.certificate, root.der));
 }
 
 function tooShort({ notAfter }: Certificate, name: string, { declared }: World, now: Date): readonly string[] {

@@ -424,8 +424,54 @@ test("another CA's authority is taken in with its key, and signs; not with anoth
     code: "not-ready",
     message: /set its spec.authority.algorithm to P-256/,
   });
+  const forged = withHalfOf(other, key);
+  await assert.rejects(take({ key: forged }), { code: "malformed", message: /the key does not sign/ });
   await take({});
   await take({});
   await stage.look();
   assert.equal(await stage.states(), "active");
 });
+
+test("a key signs for one tenant alone, and not again once its authority was revoked", async () => {
+  await using stage = await openStage();
+  const [shop] = declare().tenants.values();
+  assert.ok(shop);
+  const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const key = privateKey.export({ type: "pkcs8", format: "der" });
+  const certify = async (): Promise<Uint8Array> =>
+    await createAuthority({
+      signer: stage.elsewhere.signer,
+      parent: stage.elsewhere.certificate,
+      serial: newSerial(random),
+      pathLength: 0,
+      spki: publicKey.export({ type: "spki", format: "der" }),
+      commonName: "istiod's",
+      notBefore: new Date(start - 30 * day),
+      notAfter: new Date(start + 300 * day),
+    });
+  const first = await certify();
+  const take = async (certificate: Uint8Array, name = "shop"): Promise<unknown> =>
+    await importAuthority({ tenant: { ...shop, name }, certificate, key }, by, stage.parts());
+  await take(first);
+  const taken = {
+    code: "not-ready",
+    message: /its key is that of tenant "shop" \(tenant-shop-\w+, prepared\) already/,
+  };
+  await assert.rejects(take(first, "bank"), taken);
+  await assert.rejects(take(await certify(), "bank"), taken);
+  const { state } = stage.database();
+  const [record] = (await state.authorities()).filter(({ kind }) => kind === "tenant");
+  assert.ok(record?.parent !== undefined);
+  const { id, parent, notAfter } = record;
+  const serial = newSerial(random);
+  const revoked = { serial, log: "shop", authority: parent, notAfter, reason: "cACompromise" } as const;
+  await state.revokeAuthority(id, revoked, { log: "shop", verb: "revoke-authority", ...by, details: { id } });
+  for (const certificate of [first, await certify()])
+    await assert.rejects(take(certificate), { code: "not-ready", message: /, revoked\) already/ });
+});
+
+/** One key's private half with another's public half, as PKCS #8 can hold them (RFC 5915). */
+function withHalfOf(own: Buffer, other: Buffer): Buffer {
+  const pointBytes = 65;
+  return Buffer.concat([own.subarray(0, -pointBytes), other.subarray(-pointBytes)]);
+}
