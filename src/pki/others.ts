@@ -3,6 +3,7 @@
  * offline root has signed, or one that another CA had before. Judged once, before anything rests on them; each refusal names
  * the rule. What may stand and may not be meant is a warning.
  */
+import { X509Certificate } from "node:crypto";
 import type { KeyAlgorithm } from "../custody/signer.ts";
 import { Refusal } from "../errors.ts";
 import { checkCa, checkIssued } from "./authority.ts";
@@ -32,6 +33,7 @@ export function readRoot(der: Uint8Array, at: Date): Others {
       throw new Error(
         "it is not self-signed: give the root itself, which ends the chain, and not what another CA issued",
       );
+    checkFound(der, der);
     if (pathLength === 0)
       throw new Error("its path length is 0, so that no authority could stand below it (RFC 5280 4.2.1.9)");
     return others;
@@ -43,12 +45,19 @@ export function readAuthority(der: Uint8Array, root: Uint8Array, at: Date): Othe
   return judge("the authority", () => {
     const others = judgeCa(readCertificate(der), at);
     checkIssued(others.certificate, readCertificate(root));
+    checkFound(der, root);
     if (others.certificate.pathLength === 0) return others;
     return {
       ...others,
       warnings: [...others.warnings, "its path length is not 0: whoever has its key could make further authorities"],
     };
   });
+}
+
+/** By whoever verifies by OpenSSL or BoringSSL, who go by issuer and serial number of the key identifier too, also a root's own. */
+function checkFound(der: Uint8Array, above: Uint8Array): void {
+  if (new X509Certificate(der).checkIssued(new X509Certificate(above))) return;
+  throw new Error("its authority key identifier is not that of the CA above it, and OpenSSL would not find that one");
 }
 
 function judge(what: string, read: () => Others): Others {

@@ -22,6 +22,9 @@ export interface Crl {
 const versionTwo = fromHex("020101");
 /** Last arcs under id-ce (RFC 5280 5.2.3, 5.3.1, 5.3.2). */
 const crlNumber = 20;
+const reasonCode = 21;
+/** ENUMERATED removeFromCRL (RFC 5280 5.3.1): it takes back what a list before has said, and verifiers take it at its word. */
+const removal = fromHex("0a0108");
 const octetsMax = 20;
 
 /** @throws Refusal `malformed` naming the rule; a delta or partial CRL is one, for its critical extension. */
@@ -61,7 +64,13 @@ function readEntry(cursor: Cursor): string {
   const entry = enter(cursor, tag.sequence, "a revoked certificate");
   const serial = Buffer.from(readContent(cursor, tag.integer, "a revoked serial number")).toString("hex");
   readTime(cursor);
-  if (cursor.at < cursor.end) readExtensions(cursor, (_, critical) => skipValue(cursor, critical));
+  if (cursor.at < cursor.end) {
+    readExtensions(cursor, (id, critical) => {
+      if (id === reasonCode && take(cursor, removal))
+        throw malformed("a CRL's entry that revokes nothing: removeFromCRL");
+      skipValue(cursor, critical);
+    });
+  }
   leave(cursor, entry, "a revoked certificate");
   return serial;
 }

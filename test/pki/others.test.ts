@@ -108,6 +108,11 @@ const refused: readonly (readonly [rule: string, parts: RootParts, says: RegExp]
     /critical extension that we do not know/,
   ],
   [
+    "names another key as its own above it",
+    { extensions: [...good, `authorityKeyIdentifier=DER:30168014${"11".repeat(20)}`] },
+    /its authority key identifier is not that of the CA above it/,
+  ],
+  [
     "is for clients only",
     { extensions: [...good, "extendedKeyUsage=clientAuth"] },
     /extended key usage lacks serverAuth/,

@@ -48,6 +48,7 @@ for (const [title, bytes, says] of [
   ["version 1", replaceHex(made, "020101300a", "020100300a"), /version is not 2/],
   ["no number", replaceHex(made, "0603551d14", "0603551d13"), /without a number/],
   ["a number below zero", replaceHex(made, "0603551d1404040202012c", "0603551d1404040202812c"), /negative/],
+  ["an entry that is taken back", replaceHex(made, "0603551d1504030a0101", "0603551d1504030a0108"), /removeFromCRL/],
   ["a delta's base", withCritical(27), /a critical extension in a CRL/],
   ["a distribution point", withCritical(28), /a critical extension in a CRL/],
 ] as const) {
