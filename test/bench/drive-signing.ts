@@ -5,8 +5,8 @@ import { openIssuer, openSignStream } from "../../src/rpc/client.ts";
 import type { SignReplies__Output } from "../../src/rpc/gen/espalier/v1/SignReplies.ts";
 import { type Answer, checkAnswers } from "./check.ts";
 import { type Order, serveDriver } from "./driver.ts";
-import { cluster, hub, type MeshPlan } from "./mesh.ts";
-import { makeWork, openTokens, type Work } from "./work.ts";
+import { hub, type MeshPlan } from "./mesh.ts";
+import { openWork, type Work } from "./work.ts";
 
 /** As many as an agent has on one stream. */
 const batchesInFlight = 4;
@@ -14,11 +14,11 @@ const batchesInFlight = 4;
 const plan: MeshPlan = JSON.parse(process.argv.at(-1) ?? "");
 const tls = { rootsPem: plan.hubRootPem, serverName: `issuer.${hub}` };
 const identity = await join(
-  { hub, cluster, issuers: [plan.issuerAddress], tokenFile: plan.agentTokenFile },
+  { hub, cluster: plan.cluster, issuers: [plan.issuerAddress], tokenFile: plan.agentTokenFile },
   { tls, hubRoots: readPemAll(plan.hubRootPem), jwks: () => "", now: () => new Date() },
 );
 const stream = openSignStream(openIssuer(plan.issuerAddress, { ...tls, identity }));
-const tokens = openTokens(plan.tokenKeyPem);
+const makeWork = openWork(plan);
 
 let work: readonly Work[] = [];
 let answers: Answer[] = [];
@@ -64,7 +64,7 @@ function sign(): Promise<readonly number[]> {
 serveDriver({
   prepare: async (order: Order) => {
     batch = order.batch;
-    work = await makeWork(tokens, order.count);
+    work = await makeWork(order.count);
   },
   run: async () => ({ latenciesMs: await sign() }),
   check: () => checkAnswers(answers, work.length),

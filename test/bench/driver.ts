@@ -16,9 +16,12 @@ export interface Ran {
   readonly latenciesMs: readonly number[];
   /** Processor time of the driver's own thread, in microseconds. */
   readonly cpuMicros: number;
+  /** How often somebody was told to ask again, where that may be. */
+  readonly again?: number;
 }
 
 export interface Driver extends AsyncDisposable {
+  readonly pid: number;
   prepare(order: Order): Promise<void>;
   run(): Promise<Ran>;
   /** Throws when an answer is not what was asked for. */
@@ -55,7 +58,10 @@ export function startDriver(file: string, given: object): Driver {
     if (reply.error !== undefined) throw new Error(reply.error);
     return reply;
   };
+  const { pid } = child;
+  if (pid === undefined) throw new Error(`cannot start the driver ${file}`);
   return {
+    pid,
     prepare: async (order) => void (await ask({ verb: "prepare", order })),
     run: async () => {
       const { ran } = await ask({ verb: "run" });
@@ -82,7 +88,9 @@ export function serveDriver(role: Role): void {
         const ran = await role.run();
         const { user, system } = process.cpuUsage(used);
         const latenciesMs = ran.latenciesMs.toSorted((a, b) => a - b);
-        return { ran: { latenciesMs, wallMicros: (performance.now() - start) * 1000, cpuMicros: user + system } };
+        return {
+          ran: { ...ran, latenciesMs, wallMicros: (performance.now() - start) * 1000, cpuMicros: user + system },
+        };
       }
       case "check":
         role.check();

@@ -2,11 +2,14 @@
 import { parseArgs } from "node:util";
 import { measureLedger, measurePath, measureStage, type Row } from "./measure.ts";
 import { startMesh } from "./mesh.ts";
+import { measureRestart, type Restart, toText as toRestartText } from "./restart.ts";
 
 const help = `usage: npm run bench -- [options]
 
-  --only a|b|c      one part: (a) the issuer's stage beside the floor, (b) agent and issuer, (c) the ledger
+  --only a|b|c|d    one part: (a) the issuer's stage beside the floor, (b) agent and issuer, (c) the ledger, and, which is only
+                    done when it is asked for, (d) all workloads of a tenant that start at once
   --batch N         (a) at this batch alone (default: 1, 8 and 32)
+  --workloads N     (d) how many (default 50000)
   --seconds N       about how long the load of each part lasts (default 6)
   --warm-up N       seconds of load before anything counts, for each part (default 30)
   --json            results as JSON
@@ -23,6 +26,7 @@ const { values } = parseArgs({
   options: {
     only: { type: "string" },
     batch: { type: "string" },
+    workloads: { type: "string", default: "50000" },
     seconds: { type: "string", default: "6" },
     "warm-up": { type: "string", default: "30" },
     json: { type: "boolean", default: false },
@@ -31,23 +35,33 @@ const { values } = parseArgs({
   },
 });
 const { only, help: asked } = values;
+const nodeFlags = values["node-flags"].split(" ").filter((flag) => flag !== "");
 const spans = { load: Number(values.seconds), warmUp: Number(values["warm-up"]) };
+const workloads = Number(values.workloads);
 const batches = values.batch === undefined ? [1, 8, 32] : [Number(values.batch)];
 
 if (asked) process.stdout.write(help);
 else if (
-  !(spans.load > 0 && spans.warmUp > 0 && batches.every(isBatch)) ||
-  (only !== undefined && !["a", "b", "c"].includes(only))
+  !(spans.load > 0 && spans.warmUp > 0 && batches.every(isBatch) && Number.isInteger(workloads) && workloads > 0) ||
+  (only !== undefined && !["a", "b", "c", "d"].includes(only))
 ) {
   process.stderr.write(help);
   process.exitCode = 2;
+} else if (only === "d") {
+  const restart = await measureStart();
+  process.stdout.write(values.json ? `${JSON.stringify(restart, undefined, 2)}\n` : toRestartText(restart));
 } else {
-  const rows = await measure(values["node-flags"].split(" ").filter((flag) => flag !== ""));
+  const rows = await measure(nodeFlags);
   process.stdout.write(values.json ? `${JSON.stringify({ goal, rows }, undefined, 2)}\n` : toText(rows));
 }
 
 function isBatch(batch: number): boolean {
   return Number.isInteger(batch) && batch >= 1 && batch <= 256;
+}
+
+async function measureStart(): Promise<Restart> {
+  await using mesh = await startMesh(nodeFlags);
+  return await measureRestart(mesh, workloads, spans.warmUp);
 }
 
 async function measure(nodeFlags: readonly string[]): Promise<readonly Row[]> {

@@ -155,14 +155,14 @@ function mean(a: Floor, b: Floor): Floor {
   return { loaded: (a.loaded + b.loaded) / 2, read: (a.read + b.read) / 2 };
 }
 
-function median(values: readonly number[]): number {
+export function median(values: readonly number[]): number {
   return at(
     values.toSorted((a, b) => a - b),
     0.5,
   );
 }
 
-function at(sorted: readonly number[], part: number): number {
+export function at(sorted: readonly number[], part: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN;
 }
 
