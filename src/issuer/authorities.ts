@@ -1,8 +1,10 @@
 /** The authorities that are loaded and may sign: their keys, their templates, and what stands above their leaves. */
 import type { Custody, KeyAlgorithm, Signer } from "../custody/signer.ts";
+import { Refusal } from "../errors.ts";
 import { type Bundle, toBundle } from "../ledger/bundle.ts";
 import type { AuthorityKind, AuthorityRecord } from "../ledger/state.ts";
 import { type Certificate, readCertificate } from "../pki/certificate.ts";
+import { isSame } from "../pki/der.ts";
 import { type LeafTemplate, toLeafTemplate } from "../pki/leaf.ts";
 import type { ProfileName } from "../pki/profile.ts";
 import type { MeshTenant } from "../resources/mesh-tenant.ts";
@@ -35,7 +37,7 @@ export interface Authorities {
   readonly records: readonly AuthorityRecord[];
 }
 
-/** @throws Refusal when a key that the database names cannot be had. */
+/** @throws Refusal when a key that the database names cannot be had, or is not the one of its certificate. */
 export async function openAuthorities(
   records: readonly AuthorityRecord[],
   custody: Custody,
@@ -48,9 +50,9 @@ export async function openAuthorities(
     // A root of workloads signs authorities only; it is opened for that, and never by a request.
     if (record.kind === "root" || !maySign(record)) continue;
     const before = known?.byId(record.id);
-    const signer = before?.signer ?? (await custody.openKey(record.keyName));
-    const templates = before?.templates ?? toTemplates(record);
     const certificate = before?.certificate ?? readCertificate(record.certificate);
+    const signer = before?.signer ?? (await openSigner(record, certificate, custody));
+    const templates = before?.templates ?? toTemplates(record);
     live.set(record.id, { record, certificate, signer, templates, chain: toIssuedChain(record, records, bundleOf) });
   }
   const active = new Map(
@@ -67,6 +69,16 @@ export async function openAuthorities(
     bundleOf,
     records,
   };
+}
+
+/** Whoever can write rows could else have one authority sign in another's name. */
+async function openSigner({ id, keyName }: AuthorityRecord, { spki }: Certificate, custody: Custody): Promise<Signer> {
+  const signer = await custody.openKey(keyName);
+  if (isSame(signer.spki, spki)) return signer;
+  throw new Refusal(
+    "config",
+    `the key "${keyName}" is not that of the certificate of ${id}: restore what belongs together`,
+  );
 }
 
 /** What its certificates hang on is the root of its authority: a tenant that was declared anew may name another. */

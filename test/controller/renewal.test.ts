@@ -116,6 +116,22 @@ for (const how of ["lost", "kept"] as const) {
   });
 }
 
+test("an authority's row that names another's key is not signed with", async () => {
+  const now = (): Date => new Date(start);
+  await using database = await openSqlite({ path: join(base.path, "swapped.db"), now, create: true });
+  const parts = { state: database.state, custody, now, random };
+  await makeMain(parts);
+  await makeAuthorities(declare(tenant("shop")), parts);
+  const records = await database.state.authorities();
+  await openAuthorities(records, custody);
+  const [root] = records;
+  const swapped = records.map((one) => (one.kind === "tenant" ? { ...one, keyName: root?.keyName ?? "" } : one));
+  await assert.rejects(openAuthorities(swapped, custody), {
+    code: "config",
+    message: /the key "root-main-\w+" is not that of the certificate of tenant-shop-\w+/,
+  });
+});
+
 test("a successor whose key is not there never signs, and another takes its place in an hour", async () => {
   let time = start;
   const now = (): Date => new Date(time);
