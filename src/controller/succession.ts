@@ -158,6 +158,6 @@ function successionAt({ notBefore, notAfter }: AuthorityRecord, tenant: MeshTena
 }
 
 /** The longest leaf that it gives at any door. */
-function leafMs({ profiles, requests }: MeshTenant): number {
+export function leafMs({ profiles, requests }: MeshTenant): number {
   return Math.max(profiles.workload.maximumSeconds, requests?.maximumSeconds ?? 0) * 1000;
 }

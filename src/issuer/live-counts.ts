@@ -3,6 +3,7 @@
  * look-up: this replica adds what it gives, and counts anew from the ledger now and then, for what others have given.
  */
 import { setTimeout } from "node:timers/promises";
+import { leafMs } from "../controller/succession.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import type { Log } from "../ops/log.ts";
 import type { Declared } from "../resources/declared.ts";
@@ -49,7 +50,7 @@ export function openLiveCounts(): LiveCounts {
       meanwhile?.push([tenant, notAfter]);
     },
     recount: async (wanted, ledger, at) => {
-      const longestMs = Math.max(...wanted.map(({ profiles }) => profiles.workload.maximumSeconds * 1000));
+      const longestMs = Math.max(...wanted.map(leafMs));
       const names = new Set(wanted.map(({ name }) => name));
       const next = new Map<string, Ends>();
       meanwhile = [];

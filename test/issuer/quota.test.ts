@@ -133,6 +133,19 @@ test("live certificates are counted from the ledger, with those that are given m
   assert.equal(counts.count("small", at), 3, "a count that failed changes nothing");
 });
 
+test("the longest certificates of a tenant are counted for as long as they live, be they requests'", async () => {
+  const more = "quotas: { liveCertificates: 3 }\n  requests: { maximumSeconds: 7776000 }";
+  const [small] = limited(read(join(root(), cluster("east"), tenant("small", { more }))));
+  assert.ok(small);
+  let since: Date | undefined;
+  // oxlint-disable-next-line require-yield -- the filter is what is asked about
+  async function* live(filter: LiveFilter): AsyncGenerator<never> {
+    ({ since } = filter);
+  }
+  await openLiveCounts().recount([small], { live }, new Date(start));
+  assert.ok(since !== undefined && +since < start - 7_776_000_000);
+});
+
 test("a tenant's quota refuses its own and nobody else's", async () => {
   const small = document("MeshTenant", "small", {
     trustDomain: "small.example",
