@@ -9,6 +9,10 @@ export function crlLimits(logs: readonly string[], { declared }: World): string[
   const tenants = logs.filter((log) => log !== hubLog).sort();
   const without = tenants.filter((name) => declared.tenants.get(name)?.crl === undefined);
   const limits: string[] = [];
+  if (logs.includes(hubLog))
+    limits.push(
+      "an agent's or an operator's certificate is let in nowhere; one that an issuer or an agent serves with is taken until it ends, for nobody looks that up",
+    );
   if (without.length > 0)
     limits.push(
       `${toNames(without)} without CRLs: peers take what is revoked until it ends; only its renewal is refused`,
