@@ -1,8 +1,9 @@
 /** Roots and authorities as others make them: OpenSSL, by its command. */
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import { before, test } from "node:test";
 import { createRoot } from "../../src/pki/authority.ts";
-import { fromHex } from "../../src/pki/encode.ts";
+import { fromHex, toElement, toSequence } from "../../src/pki/encode.ts";
 import { newSerial } from "../../src/pki/leaf.ts";
 import { readAuthority, readRoot } from "../../src/pki/others.ts";
 import { readPem } from "../../src/pki/pem.ts";
@@ -168,4 +169,40 @@ test("an authority is taken under its own root alone", async () => {
   });
   const wide = await makeAuthority("P-256", { pathLength: 1 });
   assert.match(readAuthority(wide.certificate, wide.root, new Date()).warnings.join(), /path length is not 0/);
+});
+
+test("an authority whose key identifier names another certificate of its root's key is refused, as OpenSSL passes it over", {
+  skip: !hasOpenssl,
+}, () => {
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const config = (extensions: readonly string[]): string =>
+    [
+      "[req]",
+      "distinguished_name=dn",
+      "x509_extensions=ext",
+      "prompt=no",
+      "[dn]",
+      "CN=other",
+      "[ext]",
+      ...extensions,
+      "",
+    ].join("\n");
+  const request = ["req", "-x509", "-days", "30", "-config", "{config}"];
+  const key = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+  const rootPem = openssl([...request, "-key", "{key}", "-set_serial", "6"], { key, config: config(good) });
+  const root = readPem(rootPem, ["CERTIFICATE"]);
+  const { subject, ski: keyId = new Uint8Array() } = readRoot(root, soon()).certificate;
+  const answer = (serial: number): Uint8Array => {
+    const names = toElement(0xa1, toElement(0xa4, subject));
+    const aki = toSequence(toElement(0x80, keyId), names, toElement(0x82, Uint8Array.of(serial)));
+    const asked = [`${basic},pathlen:0`, usage, ski, `authorityKeyIdentifier=DER:${Buffer.from(aki).toString("hex")}`];
+    const from = ["-CA", "{root}", "-CAkey", "{key}", "-days", "20", "-nodes", "-keyout", "/dev/null", ...ec("P-256")];
+    const files = { key, root: rootPem, config: config(asked) };
+    return readPem(openssl([...request, ...from], files), ["CERTIFICATE"]);
+  };
+  readAuthority(answer(6), root, soon());
+  assert.throws(() => readAuthority(answer(7), root, soon()), {
+    code: "malformed",
+    message: /its authority key identifier is not that of the CA above it/,
+  });
 });
