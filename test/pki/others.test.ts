@@ -188,7 +188,7 @@ test("an authority whose key identifier names another certificate of its root's 
       "",
     ].join("\n");
   const request = ["req", "-x509", "-days", "30", "-config", "{config}"];
-  const key = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+  const key = privateKey.export({ type: "pkcs8", format: "pem" });
   const rootPem = openssl([...request, "-key", "{key}", "-set_serial", "6"], { key, config: config(good) });
   const root = readPem(rootPem, ["CERTIFICATE"]);
   const { subject, ski: keyId = new Uint8Array() } = readRoot(root, soon()).certificate;
