@@ -83,8 +83,13 @@ export async function startIssuer(config: IssuerConfig, options: IssuerParts): P
   if (leads())
     await copySuspensions(declared, parts).catch((error: unknown) => log.error("suspensions not copied", {}, error));
   const following = stack.use(followResources(source, declared, { ...parts, live, leads }));
-  const lost = (error: unknown): void => log.error("another issuer's changes not taken", {}, error);
-  stack.use(follow(() => void live.refresh().catch(lost)));
+  const refresh = async (): Promise<void> => {
+    await live.refresh().catch((error: unknown) => {
+      log.error("another issuer's changes not taken", {}, error);
+      throw error;
+    });
+  };
+  stack.use(follow(refresh));
   const { settleSeconds } = config.rotation;
   const rotations = openRotations({ ...parts, declared: () => live.world().declared, settleSeconds });
   stack.use(startRenewal({ ...parts, live, rotations, leads }, options.renewalMs));

@@ -21,6 +21,6 @@ export interface Database extends AsyncDisposable {
   unplaced(): Promise<number>;
   /** How far this machine's clock was ahead of the database's with the last write, in seconds; 0 where there is only one clock. */
   clockAheadSeconds(): number;
-  /** Calls when somebody has written made state, this replica or another; never where no other can. */
-  follow(changed: () => void): AsyncDisposable;
+  /** Calls when somebody has written made state, this replica or another, and again where that fails; never where no other can. */
+  follow(changed: () => Promise<void>): AsyncDisposable;
 }

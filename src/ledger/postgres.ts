@@ -99,17 +99,23 @@ function toStage(pool: Pool): Stage {
   };
 }
 
-/** Calls after made state was written, by whatever replica. While the database is away nothing has changed. */
-function followChanges(pool: Pool, changed: () => void, intervalMs: number): AsyncDisposable {
+/** Before a failed call is made again. It is never passed over: what changed may be what was taken away. */
+const failedIntervals = 10;
+
+/**
+ * Calls at once, for what was written since the caller has read, and after made state was written, by whatever replica; again, and
+ * again, where the call fails. While the database is away nothing has changed.
+ */
+function followChanges(pool: Pool, changed: () => Promise<void>, intervalMs: number): AsyncDisposable {
   let known: number | undefined;
   const closing = new AbortController();
   async function follow(): Promise<void> {
     while (!closing.signal.aborted) {
       const [row] = await pool.query("SELECT version FROM changes").catch(() => []);
       const version = row === undefined ? known : integer(row, "version");
-      if (known !== undefined && version !== known) changed();
-      known = version;
-      await setTimeout(intervalMs, undefined, closing).catch(() => undefined);
+      const isTaken = version === known || (await succeeds(changed));
+      if (isTaken) known = version;
+      await setTimeout(isTaken ? intervalMs : intervalMs * failedIntervals, undefined, closing).catch(() => undefined);
     }
   }
   const following = follow();
@@ -119,6 +125,14 @@ function followChanges(pool: Pool, changed: () => void, intervalMs: number): Asy
       await following;
     },
   };
+}
+
+/** Whoever is called says itself why not. */
+async function succeeds(work: () => Promise<void>): Promise<boolean> {
+  return await work().then(
+    () => true,
+    () => false,
+  );
 }
 
 /** An operator who starts something is told what the server said. */

@@ -139,13 +139,31 @@ test("a replica is told when another has written made state", async () => {
   const connection = await server.database();
   await using first = await open(connection);
   await using second = await open(connection, { followMs: 20 });
-  const changes: string[] = [];
-  await using _ = second.follow(() => changes.push("changed"));
-  await delay(100);
-  assert.deepEqual(changes, []);
+  let calls = 0;
+  let failing = false;
+  await using _ = second.follow(async () => {
+    calls += 1;
+    if (failing) throw new Error("it cannot be read");
+  });
+  const called = async (times: number): Promise<void> => {
+    for (let tries = 0; tries < 1000 && calls < times; tries += 1) await delay(10);
+    await delay(100);
+  };
+  await called(1);
+  assert.equal(calls, 1, "at once, for what was written since it has read");
   await first.state.setSuspended({ kind: "tenant", name: "shop" }, true, act());
-  for (let tries = 0; tries < 200 && changes.length === 0; tries += 1) await delay(10);
-  assert.deepEqual(changes, ["changed"]);
+  await called(2);
+  assert.equal(calls, 2);
+  failing = true;
+  await first.state.setSuspended({ kind: "tenant", name: "shop" }, false, act());
+  await called(4);
+  assert.ok(calls >= 4, "what fails is tried again, with no other change");
+  failing = false;
+  const before = calls;
+  await called(before + 1);
+  const after = calls;
+  await delay(500);
+  assert.equal(calls, after, "and no more once it is taken");
 });
 
 test("one of them sequences, the entries of all; another takes over when it goes, at once or after a silence", async () => {
