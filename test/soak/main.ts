@@ -8,12 +8,11 @@ import { soak } from "./run.ts";
 const help = `usage: npm run soak -- [options]
 
 Three issuers on one PostgreSQL with a synchronous standby, and two agents, all as processes, asked for certificates as Istio's
-agents ask. Every second one of them is killed (kill -9) and started again; once the database is restarted, and once it is killed
+agents ask. Again and again one of them is killed (kill -9) and started again; once the database is restarted, and once it is killed
 and its standby promoted. Exits with 1 when anything does not hold afterwards, and says where the logs are.
 
   --minutes N   how long processes are killed (default 5); some 20 s of calm follow
-  --every N     seconds between two kills (default 1; where a process takes more than two seconds to start, two and a half
-                times that)
+  --every N     seconds between two kills (default: two and a half times what the slowest process took to start, at least 1)
   --seed N      draws who is killed, when calls are made and when the database goes (default: from the clock)
   --keep        keeps the directory with logs and calls, also where all holds
   --json        the verdict as JSON
