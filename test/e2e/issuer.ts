@@ -241,7 +241,7 @@ test("an upgrade changes what was asked, and loses nothing", async () => {
   await helm("upgrade", ...release("log=debug", `hubRootSha256=${hubRoot?.sha256}`), ...waiting);
   assert.match(await inIssuer("cat", "/etc/espalier/issuer.yaml"), /^log: debug$/m);
   assert.deepEqual(await kept(), before);
-  given(await request(agent, "shop/frontend"), frontend);
+  await servedAgain();
   await hub("ledger", "verify");
 });
 
@@ -253,8 +253,13 @@ test("a hub that was made is never made anew over an empty database", async () =
   // As an operator mends it: with the volume in another pod.
   await mend("rm -rf /data/hub && mv /data/aside /data/hub");
   await restarted();
-  given(await request(agent, "shop/frontend"), frontend);
+  await servedAgain();
 });
+
+/** The hub was away, so its agent was not ready; a probe after the hub is back the agent's Service leads to it again. */
+async function servedAgain(): Promise<void> {
+  await eventually(async () => given(await request(agent, "shop/frontend"), frontend));
+}
 
 async function mend(command: string): Promise<void> {
   const overrides = {
@@ -311,5 +316,5 @@ test("uninstalled it leaves keys, ledger, definitions and objects, and installed
   assert.equal((await kubectl("get", "espalier", "-o", "name")).trim().split("\n").length, 3);
   await helm("install", ...release(), ...waiting);
   assert.deepEqual(await kept(), before);
-  given(await request(agent, "shop/frontend"), frontend);
+  await servedAgain();
 });
