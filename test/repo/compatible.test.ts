@@ -5,22 +5,24 @@ import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import loader from "@grpc/proto-loader";
 import { type Migration, migrations } from "../../src/ledger/schema.ts";
-import { unpackPrevious } from "../support/previous.ts";
+import { historyMissing, unpackPrevious } from "../support/previous.ts";
 
 const previous = unpackPrevious();
-after(() => previous[Symbol.dispose]());
+after(() => previous?.[Symbol.dispose]());
+const skip = previous === undefined && historyMissing;
 
-const { migrations: before }: { readonly migrations: readonly Migration[] } = await import(
-  previous.at("src/ledger/schema.ts")
-);
+const { migrations: before }: { readonly migrations: readonly Migration[] } =
+  previous === undefined ? { migrations: [] } : await import(previous.at("src/ledger/schema.ts"));
 
-test("migrations of the previous version are as they were, and later ones take nothing from an issuer that still runs", () => {
+test("migrations of the previous version are as they were, and later ones take nothing from an issuer that still runs", {
+  skip,
+}, () => {
   assert.ok(before.length > 0);
   assert.deepEqual(migrations.slice(0, before.length), before);
   assert.deepEqual(broken(migrations.slice(before.length)), []);
 });
 
-test("a migration that takes something away, or asks more of what is written, is seen", () => {
+test("a migration that takes something away, or asks more of what is written, is seen", { skip }, () => {
   for (const [sql, why] of [
     ["DROP TABLE suspensions", "suspensions is not there any more"],
     ["ALTER TABLE suspensions RENAME TO old", "suspensions is not there any more"],
@@ -121,8 +123,8 @@ function wireOf(directory: string): ReadonlySet<string> {
   return new Set(lines);
 }
 
-test("every field and method of the previous version's wire is still what it was", () => {
-  const before = wireOf(previous.at("proto"));
+test("every field and method of the previous version's wire is still what it was", { skip }, () => {
+  const before = wireOf(previous?.at("proto") ?? "");
   const now = wireOf(fileURLToPath(new URL("../../proto", import.meta.url)));
   assert.ok(before.size > 50, `${before.size} fields and methods`);
   assert.deepEqual(

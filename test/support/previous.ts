@@ -15,21 +15,20 @@ export interface Previous extends Disposable {
   at(path: string): string;
 }
 
-/** @throws Error where the clone has not the history. */
-export function unpackPrevious(): Previous {
+/** Why a test is left out where `unpackPrevious` finds nothing. */
+export const historyMissing = `commit ${previousCommit}, the previous version, is not in this copy of the repository: git fetch --unshallow`;
+
+/** Undefined where there is no such commit: in a shallow clone, or where there is no clone at all. */
+export function unpackPrevious(): Previous | undefined {
   const root = fileURLToPath(new URL("../../", import.meta.url));
-  const directory = mkdtempSync(join(tmpdir(), "espalier-previous-"));
   const git = (...args: readonly string[]): Buffer =>
     execFileSync("git", ["-C", root, ...args], { maxBuffer: 256 * 1024 * 1024, stdio: ["ignore", "pipe", "ignore"] });
   try {
     git("cat-file", "-e", `${previousCommit}^{commit}`);
-  } catch (cause) {
-    rmSync(directory, { recursive: true });
-    throw new Error(
-      `commit ${previousCommit}, the previous version, is not in this clone: git fetch --unshallow (in CI, check out with all history)`,
-      { cause },
-    );
+  } catch {
+    return undefined;
   }
+  const directory = mkdtempSync(join(tmpdir(), "espalier-previous-"));
   const archive = git("archive", previousCommit, "src", "proto", "package.json");
   execFileSync("tar", ["-x", "-C", directory], { input: archive });
   symlinkSync(join(root, "node_modules"), join(directory, "node_modules"));
