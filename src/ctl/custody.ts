@@ -1,14 +1,7 @@
 /** `custody check`, `custody reseal`, `custody move`: the keys themselves, whether or not an issuer runs. */
 import type { Command } from "commander";
 import { Refusal } from "../errors.ts";
-import {
-  type CustodyParts,
-  checkKeys,
-  type KeyReport,
-  type MoveStep,
-  moveKeys,
-  resealKeys,
-} from "../issuer/custody-verbs.ts";
+import type { CustodyParts, KeyReport, MoveStep } from "../issuer/custody-verbs.ts";
 import { readIssuerConfig } from "../ops/config.ts";
 import { type Context, type Output, withOutput, withReason } from "./context.ts";
 import { toJson, toTable } from "./output.ts";
@@ -56,6 +49,7 @@ export function addCustody(program: Command, context: Context): void {
 
 async function check({ config, output }: { config: string; output: Output }, { stdout, now }: Context): Promise<void> {
   const keys: KeyReport[] = [];
+  const { checkKeys } = await import("../issuer/custody-verbs.ts");
   for await (const key of checkKeys(await readIssuerConfig(config), now)) keys.push(key);
   const rows = keys.map(({ name, state, fault }) => [name, state, fault === "" ? "signs" : fault]);
   stdout(output === "json" ? toJson(keys) : toTable(["KEY", "STATE", ""], rows));
@@ -65,6 +59,7 @@ async function check({ config, output }: { config: string; output: Output }, { s
 
 async function reseal({ newKey, ...options }: Options & { newKey: string }, context: Context): Promise<void> {
   const config = await readIssuerConfig(options.config);
+  const { resealKeys } = await import("../issuer/custody-verbs.ts");
   const resealed = await resealKeys(config, newKey, toParts(options, context));
   if (options.output === "json") return context.stdout(toJson(resealed));
   const { from, to, keys, before } = resealed;
@@ -81,6 +76,7 @@ async function reseal({ newKey, ...options }: Options & { newKey: string }, cont
 async function move({ from, ...options }: Options & { from: string }, context: Context): Promise<void> {
   const [before, after] = [await readIssuerConfig(from), await readIssuerConfig(options.config)];
   const steps: MoveStep[] = [];
+  const { moveKeys } = await import("../issuer/custody-verbs.ts");
   for await (const step of moveKeys(before, after, toParts(options, context))) {
     steps.push(step);
     if (options.output === "table") context.stdout(`${step.kind}: ${step.name}\n`);

@@ -1,6 +1,5 @@
 /** `db status`, `db adopt`, `db migrate`: the database itself, whether or not an issuer runs. */
 import type { Command } from "commander";
-import { adoptDatabase, moveDatabase, readDatabaseStatus } from "../issuer/database-verbs.ts";
 import { readIssuerConfig } from "../ops/config.ts";
 import { type Context, type Output, withOutput } from "./context.ts";
 import { toFields, toJson } from "./output.ts";
@@ -22,6 +21,7 @@ export function addDb(program: Command, context: Context): void {
     .requiredOption("--config <file>", "issuer.yaml")
     .addHelpText("after", "\nExample:\n  espalier db status --config espalier-data/issuer.yaml")
     .action(async ({ config, output }: { config: string; output: Output }) => {
+      const { readDatabaseStatus } = await import("../issuer/database-verbs.ts");
       const status = await readDatabaseStatus(await readIssuerConfig(config), context.now);
       const fields = Object.entries(status).map(([name, value]): [string, string] => [name, String(value)]);
       context.stdout(output === "json" ? toJson(status) : toFields(fields));
@@ -54,6 +54,7 @@ async function adopt(
   { stdout, user, now }: Context,
 ): Promise<void> {
   const by = { operator: `unix:${user}`, reason };
+  const { adoptDatabase } = await import("../issuer/database-verbs.ts");
   const adopted = await adoptDatabase(await readIssuerConfig(file), by, now, dryRun === true);
   if (output === "json") return stdout(toJson(adopted));
   const { lost, newest } = adopted;
@@ -65,6 +66,7 @@ async function migrate(
   { stdout, stderr, isTerminal, now }: Context,
 ): Promise<void> {
   const config = await readIssuerConfig(file);
+  const { moveDatabase } = await import("../issuer/database-verbs.ts");
   for await (const step of moveDatabase(from, config, now, dryRun === true)) {
     switch (step.kind) {
       case "would copy":

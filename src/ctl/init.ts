@@ -5,8 +5,6 @@ import { dirname, join, resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { Refusal } from "../errors.ts";
 import { isTrustDomain } from "../identity.ts";
-import { custodyKind } from "../issuer/custody.ts";
-import { makeHub } from "../issuer/hub.ts";
 import { type IssuerConfig, issuerSchema, readIssuerConfig } from "../ops/config.ts";
 import { isPostgres } from "../ops/database-config.ts";
 import { toPem } from "../pki/pem.ts";
@@ -59,6 +57,7 @@ async function initFrom(file: string, dryRun: boolean, { stdout, user, now }: Co
     return stdout(`would make what is not there yet: the ledger in ${database}, its key, and the root of hub ${hub}\n`);
   const directories = [adminSocket, ...(isPostgres(database) ? [] : [database])].map(dirname);
   for (const directory of directories) await mkdir(directory, { recursive: true, mode: 0o700 });
+  const { makeHub } = await import("../issuer/hub.ts");
   const { root, made } = await makeHub(config, { operator: `unix:${user}`, now, random: randomBytes });
   stdout(
     made.length === 0 ? `hub ${hub} is there already; nothing to do\n` : `made ${made.join(", ")} of hub ${hub}\n`,
@@ -91,6 +90,7 @@ async function init(
   const file = join(directory, "issuer.yaml");
   const config = await readOrDefault(file, { hub, directory, passphrase, kind });
 
+  const { makeHub } = await import("../issuer/hub.ts");
   const { root, made } = await makeHub(config, { operator: `unix:${user}`, now, random: randomBytes });
   const written = await exists(file);
   await writeFile(join(directory, "hub-root.pem"), toPem("CERTIFICATE", root.certificate), { mode: 0o644 });
@@ -130,6 +130,7 @@ async function readOrDefault(file: string, { hub, directory, passphrase, kind }:
   const written = await readIssuerConfig(file);
   if (written.hub !== hub)
     throw new Refusal("config", `${directory} belongs to hub "${written.hub}" already: choose another --dir`);
+  const { custodyKind } = await import("../issuer/custody.ts");
   if (kind !== undefined && kind !== custodyKind(written))
     throw new Refusal("config", `${file} says that keys are kept by ${custodyKind(written)}: leave --custody out`);
   return { ...written, ...chosen };

@@ -1,7 +1,5 @@
-/** `issuer run` and `agent run`. */
+/** `issuer run` and `agent run`. What a verb does is loaded when it is called: an agent does without the issuer's modules. */
 import type { Command } from "commander";
-import { startAgent } from "../agent/server.ts";
-import { startIssuer } from "../issuer/server.ts";
 import { readAgentConfig, readIssuerConfig } from "../ops/config.ts";
 import { openLog } from "../ops/log.ts";
 import { openMetrics } from "../ops/metrics.ts";
@@ -21,6 +19,7 @@ export function addProcesses(program: Command, context: Context): void {
     .requiredOption("--config <file>", "issuer.yaml, as `espalier init` writes it")
     .addHelpText("after", "\nExample:\n  espalier issuer run --config espalier-data/issuer.yaml")
     .action(async ({ config: file }: { config: string }) => {
+      const { startIssuer } = await import("../issuer/server.ts");
       const config = await readIssuerConfig(file);
       const log = openLog(config.log, "issuer");
       const metrics = openMetrics({ process: "issuer", runtime: true });
@@ -37,6 +36,7 @@ export function addProcesses(program: Command, context: Context): void {
     .requiredOption("--config <file>", "agent.yaml")
     .addHelpText("after", "\nExample:\n  espalier agent run --config agent.yaml")
     .action(async ({ config: file }: { config: string }) => {
+      const { startAgent } = await import("../agent/server.ts");
       const config = await readAgentConfig(file);
       const log = openLog(config.log, "agent");
       const metrics = openMetrics({ process: "agent", runtime: true });
