@@ -75,9 +75,12 @@ before(async () => {
 });
 
 after(async () => {
-  // The keys it has now lie in a folder that goes.
-  if (server !== undefined) await restart({ ...server, command: asItWas }, cluster.access);
-  await stack.disposeAsync();
+  try {
+    // The keys it has now lie in a folder that goes.
+    if (server !== undefined) await restart({ ...server, command: asItWas }, cluster.access);
+  } finally {
+    await stack.disposeAsync();
+  }
 });
 
 /** A hub with an agent of this cluster, and that agent's namespace. */

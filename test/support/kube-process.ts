@@ -1,6 +1,9 @@
 /** A kube-apiserver as a process of this machine: stopped, let go on, killed and started again as it was. */
 import { spawn } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { randomUUID } from "node:crypto";
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { openClient } from "../../src/kube/client.ts";
 import { type Access, fixedCredentials } from "../../src/kube/credentials.ts";
 import { recordAt } from "../../src/kube/json.ts";
@@ -50,22 +53,29 @@ export async function kill({ pid }: ServerProcess): Promise<void> {
   while (existsSync(`/proc/${pid}/cwd`)) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
+/** One that finds what another left behind may take its time. */
+const startMsMax = 150_000;
+
 /** The same command again; returns when it is ready. Its environment lets the cluster tool find it. */
 export async function start(server: ServerProcess, access: Access): Promise<void> {
   const [file = "", ...args] = server.command;
-  const options = { cwd: server.directory, env: { ...server.environment }, detached: true, stdio: "ignore" } as const;
-  const child = spawn(file, args, options);
+  const said = join(tmpdir(), `restarted-${randomUUID()}.log`);
+  const log = openSync(said, "w", 0o600);
+  const options = { cwd: server.directory, env: { ...server.environment }, detached: true } as const;
+  const child = spawn(file, args, { ...options, stdio: ["ignore", log, log] });
+  closeSync(log);
   child.unref();
   if (child.pid === undefined) throw new Error(`${file} did not start`);
   server.pid = child.pid;
   using client = openClient({ credentials: fixedCredentials(access) });
-  const end = performance.now() + 60_000;
+  const end = performance.now() + startMsMax;
   for (;;) {
     try {
       await client.call({ verb: "GET", path: "/api/v1/namespaces/default", deadlineMs: 2_000 });
-      return;
-    } catch (error) {
-      if (performance.now() > end) throw error;
+      return rmSync(said);
+    } catch (cause) {
+      if (performance.now() > end || child.exitCode !== null)
+        throw new Error(`the API server does not answer: ${readFileSync(said, "utf8").slice(-2_000)}`, { cause });
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }
