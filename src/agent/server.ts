@@ -112,7 +112,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   const own = stack.use(await startOwn(agent, { rootsPem: hubRootsPem, serverName }, onNew));
   const serving = stack.use(await startServing("serving.pem", store, (pair) => door.serve(pair), agent, trust));
   api?.elect(async (leading) => {
-    const kept = trust?.current();
+    const kept = await trust?.catchUp();
     // With the hub away too: namespaces go on appearing, and their pods wait for it.
     if (kept !== undefined)
       api

@@ -11,6 +11,11 @@ import type { Store } from "./store.ts";
 export interface TrustWatch extends AsyncDisposable {
   /** Undefined until the hub has said it once, now or in an earlier life. */
   current(): KeptTrust | undefined;
+  /**
+   * For whoever begins to lead: where the hub does not reach this agent, another of the cluster may have heard of more and kept it.
+   * That is put in force here first. @throws what reading the store throws: nobody leads on what may be older.
+   */
+  catchUp(): Promise<KeptTrust | undefined>;
   /** Ends the present stream and begins another with new credentials. */
   reconnect(): void;
   /** Says the cluster's token keys again, where the hub is to hear of others. */
@@ -57,9 +62,12 @@ export async function startTrust(parts: TrustParts): Promise<TrustWatch> {
   let stop: (() => void) | undefined;
   let propose: (() => void) | undefined;
   let stopped = false;
+  /** The hub has said on the present stream what holds now. */
+  let heard = false;
   let last: Promise<unknown> = Promise.resolve();
 
   const again = (): void => {
+    heard = false;
     stop?.();
     stop = undefined;
     propose = undefined;
@@ -92,6 +100,7 @@ export async function startTrust(parts: TrustParts): Promise<TrustWatch> {
     };
     stream.onMessage((message) => {
       retryMs = retryMsMin;
+      heard = true;
       take(message)
         .then(
           (inForceSince) =>
@@ -121,18 +130,35 @@ export async function startTrust(parts: TrustParts): Promise<TrustWatch> {
   };
 
   // One after the other: a slow disk must not put an older trust over a newer one.
+  const inTurn = async (work: () => Promise<void>): Promise<void> => {
+    const done = last.then(work);
+    last = done.catch(() => {});
+    await done;
+  };
+
   const take = async (message: Trust__Output): Promise<Date | undefined> => {
     const next = toKept(message);
-    const taken = last.then(async () => await putInForce(next));
-    last = taken.catch(() => {});
-    await taken;
+    await inTurn(async () => {
+      await parts.onTrust(next);
+      await store.write(file, `${JSON.stringify(next, undefined, 2)}\n`);
+      tellInForce(next);
+    });
     // Not in that line: a namespace that takes no ConfigMap (its own is immutable, its quota is full) would hold up all others.
     return await parts.everywhere(next);
   };
 
-  const putInForce = async (next: KeptTrust): Promise<void> => {
-    await parts.onTrust(next);
-    await store.write(file, `${JSON.stringify(next, undefined, 2)}\n`);
+  const catchUp = async (): Promise<KeptTrust | undefined> => {
+    await inTurn(async () => {
+      const kept = heard ? undefined : readKept(await store.read(file));
+      // What the hub has said meanwhile is newer than anything kept, and waits for its turn.
+      if (kept === undefined || heard || kept.version === current?.version) return;
+      await parts.onTrust(kept);
+      tellInForce(kept);
+    });
+    return current;
+  };
+
+  const tellInForce = (next: KeptTrust): void => {
     current = next;
     log.info("trust in force", { version: next.version, tenants: next.tenants.length });
   };
@@ -141,6 +167,7 @@ export async function startTrust(parts: TrustParts): Promise<TrustWatch> {
   connect();
   return {
     current: () => current,
+    catchUp,
     reconnect: () => {
       retryMs = retryMsMin;
       again();

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import type { KeptTrust } from "../../src/agent/kept-trust.ts";
 import { openStore } from "../../src/agent/store.ts";
-import { startTrust } from "../../src/agent/trust.ts";
+import { startTrust, type TrustParts } from "../../src/agent/trust.ts";
 import { eventually, issuerTls, makeSite, openKeptLog, openThief, startIssuerOn } from "../support/stack.ts";
 
 test("trust that some namespace does not take holds up no later trust, and the hub hears which", async () => {
@@ -43,4 +43,77 @@ test("trust that some namespace does not take holds up no later trust, and the h
   // Said once, and nothing is acknowledged by it.
   assert.equal(told().length, 1);
   assert.deepEqual(issuer.log.of("refused"), []);
+});
+
+test("an agent that the hub does not reach leads on what another has heard, and never goes back behind the hub's word", async () => {
+  using site = await makeSite();
+  await using issuer = await startIssuerOn(site);
+  using agent = await openThief(site, issuer.address, "east");
+  // The cluster's own: both agents keep what they know in it.
+  const store = await openStore(join(site.directory, "agents"));
+  let reaches = true;
+  const parts = (name: string, tls: TrustParts["tls"], inForce: string[]): TrustParts => ({
+    addresses: [issuer.address],
+    agent: name,
+    tls,
+    jwks: () => "",
+    onTrust: async ({ version }) => void inForce.push(version),
+    onRefused: () => {},
+    wholeCluster: true,
+    everywhere: async () => undefined,
+    lacking: () => [],
+    store,
+    now: () => new Date(),
+    log: openKeptLog(),
+  });
+  const tls = () => issuerTls(site, agent.identity);
+  const inForce: string[] = [];
+  await using cut = await startTrust(parts("agent-1", () => (reaches ? tls() : undefined), inForce));
+  await eventually(() => assert.equal(inForce.length, 1));
+  const older = cut.current()?.version;
+  reaches = false;
+  cut.reconnect();
+  await using other = await startTrust(parts("agent-2", tls, []));
+  await issuer.suspend("tenant", "media");
+  await eventually(() => assert.notEqual(other.current()?.version, older));
+  const newer = other.current()?.version;
+  assert.equal(cut.current()?.version, older);
+
+  assert.equal((await cut.catchUp())?.version, newer);
+  assert.equal(inForce.at(-1), newer, "it serves with it too");
+  assert.equal((await cut.catchUp())?.version, newer);
+  assert.equal(inForce.filter((version) => version === newer).length, 1, "once");
+
+  // A slow agent may leave an older one behind: the hub's own word stands.
+  await eventually(async () => assert.ok((await store.read("trust.json"))?.includes(newer ?? "-")));
+  const stale = (await store.read("trust.json"))?.replace(newer ?? "-", "0123456789abcdef") ?? "";
+  await store.write("trust.json", stale);
+  assert.equal((await other.catchUp())?.version, newer);
+});
+
+test("an agent that cannot read what another has kept does not lead on its own memory", async () => {
+  const failing = {
+    reads: 0,
+    read: async () => {
+      failing.reads += 1;
+      if (failing.reads > 1) throw new Error("the API server is away");
+      return undefined;
+    },
+    write: async () => {},
+  };
+  await using trust = await startTrust({
+    addresses: ["127.0.0.1:1"],
+    agent: "agent-1",
+    tls: () => undefined,
+    jwks: () => "",
+    onTrust: async () => {},
+    onRefused: () => {},
+    wholeCluster: true,
+    everywhere: async () => undefined,
+    lacking: () => [],
+    store: failing,
+    now: () => new Date(),
+    log: openKeptLog(),
+  });
+  await assert.rejects(trust.catchUp(), /API server is away/);
 });
