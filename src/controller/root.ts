@@ -51,7 +51,7 @@ const madeHere: Generation = { material: { kind: "made" }, state: "active" };
 
 /**
  * Adds a generation of a root.
- * @throws Refusal `not-ready` when its owner has one in that state; `malformed` naming what is wrong with what was brought;
+ * @throws Refusal `not-ready` when its owner has one in that state, or another that is retiring; `malformed` naming what is wrong with what was brought;
  * `config` where keys cannot be brought into custody.
  */
 export async function addRoot(
@@ -60,12 +60,7 @@ export async function addRoot(
   parts: AuthorityParts,
   { material, state }: Generation = madeHere,
 ): Promise<AuthorityRecord> {
-  const { kind, owner } = order;
-  const existing = (await parts.state.authorities()).find(
-    (r) => r.kind === kind && r.owner === owner && r.state === state,
-  );
-  if (existing !== undefined)
-    throw new Refusal("not-ready", `${kind} "${owner}" has ${article[state]} root already: ${existing.id}`);
+  checkTurn(order, state, await parts.state.authorities());
   return material.kind === "made"
     ? await makeRoot(order, state, by, parts)
     : await bringRoot(order, { material, state }, by, parts);
@@ -103,6 +98,21 @@ export function checkUnused({ spki }: Pick<Certificate, "spki">, records: readon
 }
 
 const article = { active: "an active", prepared: "a prepared" } as const;
+
+/** One generation in a state, and no next one before the last rotation is over. @throws Refusal `not-ready`. */
+export function checkTurn(
+  { kind, owner }: Pick<RootOrder, "kind" | "owner">,
+  state: Generation["state"],
+  records: readonly AuthorityRecord[],
+): void {
+  const own = records.filter((r) => r.kind === kind && r.owner === owner);
+  const existing = own.find((r) => r.state === state);
+  if (existing !== undefined)
+    throw new Refusal("not-ready", `${kind} "${owner}" has ${article[state]} root already: ${existing.id}`);
+  const leaving = own.find((r) => r.state === "retiring");
+  if (leaving !== undefined)
+    throw new Refusal("not-ready", `the last rotation of "${owner}" is not over: root ${leaving.id} is still trusted`);
+}
 
 async function makeRoot(
   order: RootOrder,

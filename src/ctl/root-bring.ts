@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import { call } from "../rpc/client.ts";
 import type { BroughtRoot__Output } from "../rpc/gen/espalier/v1/BroughtRoot.ts";
+import type { Root__Output } from "../rpc/gen/espalier/v1/Root.ts";
 import { type Context, type Output, verbDeadlineMs, withAdmin, withOutput, withReason, withSocket } from "./context.ts";
 import { readKeyFile, readOneCertificate, toPkcs8 } from "./key-file.ts";
 import { toFields, toJson } from "./output.ts";
@@ -82,14 +83,17 @@ export function tellBrought({ root, warnings }: BroughtRoot__Output, { stdout, s
       ? `the ${root.kind} root "${root.name}" has this certificate already\n`
       : `${done} the ${root.kind} root "${root.name}"\n`,
   );
-  stdout(
-    toFields([
-      ["state", root.state],
-      ["algorithm", root.algorithm],
-      ["not after", root.notAfter],
-      ["sha256", root.sha256],
-    ]),
-  );
+  stdout(toRootFields(root));
   if (root.state === "prepared")
     stdout(`\nWorkloads are told to trust it, and it signs nothing yet: espalier root status ${root.name}\n`);
+}
+
+/** What a person compares of a root that was made or brought. */
+export function toRootFields(root: Root__Output): string {
+  return toFields([
+    ["state", root.state],
+    ["algorithm", root.algorithm],
+    ["not after", root.notAfter],
+    ["sha256", root.sha256],
+  ]);
 }

@@ -5,8 +5,8 @@ import { call } from "../rpc/client.ts";
 import type { Root__Output } from "../rpc/gen/espalier/v1/Root.ts";
 import type { Roots__Output } from "../rpc/gen/espalier/v1/Roots.ts";
 import { type Context, type Output, verbDeadlineMs, withAdmin, withOutput, withReason, withSocket } from "./context.ts";
-import { toFields, toJson, toTable } from "./output.ts";
-import { addRootBring } from "./root-bring.ts";
+import { toJson, toTable } from "./output.ts";
+import { addRootBring, toRootFields } from "./root-bring.ts";
 import { addRootImport } from "./root-import.ts";
 import { addRootRotation } from "./root-rotation.ts";
 
@@ -86,14 +86,7 @@ async function create(name: string | undefined, options: CreateOptions, { stdout
       ? `made the ${root.kind} root "${root.name}"\n`
       : `the ${root.kind} root "${root.name}" is there already\n`,
   );
-  stdout(
-    toFields([
-      ["state", root.state],
-      ["algorithm", root.algorithm],
-      ["not after", root.notAfter],
-      ["sha256", root.sha256],
-    ]),
-  );
+  stdout(toRootFields(root));
 }
 
 async function listRoots(socket: string): Promise<readonly Root__Output[]> {

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import type { By } from "../controller/generation.ts";
 import { importAuthority, type Taken, takeAuthority } from "../controller/request.ts";
-import { addRoot, checkMaterial, checkUnused, type RootMaterial } from "../controller/root.ts";
+import { addRoot, checkMaterial, checkTurn, checkUnused, type RootMaterial } from "../controller/root.ts";
 import { Refusal } from "../errors.ts";
 import type { AuthorityRecord } from "../ledger/state.ts";
 import { type Certificate, readCertificate } from "../pki/certificate.ts";
@@ -42,6 +42,7 @@ export async function bringRoot(request: BringRootRequest__Output, parts: AdminP
   const warnings = [...own, ...tooShort(certificate, root.name, world, parts.now())];
   const isActive = (r: AuthorityRecord): boolean => r.kind === "root" && r.owner === root.name && r.state === "active";
   const state = records.some(isActive) ? "prepared" : "active";
+  checkTurn({ kind: "root", owner: root.name }, state, records);
   if (request.dryRun) {
     const { notBefore, notAfter } = certificate;
     const times = { notBefore: notBefore.toISOString(), notAfter: notAfter.toISOString() };

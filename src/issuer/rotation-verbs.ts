@@ -1,6 +1,6 @@
 /** `root rotate`, `status`, `continue`, `hold`, `rollback`: what an operator says to the rotation of a root. */
 import { createHash } from "node:crypto";
-import { addRoot } from "../controller/root.ts";
+import { addRoot, checkTurn } from "../controller/root.ts";
 import { decideRollBack, type RootKind, type Rotation, subjectOf } from "../controller/rotation.ts";
 import { Refusal } from "../errors.ts";
 import { type Act, hubLog } from "../ledger/ledger.ts";
@@ -38,12 +38,8 @@ export async function rotateRoot(request: RotationRequest__Output, parts: Rotati
   const order = toRootOrder(request, parts);
   const found = findRotation(await parts.rotations.look(), kind, owner);
   if (found?.phase === "prepared") return toWire(found, false);
-  if (found !== undefined)
-    throw new Refusal(
-      "not-ready",
-      `the last rotation of "${owner}" is not over: root ${found.leaving.id} is still trusted`,
-    );
   const records = await parts.state.authorities();
+  checkTurn(order, "prepared", records);
   if (!records.some((r) => r.kind === kind && r.owner === owner && r.state === "active"))
     throw new Refusal("not-ready", `"${owner}" has no root yet: \`espalier root create\` makes the first`);
   if (kind === "root" && parts.live.world().declared.roots.get(owner)?.source !== "espalier")

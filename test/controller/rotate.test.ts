@@ -87,6 +87,7 @@ test("a rotation from its beginning to its end waits for what is measured, and f
     assert.equal(await states(database), expected);
   };
   await expect("active prepared; active");
+  await assert.rejects(addRoot(order, by, partsOf(stand), next), { code: "not-ready", message: /has a prepared root/ });
   await acknowledge(stand);
   // The leaf of before ends after a day, and an hour later its gate opens.
   time += 25 * hour - 1000;
@@ -97,10 +98,13 @@ test("a rotation from its beginning to its end waits for what is measured, and f
   assert.equal(await issue(stand, both ?? "", 2), "intent");
   time += hour / 6 + 1000;
   await expect("retiring active; retiring active");
+  // A third, wherever it is from: going back would have two roots to go back to.
+  await assert.rejects(addRoot(order, by, partsOf(stand), next), { code: "not-ready", message: /is not over/ });
   time += 3 * hour - hour / 6 - 3000;
   await expect("retiring active; retiring active");
   time += 4000;
   await expect("retired active; retired active");
+  await addRoot(order, by, partsOf(stand), next);
   assert.equal(await issue(stand, before ?? ""), "generation");
   for await (const report of database.ledger.verify()) assert.deepEqual(report.faults, []);
 });
