@@ -225,9 +225,15 @@ async function rootsOf(): Promise<readonly Root[]> {
   return roots.map(({ kind, name, sha256 }) => ({ kind, name, sha256 }));
 }
 
-/** What must be the same whatever is done to the release. */
+/** What must be the same whatever is done to the release, once the last entry has its position in the log. */
 async function kept(): Promise<object> {
-  const entries: unknown = JSON.parse(await hub("ledger", "list", "--log", "shop", "-o", "json"));
+  const entries = await eventually(async () => {
+    const listed = JSON.parse(await hub("ledger", "list", "--log", "shop", "-o", "json")) as {
+      entries: { position?: number }[];
+    };
+    assert.ok(listed.entries.every(({ position }) => position !== undefined));
+    return listed;
+  });
   return { roots: await rootsOf(), entries, keys: await inIssuer("sh", "-c", "cd /data/hub/keys && sha256sum *") };
 }
 

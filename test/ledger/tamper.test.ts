@@ -86,7 +86,9 @@ for (const [table, listed] of Object.entries(columns)) {
           `UPDATE ${table} SET ${column} = CASE typeof(${column})
              WHEN 'text' THEN ${column} || 'x'
              WHEN 'integer' THEN ${column} + 1000
-             WHEN 'blob' THEN CAST(substr(${column}, 1, 20) || x'ff' || substr(${column}, 22) AS BLOB)
+             WHEN 'blob' THEN CAST(substr(${column}, 1, 20)
+               || CASE substr(${column}, 21, 1) WHEN x'ff' THEN x'00' ELSE x'ff' END
+               || substr(${column}, 22) AS BLOB)
              ELSE (SELECT ${column} FROM ${table} WHERE ${column} IS NOT NULL LIMIT 1) END
            WHERE ${row}`.replaceAll(/\(SELECT (serial|idempotency_key) .*\)/g, (_, name) =>
             name === "serial" ? "x'01'" : "'x'",
