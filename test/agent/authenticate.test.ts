@@ -2,25 +2,21 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { RefusalCode } from "../../src/errors.ts";
 import { toPem } from "../../src/pki/pem.ts";
+import { ago, daySeconds, moved } from "../support/clock.ts";
+import { checkoutId, podToken } from "../support/documents.ts";
 import { makeAuthority, makeLeaf, makeSigner } from "../support/pki.ts";
+import { startStack } from "../support/stack.ts";
+import { assertTraces, traces } from "../support/traces.ts";
 import {
   type AskOptions,
-  ago,
   assertIssued,
   assertRefused,
-  assertTraces,
-  checkoutId,
   csrFor,
-  daySeconds,
   type Identity,
-  moved,
   newKey,
-  podToken,
-  startStack,
   toIdentity,
-  traces,
   type WorkloadClient,
-} from "../support/stack.ts";
+} from "../support/workload.ts";
 
 /** A VM's or a pod's certificate, as the agent gave it. */
 async function certificateOf(workload: WorkloadClient, pod: boolean): Promise<Identity> {

@@ -5,20 +5,14 @@ import { readCsr } from "../../src/pki/csr.ts";
 import { toPem } from "../../src/pki/pem.ts";
 import type { SignItem__Output } from "../../src/rpc/gen/espalier/v1/SignItem.ts";
 import type { SignReplies } from "../../src/rpc/gen/espalier/v1/SignReplies.ts";
+import { ago } from "../support/clock.ts";
+import { checkoutId } from "../support/documents.ts";
 import { startFakeIssuer } from "../support/fake-issuer.ts";
 import { flipBit, keys, type LeafOverrides, makeAuthority, makeLeaf, now, uri } from "../support/pki.ts";
-import {
-  ago,
-  assertIssued,
-  assertRefused,
-  checkoutId,
-  makeSite,
-  openWorkload,
-  refusedCounts,
-  startAgentOf,
-  startIssuerOn,
-  tlsOf,
-} from "../support/stack.ts";
+import { makeSite } from "../support/site.ts";
+import { startAgentOf, startIssuerOn } from "../support/stack.ts";
+import { refusedCounts } from "../support/traces.ts";
+import { assertIssued, assertRefused, openWorkload, tlsOf } from "../support/workload.ts";
 
 test("what an issuer answers is refused with UNAVAILABLE unless it is what was asked", async (t) => {
   using site = await makeSite();

@@ -4,6 +4,17 @@ import { test } from "node:test";
 import type { RefusalCode } from "../../src/errors.ts";
 import { toElement, toSequence } from "../../src/pki/encode.ts";
 import { toPem } from "../../src/pki/pem.ts";
+import { ago } from "../support/clock.ts";
+import {
+  agentToken,
+  checkout,
+  checkoutId,
+  clusterDocument,
+  clusterTokens,
+  podToken,
+  tokenIssuerUrl,
+  usualDocuments,
+} from "../support/documents.ts";
 import {
   attribute,
   buildCsr,
@@ -15,24 +26,9 @@ import {
   toAttributes,
   uriName,
 } from "../support/pki.ts";
-import {
-  type AskOptions,
-  agentToken,
-  ago,
-  assertIssued,
-  assertRefused,
-  assertTraces,
-  checkout,
-  checkoutId,
-  clusterDocument,
-  clusterTokens,
-  csrFor,
-  podToken,
-  startStack,
-  tokenIssuerUrl,
-  traces,
-  usualDocuments,
-} from "../support/stack.ts";
+import { startStack } from "../support/stack.ts";
+import { assertTraces, traces } from "../support/traces.ts";
+import { type AskOptions, assertIssued, assertRefused, csrFor } from "../support/workload.ts";
 
 interface Case {
   readonly title: string;

@@ -9,8 +9,9 @@ import { startInformer } from "../../src/kube/informer.ts";
 import { readConfigMap, readNamespace } from "../../src/kube/meta.ts";
 import { createObject, getObject } from "../../src/kube/objects.ts";
 import { resources } from "../../src/kube/resource.ts";
+import { type Kept, openKeptLog } from "../support/kept-log.ts";
 import { type MemoryApi, startMemoryApi } from "../support/kube-memory.ts";
-import { eventually, type Kept, openKeptLog } from "../support/stack.ts";
+import { eventually } from "../support/patience.ts";
 
 interface Setting extends AsyncDisposable {
   readonly api: MemoryApi;

@@ -10,8 +10,9 @@ import { recordAt, textAt } from "../../src/kube/json.ts";
 import { type ConfigMap, readConfigMap, readNamespace } from "../../src/kube/meta.ts";
 import { createObject, getObject } from "../../src/kube/objects.ts";
 import { resources } from "../../src/kube/resource.ts";
+import { type Kept, openKeptLog } from "../support/kept-log.ts";
 import { type MemoryApi, reply, startMemoryApi } from "../support/kube-memory.ts";
-import { eventually, type Kept, openKeptLog } from "../support/stack.ts";
+import { eventually } from "../support/patience.ts";
 
 interface Setting extends AsyncDisposable {
   readonly api: MemoryApi;
@@ -110,9 +111,10 @@ test("a namespace that refuses its roots and is on its way out does not count fr
   await eventually(() => assert.ok(log.of("work failed").length > 4));
   const metadata = { name: "leaving", deletionTimestamp: new Date().toISOString() };
   api.store.write("v1/namespaces", "leaving", { apiVersion: "v1", kind: "Namespace", metadata }, new Map());
-  const begun = performance.now();
+  const tries = (): number => api.requests.filter(({ verb }) => verb === "PATCH").length;
+  const [begun, before] = [performance.now(), tries()];
   await put;
-  assert.ok(performance.now() - begun < 500);
+  assert.ok(tries() === before || performance.now() - begun < 500, "it was tried once more first");
   assert.deepEqual(distribution.lacking(), []);
 });
 
@@ -121,7 +123,7 @@ test("an API server that is away is no refusal", async () => {
   const { api, distribution, log } = setting;
   api.intercept(({ verb }, response) => verb === "PATCH" && response.destroy() !== undefined);
   const put = distribution.put(roots, now);
-  await eventually(() => assert.ok(log.of("work failed").length > 0), 20_000);
+  await eventually(() => assert.ok(log.of("work failed").length > 0));
   assert.deepEqual(distribution.lacking(), []);
   api.intercept(undefined);
   await put;

@@ -9,23 +9,15 @@ import { setTimeout as delay } from "node:timers/promises";
 import { openHub } from "../../src/agent/hub.ts";
 import { Refusal } from "../../src/errors.ts";
 import { readStatus } from "../../src/rpc/status.ts";
+import { podToken } from "../support/documents.ts";
 import { startFakeIssuer } from "../support/fake-issuer.ts";
-import {
-  assertIssued,
-  assertRefused,
-  eventually,
-  issuerTls,
-  makeSite,
-  openKeptLog,
-  openThief,
-  openWorkload,
-  podToken,
-  refusedCounts,
-  startAgentOf,
-  startIssuerOn,
-  startStack,
-  tlsOf,
-} from "../support/stack.ts";
+import { openKeptLog } from "../support/kept-log.ts";
+import { callMs, eventually } from "../support/patience.ts";
+import { makeSite } from "../support/site.ts";
+import { startAgentOf, startIssuerOn, startStack } from "../support/stack.ts";
+import { issuerTls, openThief } from "../support/thief.ts";
+import { refusedCounts } from "../support/traces.ts";
+import { assertIssued, assertRefused, openWorkload, tlsOf } from "../support/workload.ts";
 
 /** An address that accepts connections and never says a word. */
 async function startMute(): Promise<AsyncDisposable & { readonly address: string }> {
@@ -71,14 +63,14 @@ test("an issuer that is stopped or killed is UNAVAILABLE within the agent's dead
   using workload = openWorkload(await agent.address(), tlsOf(site, "east"), "east");
   try {
     const refusedInTime = async (): Promise<void> => {
-      const [began, before] = [performance.now(), await refusedCounts(agent.metrics)];
+      const before = await refusedCounts(agent.metrics);
       const lines = agent.log.of("refused").length;
       assertRefused(await workload.ask(), "unavailable", /within 700 ms/);
-      assert.ok(performance.now() - began < 2_000);
       assert.equal((await refusedCounts(agent.metrics))["unavailable"], (before["unavailable"] ?? 0) + 1);
       assert.equal(agent.log.of("refused").length, lines + 1);
     };
-    assertIssued(await workload.ask());
+    // On a machine with much else to do the first one takes longer.
+    await eventually(async () => assertIssued(await workload.ask()));
     await t.test("while it does not run", async () => {
       issuer.signal("SIGSTOP");
       for (const one of await Promise.all([workload.ask(), workload.ask()])) assertRefused(one, "unavailable");
@@ -112,7 +104,7 @@ test("beside a dead issuer and a mute one the third carries on", async () => {
   await using issuer = await startIssuerOn(site);
   await using mute = await startMute();
   const issuers = ["127.0.0.1:1", issuer.address, mute.address];
-  await using agent = await startAgentOf(site, "east", { issuers, config: { deadlineMs: 3_000 } });
+  await using agent = await startAgentOf(site, "east", { issuers });
   using workload = openWorkload(await agent.address(), tlsOf(site, "east"), "east");
   for (let n = 0; n < 5; n++) assertIssued(await workload.ask());
 });
@@ -121,13 +113,13 @@ test("an issuer that closes answers what it has read, and the agent finds the ne
   using site = await makeSite();
   const first = await startIssuerOn(site);
   const { address } = first;
-  await using agent = await startAgentOf(site, "east", { issuers: [address], config: { deadlineMs: 8_000 } });
+  await using agent = await startAgentOf(site, "east", { issuers: [address], config: { deadlineMs: callMs } });
   using workload = openWorkload(await agent.address(), tlsOf(site, "east"), "east");
   assertIssued(await workload.ask());
   const asked = Array.from({ length: 30 }, async () => await workload.ask());
   const began = performance.now();
   await first[Symbol.asyncDispose]();
-  assert.ok(performance.now() - began < 5_000, "closing waits for streams that never end");
+  assert.ok(performance.now() - began < callMs, "closing waits for streams that never end");
   await using second = await startIssuerOn(site, { listen: address });
   for (const one of await Promise.all(asked)) assertIssued(one);
   assert.ok(second.running.port > 0);
@@ -151,7 +143,7 @@ test("an agent that starts while the hub is away serves from its store, says UNA
   const ready = await fetch(`http://127.0.0.1:${agent.running.httpPort}/readyz`);
   assert.deepEqual([ready.status, await ready.text()], [503, "waiting for a connection to an issuer\n"]);
   await using second = await startIssuerOn(site, { listen: address });
-  await eventually(async () => assertIssued(await workload.ask()), 15_000);
+  await eventually(async () => assertIssued(await workload.ask()));
   await agent.ready();
   assert.equal(second.log.of("joined").length, 0, "it has a certificate and does not join for each start");
 });
@@ -159,7 +151,7 @@ test("an agent that starts while the hub is away serves from its store, says UNA
 test("an agent that the hub does not know is UNAVAILABLE to its workloads, never UNAUTHENTICATED", async () => {
   await using stack = await startStack({ agent: { config: { deadlineMs: 500 } } });
   const workload = await stack.workload("east");
-  assertIssued(await workload.ask());
+  await eventually(async () => assertIssued(await workload.ask()));
   // As after a long sleep: its certificate has ended and it has not joined again.
   stack.clock.offsetSeconds += 86_400 + 600;
   const token = podToken("east", { issuedAt: stack.clock.now() });

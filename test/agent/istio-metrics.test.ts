@@ -1,17 +1,11 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { test } from "node:test";
-import {
-  type AskOptions,
-  assertIssued,
-  csrFor,
-  eventually,
-  makeSite,
-  podToken,
-  type Stack,
-  startAgentOf,
-  startStack,
-} from "../support/stack.ts";
+import { podToken } from "../support/documents.ts";
+import { eventually } from "../support/patience.ts";
+import { makeSite } from "../support/site.ts";
+import { type Stack, startAgentOf, startStack } from "../support/stack.ts";
+import { type AskOptions, assertIssued, csrFor } from "../support/workload.ts";
 
 /** What Prometheus would see of istiod's names, without their common beginning. */
 async function scrape(port: number): Promise<Readonly<Record<string, number>>> {

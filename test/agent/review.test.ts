@@ -15,24 +15,14 @@ import { type Resource, resources } from "../../src/kube/resource.ts";
 import { agentSchema } from "../../src/ops/config.ts";
 import { readClaimedAccount, readServiceAccount, type ServiceAccount } from "../../src/token/account.ts";
 import { readJwks } from "../../src/token/jwk.ts";
+import { checkout, checkoutId, clusterTokens, tokenIssuerUrl } from "../support/documents.ts";
 import { writeKubeconfig } from "../support/kube-cluster.ts";
 import { type MemoryApi, reply, startMemoryApi } from "../support/kube-memory.ts";
 import { createTokenIssuer, type TokenIssuer, type TokenRequest } from "../support/kubernetes.ts";
-import {
-  assertIssued,
-  assertRefused,
-  checkout,
-  checkoutId,
-  clusterTokens,
-  csrFor,
-  eventually,
-  makeSite,
-  openWorkload,
-  startAgentOf,
-  startIssuerOn,
-  tlsOf,
-  tokenIssuerUrl,
-} from "../support/stack.ts";
+import { eventually } from "../support/patience.ts";
+import { makeSite } from "../support/site.ts";
+import { startAgentOf, startIssuerOn } from "../support/stack.ts";
+import { assertIssued, assertRefused, csrFor, openWorkload, tlsOf } from "../support/workload.ts";
 
 const issuer = createTokenIssuer("https://kubernetes.default.svc");
 const audiences = ["istio-ca"];
@@ -228,7 +218,7 @@ test("an API server that does not answer the question is an outage, and never a 
     const begun = performance.now();
     await refused(setting.proof, tokenOf(), "unavailable");
     const ms = performance.now() - begun;
-    assert.ok(ms > lookupDeadlineMs - 100 && ms < lookupDeadlineMs + 1_500, `${ms} ms`);
+    assert.ok(ms > lookupDeadlineMs - 100 && ms < lookupDeadlineMs * 5, `${ms} ms`);
   });
   await t.test("it is gone", async () => {
     const setting = await openSetting();
@@ -257,14 +247,19 @@ test("of more tokens at once than are let through the rest are told to come agai
   await using setting = await openSetting(
     (token, response, body) => void held.push(() => honest(token, response, body)),
   );
+  let told = 0;
   const asked = Array.from(
     { length: 80 },
     async () =>
       await setting.proof(tokenOf()).then(
         () => "yes",
-        (e: Refusal) => e.code,
+        (e: Refusal) => {
+          told += 1;
+          return e.code;
+        },
       ),
   );
+  await eventually(() => assert.equal(told, 16));
   const open = setInterval(() => held.splice(0).forEach((answer) => answer()), 50);
   const answers = await Promise.all(asked);
   clearInterval(open);
@@ -312,7 +307,7 @@ test("an agent without the cluster's keys is ready and serves; the hub verifies 
     config: { kubernetes },
     tokens: { jwksFile: undefined },
   });
-  await eventually(async () => await agent.ready(), 30_000);
+  await agent.ready();
   using workload = openWorkload(await agent.address(), tlsOf(site, "east"), "east");
   const csr = csrFor(checkoutId);
   assertIssued(await workload.ask({ csr, token: tokenBy(clusterTokens("east")) }));

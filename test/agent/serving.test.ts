@@ -3,7 +3,9 @@ import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { clusterDocument, eventually, servingName, startStack, usualDocuments } from "../support/stack.ts";
+import { clusterDocument, servingName, usualDocuments } from "../support/documents.ts";
+import { eventually } from "../support/patience.ts";
+import { startStack } from "../support/stack.ts";
 
 test("a serving name that a MeshCluster is given, or loses, is in the agent's certificate at once", async () => {
   await using stack = await startStack();

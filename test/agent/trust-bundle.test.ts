@@ -8,8 +8,9 @@ import { fixedCredentials } from "../../src/kube/credentials.ts";
 import { startEvents } from "../../src/kube/events.ts";
 import { recordAt, textAt } from "../../src/kube/json.ts";
 import { resources } from "../../src/kube/resource.ts";
+import { type Kept, openKeptLog } from "../support/kept-log.ts";
 import { type Intercept, type MemoryApi, reply, startMemoryApi } from "../support/kube-memory.ts";
-import { eventually, type Kept, openKeptLog } from "../support/stack.ts";
+import { eventually } from "../support/patience.ts";
 
 const group = "/apis/certificates.k8s.io";
 const name = "example.com:mesh:roots";

@@ -4,7 +4,11 @@ import { test } from "node:test";
 import type { KeptTrust } from "../../src/agent/kept-trust.ts";
 import { openStore } from "../../src/agent/store.ts";
 import { startTrust, type TrustParts } from "../../src/agent/trust.ts";
-import { eventually, issuerTls, makeSite, openKeptLog, openThief, startIssuerOn } from "../support/stack.ts";
+import { openKeptLog } from "../support/kept-log.ts";
+import { eventually } from "../support/patience.ts";
+import { makeSite } from "../support/site.ts";
+import { startIssuerOn } from "../support/stack.ts";
+import { issuerTls, openThief } from "../support/thief.ts";
 
 test("trust that some namespace does not take holds up no later trust, and the hub hears which", async () => {
   using site = await makeSite();

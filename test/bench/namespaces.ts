@@ -11,9 +11,9 @@ import { deleteObject } from "../../src/kube/objects.ts";
 import { resources } from "../../src/kube/resource.ts";
 import { silentLog } from "../../src/ops/log.ts";
 import { until } from "../contract/kube-setting.ts";
+import { document } from "../support/documents.ts";
 import { buildImage } from "../support/image.ts";
 import { type KubeSite, openKubeSite } from "../support/kube-site.ts";
-import { document } from "../support/stack.ts";
 
 const help = `usage: npm run bench:kube -- [options]
 

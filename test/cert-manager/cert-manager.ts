@@ -16,7 +16,9 @@ import { toPem } from "../../src/pki/pem.ts";
 import { toCsr } from "../../src/pki/request.ts";
 import type { AgentProcess } from "../support/kube-site.ts";
 import { csrOf } from "../support/named-csr.ts";
-import { eventually, joinHub, newKey, openThiefWith } from "../support/stack.ts";
+import { eventually } from "../support/patience.ts";
+import { joinHub, openThiefWith } from "../support/thief.ts";
+import { newKey } from "../support/workload.ts";
 import { cases } from "./conformance.ts";
 import {
   becomes,
@@ -69,7 +71,7 @@ test("issuers say whether certificates can be had through them, and what to do",
   await makeIssuer(client, ownIssuer, { tenant: "shop" }, names.shop);
   await makeIssuer(client, { ...ownIssuer, name: "unknown" }, { tenant: "nobody" }, names.shop);
   await makeIssuer(client, { ...ownIssuer, name: "theirs" }, { tenant: "media" }, names.shop);
-  await eventually(async () => assert.equal((await readiness("TenantClusterIssuer", "shop"))?.status, "True"), 60_000);
+  await eventually(async () => assert.equal((await readiness("TenantClusterIssuer", "shop"))?.status, "True"));
   await eventually(async () =>
     assert.equal((await readiness("TenantIssuer", "own", names.shop))?.observedGeneration, 1),
   );
@@ -304,9 +306,8 @@ test("an issuer that goes with requests open is waited for", async () => {
   await makeRequest(client, place, { issuerRef: gone, request: toRequest(csrOf("DNS:shop.example")) });
   await becomes(client, place, "Pending");
   await makeIssuer(client, gone, { tenant: "nobody" }, names.shop);
-  await eventually(
-    async () => assert.equal((await readiness("TenantIssuer", "later", names.shop))?.reason, "TenantNotFound"),
-    30_000,
+  await eventually(async () =>
+    assert.equal((await readiness("TenantIssuer", "later", names.shop))?.reason, "TenantNotFound"),
   );
   await deleteObject(client, resources.tenantIssuers, { namespace: names.shop, name: "later" });
   await makeIssuer(client, gone, { tenant: "shop" }, names.shop);

@@ -7,7 +7,7 @@ import { readConditions } from "../../src/kube/condition.ts";
 import { isRecord, type JsonRecord, listAt, recordAt, textAt } from "../../src/kube/json.ts";
 import { createObject, getObject } from "../../src/kube/objects.ts";
 import { type Resource, resources } from "../../src/kube/resource.ts";
-import { eventually } from "../support/stack.ts";
+import { eventually } from "../support/patience.ts";
 
 export const certificates: Resource = {
   group: "cert-manager.io",

@@ -12,10 +12,10 @@ import type { Access } from "../../src/kube/credentials.ts";
 import { mergeObject } from "../../src/kube/objects.ts";
 import { resources } from "../../src/kube/resource.ts";
 import { type Program, startProgram } from "../mesh/program.ts";
+import { document } from "../support/documents.ts";
 import { writeKubeconfig } from "../support/kube-cluster.ts";
 import { type AgentProcess, type KubeSite, openKubeSite } from "../support/kube-site.ts";
 import { freePort } from "../support/processes.ts";
-import { document } from "../support/stack.ts";
 
 export interface CertManagerStage extends AsyncDisposable {
   readonly site: KubeSite;

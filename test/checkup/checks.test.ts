@@ -5,7 +5,7 @@ import { openView, secretText } from "../../src/checkup/view.ts";
 import { recordAt } from "../../src/kube/json.ts";
 import { read, tableBelow } from "../repo/sources.ts";
 import { writeKubeconfig } from "../support/kube-cluster.ts";
-import { makeSite } from "../support/stack.ts";
+import { makeSite } from "../support/site.ts";
 import { check, container, names, openStage, put, type Stage, template, type World, withData } from "./stage.ts";
 
 let stage: Stage;

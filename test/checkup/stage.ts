@@ -11,20 +11,12 @@ import { isRecord, type JsonRecord, recordAt, someTextAt, textAt } from "../../s
 import { createObject } from "../../src/kube/objects.ts";
 import { resources } from "../../src/kube/resource.ts";
 import { type AgentConfig, agentSchema } from "../../src/ops/config.ts";
+import { clusterDocument, document, hubName, tokenIssuerUrl } from "../support/documents.ts";
 import { writeKubeconfig } from "../support/kube-cluster.ts";
 import { type MemoryApi, reply, startMemoryApi } from "../support/kube-memory.ts";
-import {
-  clusterDocument,
-  document,
-  eventually,
-  hubName,
-  type IssuerStack,
-  makeSite,
-  type Site,
-  startAgentOf,
-  startIssuerOn,
-  tokenIssuerUrl,
-} from "../support/stack.ts";
+import { eventually } from "../support/patience.ts";
+import { makeSite, type Site } from "../support/site.ts";
+import { type IssuerStack, startAgentOf, startIssuerOn } from "../support/stack.ts";
 
 export const names = {
   system: "espalier-system",

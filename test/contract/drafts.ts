@@ -1,6 +1,7 @@
-/** Builders of drafts and acts, for every test that needs a ledger. */
+/** Builders of drafts, acts and authorities, for every test that needs a ledger. */
 import { hash, randomBytes } from "node:crypto";
 import type { Act, Draft } from "../../src/ledger/ledger.ts";
+import type { AuthorityRecord } from "../../src/ledger/state.ts";
 
 export function sha256(text: string): Uint8Array {
   return hash("sha256", text, "buffer");
@@ -31,6 +32,23 @@ export function draft(overrides: Partial<Draft> = {}): Draft {
 
 export function act(overrides: Partial<Act> = {}): Act {
   return { log: "@hub", verb: "suspend", operator: "unix:ada", reason: "a test", details: { why: "so" }, ...overrides };
+}
+
+/** The one that has signed what `draft` makes. */
+export function authority(overrides: Partial<AuthorityRecord> = {}): AuthorityRecord {
+  return {
+    id: "tenant/shop/1",
+    kind: "tenant",
+    owner: "shop",
+    state: "active",
+    algorithm: "P-256",
+    keyName: "shop-1",
+    certificate: sha256("certificate"),
+    parent: "root-1",
+    notBefore: new Date("2026-11-21T11:00:00.123Z"),
+    notAfter: new Date("2026-11-22T11:00:00Z"),
+    ...overrides,
+  };
 }
 
 export function tbsOf(serial: Uint8Array, bytes = 400): Uint8Array {

@@ -103,6 +103,22 @@ export function faultContract(
     }
   }
 
+  /** Each change fails once and is said again; what is seen is all of it or nothing, and then all. */
+  async function changed(
+    fault: Fault,
+    outcome: Outcome,
+    seen: () => Promise<string>,
+    changes: readonly (readonly [change: () => Promise<unknown>, before: string, after: string])[],
+  ): Promise<void> {
+    for (const [change, before, after] of changes) {
+      fault.arm("state", outcome);
+      await assert.rejects(change(), { code: "unavailable" });
+      assert.equal(await seen(), outcome === "lost" ? before : after);
+      await change();
+      assert.equal(await seen(), after);
+    }
+  }
+
   for (const outcome of ["lost", "kept"] as const) {
     test(`${kind}: what is taken back by a write that fails and is ${outcome} is taken back whole or not at all`, async () => {
       const fault = createFault();
@@ -121,7 +137,7 @@ export function faultContract(
         const revoked = (await state.lastRevocations(10)).length;
         return `${denied} ${revoked} ${(await state.authorities())[0]?.state}`;
       };
-      for (const [change, before, after] of [
+      await changed(fault, outcome, seen, [
         [async () => await state.setSuspended({ kind: "workload", name }, true, act()), "0 0 active", "1 0 active"],
         [async () => await state.revoke([one.serial, two.serial], "unspecified", act()), "1 0 active", "1 2 active"],
         [
@@ -129,13 +145,7 @@ export function faultContract(
           "1 2 active",
           "1 3 revoked",
         ],
-      ] as const) {
-        fault.arm("state", outcome);
-        await assert.rejects(change(), { code: "unavailable" });
-        assert.equal(await seen(), outcome === "lost" ? before : after);
-        await change();
-        assert.equal(await seen(), after);
-      }
+      ]);
       await assertSound(database);
     });
 
@@ -151,17 +161,11 @@ export function faultContract(
         const registered = (await state.registeredKeys()).map(({ keyThumbprint }) => keyThumbprint);
         return `${last?.state ?? "none"}: ${registered.sort().join(" ")}`;
       };
-      for (const [change, before, after] of [
+      await changed(fault, outcome, seen, [
         [async () => await state.proposeKeys(proposal, act()), "none: ", "pending: "],
         [async () => await state.approveKeys("east", ["a", "b"], act()), "pending: ", "approved: a b"],
         [async () => await state.removeKeys("east", ["a"], act()), "approved: a b", "rejected: b"],
-      ] as const) {
-        fault.arm("state", outcome);
-        await assert.rejects(change(), { code: "unavailable" });
-        assert.equal(await seen(), outcome === "lost" ? before : after);
-        await change();
-        assert.equal(await seen(), after);
-      }
+      ]);
       await assertSound(database);
     });
   }

@@ -62,7 +62,7 @@ export async function createConfigMap(
 }
 
 /** Until it holds. @throws Error if it does not in time. */
-export async function until(what: string, holds: () => boolean | Promise<boolean>, withinMs = 20_000): Promise<void> {
+export async function until(what: string, holds: () => boolean | Promise<boolean>, withinMs = 60_000): Promise<void> {
   const end = performance.now() + withinMs;
   while (!(await holds())) {
     if (performance.now() > end) throw new Error(`not in ${withinMs} ms: ${what}`);

@@ -105,9 +105,8 @@ export function watchContract(kind: string, open: OpenCluster): void {
     await until("before is seen", () => informer.list().length === 1);
     setting.relay.freeze();
     await create(setting, "meanwhile");
-    const begun = performance.now();
+    // What is frozen stays so: it comes by another connection or not at all.
     await until("meanwhile is seen", () => informer.list().length === 2);
-    assert.ok(performance.now() - begun < 5_000);
   });
 
   test(`${kind}: after an expired version it lists again and tells exactly what has changed`, async (t) => {
@@ -129,7 +128,7 @@ export function watchContract(kind: string, open: OpenCluster): void {
     const before = informer.freshness();
     await cluster.forget();
     relay.accept();
-    await until("all is seen", () => words.length >= 5, 60_000);
+    await until("all is seen", () => words.length >= 5);
     await delay(100);
     const expected = [
       "added comes red",
@@ -145,7 +144,7 @@ export function watchContract(kind: string, open: OpenCluster): void {
   test(`${kind}: a version that is too old is told as expired`, async () => {
     await using setting = await openSetting(open);
     const { client } = setting;
-    const config = { resource: resources.namespaces, resourceVersion: "1", signal: AbortSignal.timeout(10_000) };
+    const config = { resource: resources.namespaces, resourceVersion: "1", signal: AbortSignal.timeout(60_000) };
     await assert.rejects(
       watch(client, config, () => {}),
       isExpired,
@@ -160,9 +159,9 @@ export function watchContract(kind: string, open: OpenCluster): void {
       const informer = await prepare(client);
       const begun = performance.now();
       await informer[Symbol.asyncDispose]();
-      assert.ok(performance.now() - begun < 500, "it stops at once");
+      assert.ok(performance.now() - begun < 5_000, "it waits for no answer, which is given ten seconds");
       client[Symbol.dispose]();
-      await until("no connection is left", () => relay.open() === 0, 2_000);
+      await until("no connection is left", () => relay.open() === 0);
       await delay(100);
       const taken = relay.taken();
       relay.thaw();

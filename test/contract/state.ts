@@ -1,29 +1,16 @@
 /** What any database's made state promises. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Database } from "../../src/ledger/database.ts";
 import { readEntry } from "../../src/ledger/entry.ts";
 import type { AuthorityRecord, JoinTokenRecord, KeyProposal, OperatorRecord } from "../../src/ledger/state.ts";
-import { act, sha256 } from "./drafts.ts";
-import { type OpenDatabase, plain } from "./ledger.ts";
+import { act, authority as authorityOf, sha256 } from "./drafts.ts";
+import { type OpenDatabase, plain, verbsOf } from "./ledger.ts";
 
 const time = new Date("2026-11-21T11:00:00.123Z");
 const later = new Date("2026-11-21T12:00:00Z");
 
 function authority(overrides: Partial<AuthorityRecord> = {}): AuthorityRecord {
-  return {
-    id: "shop-1",
-    kind: "tenant",
-    owner: "shop",
-    state: "active",
-    algorithm: "P-256",
-    keyName: "shop-1",
-    certificate: sha256("certificate"),
-    parent: "root-1",
-    notBefore: time,
-    notAfter: later,
-    ...overrides,
-  };
+  return authorityOf({ id: "shop-1", ...overrides });
 }
 
 function token(overrides: Partial<JoinTokenRecord> = {}): JoinTokenRecord {
@@ -39,16 +26,6 @@ function proposal(keys: readonly string[], cluster = "east"): KeyProposal {
 
 function thumbprints(keys: KeyProposal["keys"]): readonly string[] {
   return keys.map(({ keyThumbprint }) => keyThumbprint).sort();
-}
-
-/** The verbs of the acts, oldest first. */
-async function verbs(database: Database): Promise<readonly string[]> {
-  const found: string[] = [];
-  for await (const { body } of database.ledger.entries({ limit: 100 })) {
-    const entry = readEntry(body);
-    if (entry.kind === "act") found.unshift(entry.act.verb);
-  }
-  return found;
 }
 
 export function stateContract(kind: string, open: OpenDatabase): void {
@@ -68,7 +45,7 @@ export function stateContract(kind: string, open: OpenDatabase): void {
     await database.state.addAuthority(root, act({ verb: "root" }));
     await database.state.addAuthority(authority(), act({ verb: "authority" }));
     assert.deepEqual(plain(await database.state.authorities()), plain([root, authority()]));
-    assert.deepEqual(await verbs(database), ["root", "authority"]);
+    assert.deepEqual(await verbsOf(database), ["root", "authority"]);
   });
 
   test(`${kind}: one id is one authority, and one owner has one active and one prepared; a refusal leaves no act`, async () => {
@@ -83,7 +60,7 @@ export function stateContract(kind: string, open: OpenDatabase): void {
     await state.addAuthority(authority({ id: "bank-1", owner: "bank" }), act());
     await state.addAuthority(authority({ id: "east-1", kind: "serving" }), act());
     assert.equal((await state.authorities()).length, 4);
-    assert.equal((await verbs(database)).length, 4);
+    assert.equal((await verbsOf(database)).length, 4);
   });
 
   test(`${kind}: a tenant has one authority that waits for its certificate; the answer takes its place in one write`, async () => {
@@ -108,7 +85,7 @@ export function stateContract(kind: string, open: OpenDatabase): void {
     await assert.rejects(state.answerAuthorityRequest({ ...answer, id: "shop-2" }, act()), { code: "not-ready" });
     assert.equal((await state.authorityRequests()).length, 1);
     assert.equal(await state.withdrawAuthorityRequest("shop-2", act({ verb: "withdraw" })), true);
-    assert.deepEqual(await verbs(database), ["root", "ask", "answer", "ask again", "withdraw"]);
+    assert.deepEqual(await verbsOf(database), ["root", "ask", "answer", "ask again", "withdraw"]);
   });
 
   test(`${kind}: one authority takes another's place in one write; whoever comes second changes nothing`, async () => {
@@ -130,7 +107,7 @@ export function stateContract(kind: string, open: OpenDatabase): void {
     const settled = await Promise.allSettled(both);
     assert.deepEqual(settled.map(({ status }) => status).sort(), ["fulfilled", "rejected"]);
     assert.deepEqual(await states(), ["shop-1 retiring", "shop-2 active"]);
-    assert.deepEqual(await verbs(database), ["add", "add", "activate"]);
+    assert.deepEqual(await verbsOf(database), ["add", "add", "activate"]);
   });
 
   test(`${kind}: a join token registers its key once`, async () => {
@@ -142,7 +119,7 @@ export function stateContract(kind: string, open: OpenDatabase): void {
     assert.deepEqual(await state.registeredKeys(), [key]);
     assert.deepEqual(plain(await state.joinToken(sha256("t"))), plain(token({ usedAt: time })));
     await assert.rejects(state.useJoinToken(sha256("t"), key, time, act()), { code: "proof-invalid" });
-    assert.deepEqual(await verbs(database), ["token", "join"]);
+    assert.deepEqual(await verbsOf(database), ["token", "join"]);
     await assert.rejects(state.addJoinToken(token(), act()), { code: "not-ready" });
   });
 
@@ -186,7 +163,7 @@ export function stateContract(kind: string, open: OpenDatabase): void {
     await state.approveKeys("east", ["next"], act({ verb: "approve" }));
     assert.deepEqual(thumbprints(await state.registeredKeys()), ["next"]);
     assert.equal((await state.keyProposals())[0]?.state, "approved");
-    assert.deepEqual(await verbs(database), ["token", "join", "propose", "approve", "propose", "approve"]);
+    assert.deepEqual(await verbsOf(database), ["token", "join", "propose", "approve", "propose", "approve"]);
   });
 
   test(`${kind}: what is approved is exactly what is proposed, or nothing`, async () => {
@@ -201,7 +178,7 @@ export function stateContract(kind: string, open: OpenDatabase): void {
     }
     await assert.rejects(state.approveKeys("west", ["a", "b"], act()), refused);
     assert.deepEqual(await state.registeredKeys(), []);
-    assert.deepEqual(await verbs(database), ["propose"]);
+    assert.deepEqual(await verbsOf(database), ["propose"]);
   });
 
   test(`${kind}: an approval that meets another cluster's key changes nothing at all`, async () => {
@@ -229,7 +206,7 @@ export function stateContract(kind: string, open: OpenDatabase): void {
     assert.equal((await state.keyProposals())[0]?.state, "rejected");
     assert.equal(await state.proposeKeys(proposal(["a"]), act({ verb: "propose" })), true);
     assert.deepEqual(plain(await state.keyProposals()), plain([proposal(["a"])]));
-    assert.deepEqual(await verbs(database), ["propose", "reject", "propose"]);
+    assert.deepEqual(await verbsOf(database), ["propose", "reject", "propose"]);
   });
 
   test(`${kind}: a key is taken away with the join tokens and the proposal that could bring it back`, async () => {
@@ -251,7 +228,7 @@ export function stateContract(kind: string, open: OpenDatabase): void {
     assert.equal(await state.removeKeys("east", undefined, act({ verb: "remove" })), true);
     assert.equal(await state.joinToken(sha256("other")), undefined);
     assert.equal(await state.removeKeys("east", undefined, act()), false);
-    assert.deepEqual(await verbs(database), ["token", "token", "token", "join", "propose", "remove", "remove"]);
+    assert.deepEqual(await verbsOf(database), ["token", "token", "token", "join", "propose", "remove", "remove"]);
   });
 
   test(`${kind}: fetched keys are kept as they were last`, async () => {
@@ -261,7 +238,7 @@ export function stateContract(kind: string, open: OpenDatabase): void {
     await state.keepFetchedKeys([fetched, { ...fetched, cluster: "west", keyThumbprint: "other" }]);
     await state.keepFetchedKeys([fetched]);
     assert.deepEqual(await state.fetchedKeys(), [fetched]);
-    assert.deepEqual(await verbs(database), []);
+    assert.deepEqual(await verbsOf(database), []);
   });
 
   test(`${kind}: a suspension that changes nothing writes nothing`, async () => {
@@ -277,7 +254,7 @@ export function stateContract(kind: string, open: OpenDatabase): void {
       { ...shop, source: "operator" },
     ]);
     assert.equal(await state.setSuspended(shop, false, act({ verb: "resume" })), true);
-    assert.deepEqual(await verbs(database), ["suspend", "suspend", "resume"]);
+    assert.deepEqual(await verbsOf(database), ["suspend", "suspend", "resume"]);
   });
 
   test(`${kind}: an agent's newest acknowledgement stands`, async () => {
@@ -327,6 +304,6 @@ export function stateContract(kind: string, open: OpenDatabase): void {
     assert.equal(await state.operator("bob"), undefined);
     await state.setOperator(alice, act({ verb: "create" }));
     assert.deepEqual(plain(await state.operator("alice")), plain(alice));
-    assert.deepEqual(await verbs(database), ["create", "create", "revoke", "create"]);
+    assert.deepEqual(await verbsOf(database), ["create", "create", "revoke", "create"]);
   });
 }

@@ -9,7 +9,8 @@ import type { Write } from "../../src/ledger/connection.ts";
 import { openSqlite } from "../../src/ledger/sqlite.ts";
 import type { AuthorityRecord } from "../../src/ledger/state.ts";
 import { loadDirectory } from "../../src/resources/load.ts";
-import { document, hubName, makeSite, usualDocuments } from "../support/stack.ts";
+import { document, hubName, usualDocuments } from "../support/documents.ts";
+import { makeSite } from "../support/site.ts";
 
 const by = { operator: "unix:test", reason: "test" };
 const random = (n: number): Uint8Array => randomBytes(n);

@@ -399,22 +399,32 @@ test("without an answer certificates get shorter, down to half, and then there a
   assert.equal(await lives(+stage.now()), 86_400);
 });
 
+/** A CA of istiod's under that root, with its key; each time another certificate of it. */
+function openFormer({ signer, certificate: parent }: Elsewhere) {
+  const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const spki = publicKey.export({ type: "spki", format: "der" });
+  const validity = { notBefore: new Date(start - 30 * day), notAfter: new Date(start + 300 * day) };
+  return {
+    key: privateKey.export({ type: "pkcs8", format: "der" }),
+    certify: async (): Promise<Uint8Array> =>
+      await createAuthority({
+        signer,
+        parent,
+        serial: newSerial(random),
+        pathLength: 0,
+        spki,
+        commonName: "istiod's",
+        ...validity,
+      }),
+  };
+}
+
 test("another CA's authority is taken in with its key, and signs; not with another's key, nor of another algorithm", async () => {
   await using stage = await openStage();
   const [shop] = declare().tenants.values();
   assert.ok(shop);
-  const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const key = privateKey.export({ type: "pkcs8", format: "der" });
-  const certificate = await createAuthority({
-    signer: stage.elsewhere.signer,
-    parent: stage.elsewhere.certificate,
-    serial: newSerial(random),
-    pathLength: 0,
-    spki: publicKey.export({ type: "spki", format: "der" }),
-    commonName: "istiod's",
-    notBefore: new Date(start - 30 * day),
-    notAfter: new Date(start + 300 * day),
-  });
+  const { key, certify } = openFormer(stage.elsewhere);
+  const certificate = await certify();
   const other = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ type: "pkcs8", format: "der" });
   const take = async (former: object): Promise<unknown> =>
     await importAuthority({ tenant: shop, certificate, key, ...former }, by, stage.parts());
@@ -436,19 +446,7 @@ test("a key signs for one tenant alone, and not again once its authority was rev
   await using stage = await openStage();
   const [shop] = declare().tenants.values();
   assert.ok(shop);
-  const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const key = privateKey.export({ type: "pkcs8", format: "der" });
-  const certify = async (): Promise<Uint8Array> =>
-    await createAuthority({
-      signer: stage.elsewhere.signer,
-      parent: stage.elsewhere.certificate,
-      serial: newSerial(random),
-      pathLength: 0,
-      spki: publicKey.export({ type: "spki", format: "der" }),
-      commonName: "istiod's",
-      notBefore: new Date(start - 30 * day),
-      notAfter: new Date(start + 300 * day),
-    });
+  const { key, certify } = openFormer(stage.elsewhere);
   const first = await certify();
   const take = async (certificate: Uint8Array, name = "shop"): Promise<unknown> =>
     await importAuthority({ tenant: { ...shop, name }, certificate, key }, by, stage.parts());

@@ -12,7 +12,8 @@ import type { Write } from "../../src/ledger/connection.ts";
 import type { Database } from "../../src/ledger/database.ts";
 import { openSqlite } from "../../src/ledger/sqlite.ts";
 import { loadDirectory } from "../../src/resources/load.ts";
-import { document, hubName, makeSite, type Site, usualDocuments } from "../support/stack.ts";
+import { document, hubName, usualDocuments } from "../support/documents.ts";
+import { makeSite, type Site } from "../support/site.ts";
 
 const now = (): Date => new Date();
 const random = (n: number): Uint8Array => randomBytes(n);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { parseAllDocuments } from "yaml";
-import { type Document, document } from "../support/stack.ts";
+import { type Document, document } from "../support/documents.ts";
 import { espalier, type Folder, openFolder, type Said } from "./stage.ts";
 
 let folder: Folder;

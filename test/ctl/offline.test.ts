@@ -66,9 +66,9 @@ function documented(first: string, last: string): string {
 }
 
 /** In the air-gapped machine's directory. */
-function shell(script: string): string {
+function shell(script: string, { folder } = hub): string {
   return execFileSync("bash", ["-euo", "pipefail", "-c", script], {
-    cwd: hub.folder.path,
+    cwd: folder.path,
     encoding: "utf8",
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -164,12 +164,7 @@ test("an offline root's authority goes by OpenSSL alone, as docs/roots.md has it
 test("authority sign does the same where no issuer is, and says what it signs", { skip: !hasOpenssl }, async () => {
   await using other = await openHub(resources);
   const { folder } = other;
-  const inside = (script: string): string =>
-    execFileSync("bash", ["-euo", "pipefail", "-c", script], {
-      cwd: folder.path,
-      encoding: "utf8",
-      stdio: ["ignore", "pipe", "pipe"],
-    });
+  const inside = (script: string): string => shell(script, other);
   inside(documented("cat > root.cnf", "-out root.pem"));
   inside(
     "openssl pkcs8 -topk8 -in root.key -passout pass:secret -v2 aes-256-cbc -out locked.key; echo secret > passphrase",

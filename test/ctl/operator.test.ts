@@ -3,7 +3,9 @@ import { copyFileSync, readdirSync, readFileSync, statSync, writeFileSync } from
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { hubLog } from "../../src/ledger/ledger.ts";
-import { eventually, type IssuerStack, makeSite, type Site, startIssuerOn } from "../support/stack.ts";
+import { eventually } from "../support/patience.ts";
+import { makeSite, type Site } from "../support/site.ts";
+import { type IssuerStack, startIssuerOn } from "../support/stack.ts";
 import { espalier, type Said } from "./stage.ts";
 
 let site: Site;

@@ -3,7 +3,9 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { openSqlite } from "../../src/ledger/sqlite.ts";
-import { eventually, makeSite, startIssuerOn } from "../support/stack.ts";
+import { eventually } from "../support/patience.ts";
+import { makeSite } from "../support/site.ts";
+import { startIssuerOn } from "../support/stack.ts";
 import { espalier, type Said } from "./stage.ts";
 
 test("what retention has let go is listed, shown and verified as that", async () => {

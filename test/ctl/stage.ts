@@ -9,8 +9,8 @@ import { startIssuer } from "../../src/issuer/server.ts";
 import { readAgentConfig, readIssuerConfig } from "../../src/ops/config.ts";
 import { silentLog } from "../../src/ops/log.ts";
 import { openMetrics } from "../../src/ops/metrics.ts";
+import { type Kept, openKeptLog } from "../support/kept-log.ts";
 import { createTokenIssuer, type TokenIssuer } from "../support/kubernetes.ts";
-import { type Kept, openKeptLog } from "../support/stack.ts";
 
 export interface Said {
   readonly code: number;

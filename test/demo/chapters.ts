@@ -190,7 +190,7 @@ async function refuseImpostor(stage: Stage, report: Report): Promise<void> {
     serverName: `issuer.${hub}`,
     identity: { chainPem, keyPem },
   });
-  const answer = await call<SignBatch, SignReplies__Output>(client.signOnce.bind(client), { items: [] }, 5_000).then(
+  const answer = await call<SignBatch, SignReplies__Output>(client.signOnce.bind(client), { items: [] }, 30_000).then(
     () => "it was let in",
     (error: unknown) => error,
   );

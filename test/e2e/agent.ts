@@ -129,11 +129,11 @@ test("every namespace has the cluster's serving root, and istiod what it serves 
 test("a new namespace gets it within seconds, and a forged one is overwritten and told", async () => {
   const serving = await hub("root", "show", "e2e", "--serving");
   await apply(namespace("late"));
-  await eventually(async () => assert.equal(await rootsIn("late"), serving), 10_000);
+  await eventually(async () => assert.equal(await rootsIn("late"), serving), 60_000);
   for (const forged of ["forged", "forged again"]) {
     const patch = JSON.stringify({ data: { "root-cert.pem": forged } });
     await kubectl("-n", "late", "patch", "configmap", rootConfigMap, "--type=merge", "-p", patch);
-    await eventually(async () => assert.equal(await rootsIn("late"), serving), 10_000);
+    await eventually(async () => assert.equal(await rootsIn("late"), serving), 60_000);
   }
   await eventually(async () => {
     const series = "jsonpath={.items[?(@.reason=='TrustOverwritten')].series.count}";
@@ -267,15 +267,15 @@ test("the leading agent is killed under load, and missed by nobody: another take
     12,
   );
   await apply(namespace("later"));
-  await eventually(async () => assert.equal(await rootsIn("later"), await rootsIn("shop")), 40_000);
-  await kubectl("-n", system, "rollout", "status", "deployment/espalier-agent", "--timeout=120s");
+  await eventually(async () => assert.equal(await rootsIn("later"), await rootsIn("shop")));
+  await kubectl("-n", system, "rollout", "status", "deployment/espalier-agent", "--timeout=300s");
 });
 
 test("an upgrade and its rollback are missed by nobody", async () => {
   const config = "jsonpath={.data.agent\\.yaml}";
   await underLoad(service, async () => await helm("upgrade", ...release("espalier-agent", "deadlineMs=9000")), 20);
   assert.match(await kubectl("-n", system, "get", "configmap", "espalier-agent", "-o", config), /deadlineMs: 9000/);
-  await helm("rollback", "espalier-agent", "1", "-n", system, "--wait", "--timeout=180s");
+  await helm("rollback", "espalier-agent", "1", "-n", system, ...waiting);
   assert.match(await kubectl("-n", system, "get", "configmap", "espalier-agent", "-o", config), /deadlineMs: 10000/);
   given(await ask("shop/frontend"), shopId("frontend"));
 });

@@ -1,7 +1,7 @@
 /** A cluster as an administrator sees it: kubectl and helm, and what pods answer. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { setTimeout as pause } from "node:timers/promises";
+import { eventually as patiently } from "../support/patience.ts";
 
 export interface Finished {
   readonly code: number | null;
@@ -52,15 +52,7 @@ export async function inPod(namespace: string, pod: string, command: readonly st
   return await run("kubectl", ["-n", namespace, "exec", ...how, pod, "--", ...command], input);
 }
 
-/** What `look` returns once it does not throw any more. @throws its last error after `timeoutMs`. */
-export async function eventually<T>(look: () => Promise<T>, timeoutMs = 60_000): Promise<T> {
-  const end = Date.now() + timeoutMs;
-  for (;;) {
-    try {
-      return await look();
-    } catch (error) {
-      if (Date.now() > end) throw error;
-      await pause(250);
-    }
-  }
+/** As test/support/patience.ts has it; each look is a process of its own. */
+export async function eventually<T>(look: () => Promise<T>, withinMs = 180_000): Promise<T> {
+  return await patiently(look, withinMs, 250);
 }

@@ -33,7 +33,7 @@ function release({ name, namespace, values = [] }: Release, of: string): readonl
   return [name, chart(of), "-n", namespace, ...all.flatMap((value) => ["--set", value])];
 }
 
-export const waiting = ["--wait", "--timeout=180s"];
+export const waiting = ["--wait", "--timeout=400s"];
 
 /** What `espalier` says in a hub's pod. */
 export async function hubVerb(namespace: string, workload: string, ...verb: readonly string[]): Promise<string> {

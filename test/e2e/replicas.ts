@@ -105,10 +105,10 @@ test("of replicas that start at once on an empty database one makes the hub, and
 test("a pod is served, whichever replica its agent has", async () => {
   const verb = async (...words: readonly string[]) => await hubVerb(hubs, "deploy/hub", ...words, "--reason", "e2e");
   await apply(await documents("e2e"));
-  await kubectl("wait", "--for=condition=Accepted", "trustroot/main", "meshcluster/e2e", "--timeout=60s");
+  await kubectl("wait", "--for=condition=Accepted", "trustroot/main", "meshcluster/e2e", "--timeout=180s");
   await verb("root", "create", "main");
   await verb("root", "create", "--serving", "e2e");
-  await kubectl("wait", "--for=condition=Ready", "meshtenant/shop", "--timeout=60s");
+  await kubectl("wait", "--for=condition=Ready", "meshtenant/shop", "--timeout=180s");
   const hubRoot = await folder.put("hub-root.pem", await hubVerb(hubs, "deploy/hub", "root", "show", hubName));
   const values = ["cluster=e2e", `issuers={hub.${hubs}.svc:15443}`];
   await helm("install", ...agentRelease({ name: "espalier-agent", namespace: system, values }, hubRoot), ...waiting);
@@ -125,7 +125,7 @@ test("an upgrade of the hub, and the end of a replica, are missed by nobody", as
     async () => await kubectl("-n", hubs, "delete", "pod", first, "--force", "--grace-period=0"),
     12,
   );
-  await kubectl("-n", hubs, "rollout", "status", "deployment/hub", "--timeout=120s");
+  await kubectl("-n", hubs, "rollout", "status", "deployment/hub", "--timeout=300s");
   assert.deepEqual(await rootsAt("deploy/hub"), before);
   await hubVerb(hubs, "deploy/hub", "ledger", "verify");
 });

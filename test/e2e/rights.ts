@@ -42,7 +42,8 @@ interface Audited {
 /** What an account asked the API server for: `verb group/resource`, and with which answers. */
 export async function audited(file: string, account: string): Promise<ReadonlyMap<string, ReadonlySet<number>>> {
   const seen = new Map<string, Set<number>>();
-  for (const line of (await readFile(file, "utf8")).split("\n").filter((text) => text !== "")) {
+  // What follows the last line's end is still being written.
+  for (const line of (await readFile(file, "utf8")).split("\n").slice(0, -1)) {
     const { verb, requestURI, user, objectRef, responseStatus }: Audited = JSON.parse(line);
     if (user.username !== `system:serviceaccount:${account}`) continue;
     const thing = objectRef === undefined ? requestURI : `${objectRef.apiGroup ?? ""}/${objectRef.resource}`;

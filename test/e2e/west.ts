@@ -40,7 +40,7 @@ test("a second cluster is declared at the hub, and its pods get certificates of 
   const folder = stack.use(await openFolder());
   const both = (await documents("west")).replace("clusters: [west]", "clusters: [e2e, west]");
   await atHub("kubectl", ["apply", "-f", "-"], both);
-  await atHub("kubectl", ["wait", "--for=condition=Accepted", "meshcluster/west", "--timeout=60s"]);
+  await atHub("kubectl", ["wait", "--for=condition=Accepted", "meshcluster/west", "--timeout=180s"]);
   await hub("root", "create", "--serving", "west", "--reason", "a second cluster");
   const hubRoot = await folder.put("hub-root.pem", await hub("root", "show", hubName));
   await passOn((await folder.put("socket", "")) + ".sock");

@@ -9,24 +9,14 @@ import { toPem } from "../../src/pki/pem.ts";
 import { call, readStream } from "../../src/rpc/client.ts";
 import { Admin } from "../../src/rpc/proto.ts";
 import { readStatus } from "../../src/rpc/status.ts";
+import { ago, daySeconds, moved } from "../support/clock.ts";
+import { checkoutId, podToken } from "../support/documents.ts";
 import { type AdminClient, act, acts, createOperator, enrol, openAs, openSocket } from "../support/operators.ts";
 import { makeAuthority, makeLeaf } from "../support/pki.ts";
-import {
-  ago,
-  assertIssued,
-  checkoutId,
-  csrFor,
-  daySeconds,
-  type Identity,
-  moved,
-  newKey,
-  openThiefWith,
-  podToken,
-  refusedCounts,
-  type Stack,
-  startStack,
-  toIdentity,
-} from "../support/stack.ts";
+import { type Stack, startStack } from "../support/stack.ts";
+import { openThiefWith } from "../support/thief.ts";
+import { refusedCounts } from "../support/traces.ts";
+import { assertIssued, csrFor, type Identity, newKey, toIdentity } from "../support/workload.ts";
 
 let stack: Stack;
 before(async () => {

@@ -8,7 +8,11 @@ import type { SignReplies__Output } from "../../src/rpc/gen/espalier/v1/SignRepl
 import type { SignReply__Output } from "../../src/rpc/gen/espalier/v1/SignReply.ts";
 import { readStatus } from "../../src/rpc/status.ts";
 import type { Stream } from "../../src/rpc/stream.ts";
-import { csrFor, eventually, refusedCounts, type Stack, type Thief } from "../support/stack.ts";
+import { eventually } from "../support/patience.ts";
+import type { Stack } from "../support/stack.ts";
+import type { Thief } from "../support/thief.ts";
+import { refusedCounts } from "../support/traces.ts";
+import { csrFor } from "../support/workload.ts";
 
 /** One item refused: its reply, one line with the reference, one count, nothing in the ledger. */
 export async function assertItemRefused(

@@ -1,7 +1,10 @@
 import { test } from "node:test";
 import type { SignItem } from "../../src/rpc/gen/espalier/v1/SignItem.ts";
+import { ago, daySeconds, moved } from "../support/clock.ts";
+import { checkoutId, podToken } from "../support/documents.ts";
 import { authorities, flipBit, makeLeaf } from "../support/pki.ts";
-import { ago, checkoutId, daySeconds, moved, podToken, startStack, type Thief } from "../support/stack.ts";
+import { startStack } from "../support/stack.ts";
+import type { Thief } from "../support/thief.ts";
 import { assertItemRefused, issued } from "./ask.ts";
 
 test("a VM may renew for 30 days after the token that began it", async (t) => {

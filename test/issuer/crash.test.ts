@@ -1,26 +1,15 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { setTimeout as delay } from "node:timers/promises";
 import type { WriteName } from "../../src/ledger/connection.ts";
 import { openSqlite } from "../../src/ledger/sqlite.ts";
 import { readCertificate } from "../../src/pki/certificate.ts";
 import { certificateLabel, readPem } from "../../src/pki/pem.ts";
 import { call, openAdmin } from "../../src/rpc/client.ts";
+import { callMs, eventually } from "../support/patience.ts";
+import { makeSite, type Site } from "../support/site.ts";
 import { type Child, type Moment, moments, spawnIssuer } from "../support/spawn-issuer.ts";
-import {
-  assertIssued,
-  csrFor,
-  eventually,
-  makeSite,
-  newKey,
-  openWorkload,
-  type Site,
-  startAgentOf,
-  startIssuerOn,
-  startStack,
-  tlsOf,
-  type WorkloadClient,
-} from "../support/stack.ts";
+import { startAgentOf, startIssuerOn, startStack } from "../support/stack.ts";
+import { assertIssued, csrFor, newKey, openWorkload, tlsOf, type WorkloadClient } from "../support/workload.ts";
 
 /** Every certificate that a client holds is what the ledger has, byte for byte. */
 async function assertInLedger(site: Site, leaves: readonly Uint8Array[]): Promise<void> {
@@ -69,7 +58,7 @@ async function killAround(moment: Moment, t: TestContext): Promise<void> {
   const agent = stack.use(await startAgentOf(site, "east", { issuers: [listen], config }));
   const workload = stack.use(openWorkload(await agent.address(), tlsOf(site, "east"), "east"));
   const leaves: Uint8Array[] = [];
-  assertIssued(await workload.ask());
+  await eventually(async () => assertIssued(await workload.ask()));
   await first[Symbol.asyncDispose]();
   const spawned = async (name: WriteName | "none"): Promise<Child> => {
     const child = await spawnIssuer(site, listen, name, moment);
@@ -88,7 +77,7 @@ async function killAround(moment: Moment, t: TestContext): Promise<void> {
         using asking = openWorkload(await fresh.address(), tlsOf(site, "east"), "east");
         const load = startLoad(asking, leaves);
         await eventually(() => assert.ok(leaves.length > held));
-        child.process.stdin?.write("now\n");
+        await child.arm();
         await child.dead;
         assert.equal(child.process.signalCode, "SIGKILL");
         await load.stop();
@@ -106,9 +95,8 @@ async function killAround(moment: Moment, t: TestContext): Promise<void> {
     const child = await spawned("state");
     const admin = openAdmin(site.config.adminSocket);
     const request = { act: { operator: "test", reason: "" }, kind: "tenant", name: "media", suspended: true };
-    child.process.stdin?.write("now\n");
-    await delay(50);
-    await assert.rejects(call<object, unknown>(admin.setSuspended.bind(admin), request, 5_000), {
+    await child.arm();
+    await assert.rejects(call<object, unknown>(admin.setSuspended.bind(admin), request, callMs), {
       code: "unavailable",
     });
     admin.close();
@@ -120,7 +108,7 @@ async function killAround(moment: Moment, t: TestContext): Promise<void> {
   });
   await t.test("and the next request succeeds", async () => {
     await spawned("none");
-    await eventually(async () => assertIssued(await workload.ask({ deadlineMs: 2_000 })));
+    await eventually(async () => assertIssued(await workload.ask()));
     assert.ok(leaves.length >= 4);
     await assertInLedger(site, leaves);
   });

@@ -5,18 +5,12 @@ import { CertificateRevocationList } from "pkijs";
 import { call, openAdmin, openWatchStream, readStream } from "../../src/rpc/client.ts";
 import type { Tenants__Output } from "../../src/rpc/gen/espalier/v1/Tenants.ts";
 import type { Trust__Output } from "../../src/rpc/gen/espalier/v1/Trust.ts";
+import { clusterDocument, document, podToken } from "../support/documents.ts";
+import { eventually } from "../support/patience.ts";
 import { hasOpenssl, openssl } from "../support/pki-openssl.ts";
-import {
-  assertIssued,
-  clusterDocument,
-  document,
-  eventually,
-  makeSite,
-  podToken,
-  type Stack,
-  startIssuerOn,
-  startStack,
-} from "../support/stack.ts";
+import { makeSite } from "../support/site.ts";
+import { type Stack, startIssuerOn, startStack } from "../support/stack.ts";
+import { assertIssued } from "../support/workload.ts";
 
 function tenantDocument(name: string, more: object = {}): ReturnType<typeof document> {
   return document("MeshTenant", name, {

@@ -11,18 +11,13 @@ import type { Draft, Ledger } from "../../src/ledger/ledger.ts";
 import { openSqlite } from "../../src/ledger/sqlite.ts";
 import { openMetrics } from "../../src/ops/metrics.ts";
 import { loadDirectory } from "../../src/resources/load.ts";
-import {
-  assertIssued,
-  checkoutId,
-  csrFor,
-  hubName,
-  makeSite,
-  openClock,
-  openKeptLog,
-  podToken,
-  refusedCounts,
-  startStack,
-} from "../support/stack.ts";
+import { openClock } from "../support/clock.ts";
+import { checkoutId, hubName, podToken } from "../support/documents.ts";
+import { openKeptLog } from "../support/kept-log.ts";
+import { makeSite } from "../support/site.ts";
+import { startStack } from "../support/stack.ts";
+import { refusedCounts } from "../support/traces.ts";
+import { assertIssued, csrFor } from "../support/workload.ts";
 
 /** A ledger whose disk answers when it is told to. */
 interface SlowLedger extends Ledger {

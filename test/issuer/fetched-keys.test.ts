@@ -6,21 +6,19 @@ import { after, before, test } from "node:test";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { toCsr } from "../../src/pki/request.ts";
 import { readJwks } from "../../src/token/jwk.ts";
-import { serverPair } from "../support/kube-certificate.ts";
 import {
   agentToken,
   clusterDocument,
   clusterTokens,
   type Document,
-  type IssuerStack,
-  joinHub,
-  makeSite,
-  newKey,
-  type Site,
-  startIssuerOn,
   tokenIssuerUrl,
   usualDocuments,
-} from "../support/stack.ts";
+} from "../support/documents.ts";
+import { serverPair } from "../support/kube-certificate.ts";
+import { makeSite, type Site } from "../support/site.ts";
+import { type IssuerStack, startIssuerOn } from "../support/stack.ts";
+import { joinHub } from "../support/thief.ts";
+import { newKey } from "../support/workload.ts";
 
 /** What each path answers; 503 where there is nothing. */
 const shown = new Map<string, string>();

@@ -8,15 +8,10 @@ import { openSource } from "../../src/issuer/source.ts";
 import { openSqlite } from "../../src/ledger/sqlite.ts";
 import type { Declared } from "../../src/resources/declared.ts";
 import { loadDirectory } from "../../src/resources/load.ts";
-import {
-  clusterDocument,
-  document,
-  eventually,
-  hubName,
-  makeSite,
-  openKeptLog,
-  usualDocuments,
-} from "../support/stack.ts";
+import { clusterDocument, document, hubName, usualDocuments } from "../support/documents.ts";
+import { openKeptLog } from "../support/kept-log.ts";
+import { eventually } from "../support/patience.ts";
+import { makeSite } from "../support/site.ts";
 
 test("a suspension holds at once, also beside a tenant whose authority cannot be made", async () => {
   using site = await makeSite();

@@ -9,7 +9,10 @@ import { readEntry } from "../../src/ledger/entry.ts";
 import { openSqlite } from "../../src/ledger/sqlite.ts";
 import { temporaryDirectory } from "../contract/directory.ts";
 import { act } from "../contract/drafts.ts";
-import { eventually, makeSite, openKeptLog, type Site, startIssuerOn } from "../support/stack.ts";
+import { openKeptLog } from "../support/kept-log.ts";
+import { eventually } from "../support/patience.ts";
+import { makeSite, type Site } from "../support/site.ts";
+import { startIssuerOn } from "../support/stack.ts";
 
 const now = (): Date => new Date();
 const by = { operator: "unix:ada", reason: "disk lost" };

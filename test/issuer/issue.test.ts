@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { test } from "node:test";
-import { csrFor, podToken, startStack } from "../support/stack.ts";
+import { podToken } from "../support/documents.ts";
+import { startStack } from "../support/stack.ts";
+import { csrFor } from "../support/workload.ts";
 import { assertItemRefused, issued } from "./ask.ts";
 
 test("an idempotency key is one certificate", async (t) => {

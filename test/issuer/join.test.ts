@@ -6,25 +6,24 @@ import { readPem, toPem } from "../../src/pki/pem.ts";
 import { toCsr } from "../../src/pki/request.ts";
 import type { JoinRequest } from "../../src/rpc/gen/espalier/v1/JoinRequest.ts";
 import { readJwks } from "../../src/token/jwk.ts";
-import { createTokenIssuer } from "../support/kubernetes.ts";
-import { flipBit } from "../support/pki.ts";
+import { ago, moved } from "../support/clock.ts";
 import {
   agentToken,
-  ago,
   clusterDocument,
   clusterTokens,
   hubName,
-  joinHub,
-  makeSite,
-  moved,
-  newKey,
-  openThiefWith,
   podToken,
-  refusedCounts,
-  startIssuerOn,
   tokenIssuerUrl,
   usualDocuments,
-} from "../support/stack.ts";
+} from "../support/documents.ts";
+import { createTokenIssuer } from "../support/kubernetes.ts";
+import { eventually } from "../support/patience.ts";
+import { flipBit } from "../support/pki.ts";
+import { makeSite } from "../support/site.ts";
+import { startIssuerOn } from "../support/stack.ts";
+import { joinHub, openThiefWith } from "../support/thief.ts";
+import { refusedCounts } from "../support/traces.ts";
+import { newKey } from "../support/workload.ts";
 
 const agent = { namespace: "espalier-system", serviceAccount: "espalier-agent", audience: `espalier:${hubName}` };
 const joined = { tokens: { issuer: tokenIssuerUrl, keys: { joined: true } } };
@@ -175,8 +174,7 @@ test("an agent of a cluster that is declared no more is nobody, on living stream
       .filter((one) => JSON.stringify(one["metadata"]) !== '{"name":"west"}')
       .map((one) => JSON.parse(JSON.stringify(one).replace('["east","west"]', '["east"]'))),
   );
-  for (let tries = 0; issuer.log.of("resources in force").length === 0 && tries < 500; tries++)
-    await new Promise((resolve) => setTimeout(resolve, 20));
+  await eventually(() => assert.ok(issuer.log.of("resources in force").length > 0));
   assert.equal((await thief.sign({ token: podToken("west") })).refused?.code, "not-this-caller");
   assert.equal((await thief.sign({ serving: {} })).refused?.code, "not-this-caller");
   await assert.rejects(joinHub(site, issuer.address, own), { code: "proof-invalid" });

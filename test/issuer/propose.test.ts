@@ -12,28 +12,22 @@ import { readStatus } from "../../src/rpc/status.ts";
 import type { Stream } from "../../src/rpc/stream.ts";
 import { readJwks } from "../../src/token/jwk.ts";
 import { espalier } from "../ctl/stage.ts";
-import { createTokenIssuer, type TokenIssuer } from "../support/kubernetes.ts";
+import { moved } from "../support/clock.ts";
 import {
   agentToken,
   checkout,
   clusterDocument,
   clusterTokens,
-  eventually,
-  type IssuerStack,
-  joinHub,
-  makeSite,
-  moved,
-  newKey,
-  openThief,
-  openThiefWith,
-  refusedCounts,
-  type Site,
-  startAgentOf,
-  startIssuerOn,
-  type Thief,
   tokenIssuerUrl,
   usualDocuments,
-} from "../support/stack.ts";
+} from "../support/documents.ts";
+import { createTokenIssuer, type TokenIssuer } from "../support/kubernetes.ts";
+import { eventually } from "../support/patience.ts";
+import { makeSite, type Site } from "../support/site.ts";
+import { type IssuerStack, startAgentOf, startIssuerOn } from "../support/stack.ts";
+import { joinHub, openThief, openThiefWith, type Thief } from "../support/thief.ts";
+import { refusedCounts } from "../support/traces.ts";
+import { newKey } from "../support/workload.ts";
 
 const proposed = (how: "approved" | "taken") => ({ tokens: { issuer: tokenIssuerUrl, keys: { proposed: how } } });
 

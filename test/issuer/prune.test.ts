@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { startPruning } from "../../src/issuer/prune.ts";
-import { eventually, openKeptLog } from "../support/stack.ts";
+import { openKeptLog } from "../support/kept-log.ts";
+import { eventually } from "../support/patience.ts";
 
 const now = (): Date => new Date("2026-11-21T11:00:00Z");
 

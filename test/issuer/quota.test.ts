@@ -8,17 +8,12 @@ import type { LiveFilter, LiveIntent } from "../../src/ledger/ledger.ts";
 import type { Metrics } from "../../src/ops/metrics.ts";
 import type { QuotaLimits } from "../../src/resources/mesh-tenant.ts";
 import { cluster, join, read, root, tenant } from "../resources/build.ts";
-import {
-  csrFor,
-  document,
-  eventually,
-  makeSite,
-  openThief,
-  podToken,
-  startIssuerOn,
-  startStack,
-  usualDocuments,
-} from "../support/stack.ts";
+import { document, podToken, usualDocuments } from "../support/documents.ts";
+import { eventually } from "../support/patience.ts";
+import { makeSite } from "../support/site.ts";
+import { startIssuerOn, startStack } from "../support/stack.ts";
+import { openThief } from "../support/thief.ts";
+import { csrFor } from "../support/workload.ts";
 import { assertItemRefused, issued } from "./ask.ts";
 
 const start = Date.parse("2026-11-21T10:00:00Z");

@@ -6,8 +6,9 @@ import { readCertificate } from "../../src/pki/certificate.ts";
 import { namesOf } from "../../src/pki/named-leaf.ts";
 import type { ObjectRequest } from "../../src/rpc/gen/espalier/v1/ObjectRequest.ts";
 import type { SignItem } from "../../src/rpc/gen/espalier/v1/SignItem.ts";
+import { clusterDocument, document } from "../support/documents.ts";
 import { csrOf, namedCsr } from "../support/named-csr.ts";
-import { clusterDocument, document, startStack } from "../support/stack.ts";
+import { startStack } from "../support/stack.ts";
 import { assertItemRefused, issued } from "./ask.ts";
 
 const documents = [

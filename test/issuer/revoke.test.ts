@@ -9,22 +9,11 @@ import type { AdminClient } from "../../src/rpc/gen/espalier/v1/Admin.ts";
 import type { Reach__Output } from "../../src/rpc/gen/espalier/v1/Reach.ts";
 import type { RevokeProgress__Output } from "../../src/rpc/gen/espalier/v1/RevokeProgress.ts";
 import type { RevokeRequest } from "../../src/rpc/gen/espalier/v1/RevokeRequest.ts";
-import {
-  agentToken,
-  assertIssued,
-  assertRefused,
-  checkout,
-  checkoutId,
-  csrFor,
-  eventually,
-  joinHub,
-  newKey,
-  openThiefWith,
-  podToken,
-  type Stack,
-  startStack,
-  usualDocuments,
-} from "../support/stack.ts";
+import { agentToken, checkout, checkoutId, podToken, usualDocuments } from "../support/documents.ts";
+import { eventually } from "../support/patience.ts";
+import { type Stack, startStack } from "../support/stack.ts";
+import { joinHub, openThiefWith } from "../support/thief.ts";
+import { assertIssued, assertRefused, csrFor, newKey } from "../support/workload.ts";
 import { assertItemRefused, issued, openStream } from "./ask.ts";
 
 const act = { operator: "test", reason: "incident 12" };
@@ -223,7 +212,7 @@ test("a cluster that is revoked is let in again only with new certificates", asy
     "after a resume its own agent joins again by itself, and the thief's certificate is nobody's",
     async () => {
       await stack.issuer.suspend("cluster", "east", false);
-      await eventually(async () => assertIssued(await workload.ask({ deadlineMs: 2_000 })), 30_000);
+      await eventually(async () => assertIssued(await workload.ask()));
       await assert.rejects(thief.sign({ token: podToken() }), { code: "proof-invalid" });
       assert.ok(stack.agent("east").log.of("certificate obtained").length > 2);
     },

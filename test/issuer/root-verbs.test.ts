@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { call } from "../../src/rpc/client.ts";
 import { espalier } from "../ctl/stage.ts";
+import { document, usualDocuments } from "../support/documents.ts";
 import { act, acts, enrol, openAs, openSocket } from "../support/operators.ts";
 import { keys, makeAuthority } from "../support/pki.ts";
-import { document, type IssuerStack, makeSite, type Site, startIssuerOn, usualDocuments } from "../support/stack.ts";
+import { makeSite, type Site } from "../support/site.ts";
+import { type IssuerStack, startIssuerOn } from "../support/stack.ts";
 
 let site: Site;
 let issuer: IssuerStack;

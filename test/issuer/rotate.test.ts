@@ -3,16 +3,10 @@ import { X509Certificate } from "node:crypto";
 import { test } from "node:test";
 import type { Rotation__Output } from "../../src/rpc/gen/espalier/v1/Rotation.ts";
 import { espalier } from "../ctl/stage.ts";
-import {
-  assertIssued,
-  clusterDocument,
-  type Document,
-  document,
-  eventually,
-  podToken,
-  type Stack,
-  startStack,
-} from "../support/stack.ts";
+import { clusterDocument, type Document, document, podToken } from "../support/documents.ts";
+import { eventually } from "../support/patience.ts";
+import { type Stack, startStack } from "../support/stack.ts";
+import { assertIssued } from "../support/workload.ts";
 
 const leafSeconds = 300;
 const settleSeconds = 60;

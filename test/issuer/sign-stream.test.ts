@@ -7,22 +7,13 @@ import type { SignItem } from "../../src/rpc/gen/espalier/v1/SignItem.ts";
 import type { SignReply__Output } from "../../src/rpc/gen/espalier/v1/SignReply.ts";
 import { Issuer } from "../../src/rpc/proto.ts";
 import { readStatus } from "../../src/rpc/status.ts";
+import { ago, daySeconds, moved } from "../support/clock.ts";
+import { agentToken, checkoutId, podToken } from "../support/documents.ts";
+import { eventually } from "../support/patience.ts";
 import { flipBit } from "../support/pki.ts";
-import {
-  agentToken,
-  ago,
-  assertIssued,
-  checkoutId,
-  csrFor,
-  daySeconds,
-  eventually,
-  moved,
-  newKey,
-  openThiefWith,
-  podToken,
-  startStack,
-  toIdentity,
-} from "../support/stack.ts";
+import { startStack } from "../support/stack.ts";
+import { openThiefWith } from "../support/thief.ts";
+import { assertIssued, csrFor, newKey, toIdentity } from "../support/workload.ts";
 import { assertCallRefused, assertItemRefused, issued, openStream, streamEnd } from "./ask.ts";
 
 test("a stolen agent gets what its cluster's tokens prove, and nothing else", async (t) => {

@@ -7,16 +7,11 @@ import type { Trust__Output } from "../../src/rpc/gen/espalier/v1/Trust.ts";
 import type { TrustAck } from "../../src/rpc/gen/espalier/v1/TrustAck.ts";
 import { readStatus } from "../../src/rpc/status.ts";
 import type { Stream } from "../../src/rpc/stream.ts";
-import {
-  daySeconds,
-  eventually,
-  makeSite,
-  moved,
-  openThief,
-  type Site,
-  startIssuerOn,
-  type Thief,
-} from "../support/stack.ts";
+import { daySeconds, moved } from "../support/clock.ts";
+import { eventually } from "../support/patience.ts";
+import { makeSite, type Site } from "../support/site.ts";
+import { startIssuerOn } from "../support/stack.ts";
+import { openThief, type Thief } from "../support/thief.ts";
 
 interface Watch {
   readonly stream: Stream<Trust__Output, TrustAck>;

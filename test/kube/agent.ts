@@ -14,7 +14,8 @@ import { resources } from "../../src/kube/resource.ts";
 import { until } from "../contract/kube-setting.ts";
 import { type KubeShop, openKubeShop } from "../support/kube-shop.ts";
 import type { KubeSite } from "../support/kube-site.ts";
-import { type AgentStack, type Answer, assertIssued, assertRefused } from "../support/stack.ts";
+import type { AgentStack } from "../support/stack.ts";
+import { type Answer, assertIssued, assertRefused } from "../support/workload.ts";
 
 let shop: KubeShop;
 let stage: KubeSite;
@@ -90,13 +91,13 @@ test("every selected namespace gets the roots, and a forged one is overwritten w
     "istiod's namespace has its tenants' too",
   );
   const fresh = await stage.namespace("fresh");
-  await until("a new one has them", async () => (await rootsIn(fresh)) === wanted, 5_000);
+  await until("a new one has them", async () => (await rootsIn(fresh)) === wanted);
   const content = { data: { "root-cert.pem": "forged" } };
   await applyObject(cluster.client, resources.configMaps, { namespace: shop.namespace, name: rootConfigMap }, content, {
     fieldManager: "mallory",
     force: true,
   });
-  await until("it is overwritten", async () => (await rootsIn(shop.namespace)) === wanted, 5_000);
+  await until("it is overwritten", async () => (await rootsIn(shop.namespace)) === wanted);
   const seen = async (): Promise<boolean> => {
     const reasons: string[] = [];
     const onPage = (items: readonly unknown[]): void => {
@@ -147,7 +148,7 @@ test("with the API server away known pods are served up to the staleness limit, 
   assertRefused(await askAs(known, "cart"), "unavailable");
   stage.relay.accept();
   stage.clock.offsetSeconds = 0;
-  await until("it is served again", async () => "chain" in (await askAs(known, "cart")), 60_000);
+  await until("it is served again", async () => "chain" in (await askAs(known, "cart")));
 });
 
 test("an istiod that still distributes its own root is not fought, and readiness says so", async () => {
@@ -167,7 +168,7 @@ test("an istiod that still distributes its own root is not fought, and readiness
 test("a second agent takes over when the first one goes, with the state it left", async () => {
   await agent[Symbol.asyncDispose]();
   agent = await stage.startAgent("second");
-  await until("it leads", () => agent.log.lines.some((line) => line.event === "leading"), 30_000);
+  await until("it leads", () => agent.log.lines.some((line) => line.event === "leading"));
   await agent.address();
   assertIssued(await askAs(await stage.cluster.token(shop.namespace, "cart", { pod: "cart-1" }), "cart"));
 });

@@ -14,18 +14,10 @@ import { type Resource, resources, toPath } from "../../src/kube/resource.ts";
 import { agentSchema } from "../../src/ops/config.ts";
 import { until } from "../contract/kube-setting.ts";
 import { espalier } from "../ctl/stage.ts";
+import { clusterDocument, type Document, document } from "../support/documents.ts";
 import { kubeconfigOf, openRealCluster, type RealCluster, writeKubeconfig } from "../support/kube-cluster.ts";
-import {
-  type AgentStack,
-  clusterDocument,
-  type Document,
-  document,
-  type IssuerStack,
-  makeSite,
-  type Site,
-  startAgentOf,
-  startIssuerOn,
-} from "../support/stack.ts";
+import { makeSite, type Site } from "../support/site.ts";
+import { type AgentStack, type IssuerStack, startAgentOf, startIssuerOn } from "../support/stack.ts";
 
 const path = kubeconfigOf(process.env);
 
@@ -294,14 +286,10 @@ async function broken(
   assert.match(after.split("\n")[1] ?? "", fix);
   assert.match(seen.stdout, /fix this first: /);
   await mend();
-  await until(
-    "all is well again",
-    async () => {
-      seen = await check();
-      return seen.code === 0;
-    },
-    30_000,
-  ).catch((error: unknown) => assert.fail(`${String(error)}\n${seen.stdout}`));
+  await until("all is well again", async () => {
+    seen = await check();
+    return seen.code === 0;
+  }).catch((error: unknown) => assert.fail(`${String(error)}\n${seen.stdout}`));
 }
 
 test("a healthy cluster passes, and nothing is skipped", async () => {
@@ -435,14 +423,10 @@ test("an istiod that writes its own root, whatever its Deployment says", async (
 
 test("a hub that is away comes before all that follows from it", async () => {
   await issuer[Symbol.asyncDispose]();
-  await until(
-    "the agent has noticed",
-    async () => {
-      const { wrong } = await check();
-      return /^FAIL +hub .*no issuer answers/.test(wrong[0] ?? "") && wrong.some((line) => /^FAIL +agent/.test(line));
-    },
-    30_000,
-  );
+  await until("the agent has noticed", async () => {
+    const { wrong } = await check();
+    return /^FAIL +hub .*no issuer answers/.test(wrong[0] ?? "") && wrong.some((line) => /^FAIL +agent/.test(line));
+  });
 });
 
 test("no agent at all", async () => {

@@ -20,20 +20,12 @@ import { toApiResource } from "../../src/resources/crd.ts";
 import type { Kind } from "../../src/resources/kind.ts";
 import { kinds } from "../repo/crds.ts";
 import { read as readText, tableBelow } from "../repo/sources.ts";
+import { type Document, document, podToken, usualDocuments } from "../support/documents.ts";
 import { kubeconfigOf, openRealCluster, writeKubeconfig } from "../support/kube-cluster.ts";
 import { applyCrds } from "../support/kube-crds.ts";
-import {
-  assertIssued,
-  assertRefused,
-  csrFor,
-  type Document,
-  document,
-  eventually,
-  podToken,
-  type Stack,
-  startStack,
-  usualDocuments,
-} from "../support/stack.ts";
+import { eventually } from "../support/patience.ts";
+import { type Stack, startStack } from "../support/stack.ts";
+import { assertIssued, assertRefused, csrFor } from "../support/workload.ts";
 
 const kubeconfig = kubeconfigOf(process.env);
 const client: Client = openClient({ credentials: await kubeconfigCredentials(kubeconfig) });
@@ -122,7 +114,7 @@ async function assertCondition(kind: Kind, name: string, type: string, expected:
     const condition = await conditionOf(kind, name, type);
     for (const [key, value] of Object.entries(expected)) assert.equal(condition[key], value, JSON.stringify(condition));
     return condition;
-  }, 20_000);
+  });
 }
 
 async function askAs(namespace: string, trustDomain: string) {
@@ -190,7 +182,7 @@ test("a root and a cluster that a tenant names stay until it names them no more"
   await mergeObject(client, meshTenants, { name: "payments" }, { spec: { rules } });
   await eventually(async () => {
     await assert.rejects(getObject(client, toApiResource("MeshCluster"), { name: "west" }), ApiError);
-  }, 20_000);
+  });
   await assertCondition("MeshTenant", "payments", "Accepted", { status: "True", observedGeneration: 2 });
   assertIssued(await askAs("pay-shop", "payments.example"));
 });

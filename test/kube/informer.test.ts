@@ -41,7 +41,8 @@ const failure = (code: number) => JSON.stringify({ type: "ERROR", object: { kind
 
 test("it asks for bookmarks, for an end of its own, and goes on from what a bookmark said", async () => {
   await using api = await startMemoryApi({ bookmarkMs: 10 });
-  await using informer = start(api);
+  let at = 0;
+  await using informer = start(api, {}, () => new Date(at));
   await informer.synced;
   await until("a watch", () => watches(api).length === 1);
   const [first] = watches(api);
@@ -50,7 +51,8 @@ test("it asks for bookmarks, for an end of its own, and goes on from what a book
   assert.ok(seconds >= 300 && seconds < 600);
   // Nothing the watch is about: only a bookmark can tell of it.
   api.store.write("v1/namespaces", "other", { kind: "Namespace", metadata: { name: "other" } }, new Map());
-  await delay(50);
+  // What was on its way before that counts for the first of these at most.
+  for (at = 1; at <= 10; at += 1) await until("a bookmark is counted", () => informer.freshness()?.getTime() === at);
   api.store.compact();
   api.closeConnections();
   await until("another watch", () => watches(api).length === 2);
@@ -155,8 +157,9 @@ test("freshness is the last proof that the watch lives: bookmarks will do, a dea
     reply(response, 503, {});
     return true;
   });
+  const asked = api.requests.length;
   api.closeConnections();
-  await delay(50);
+  await until("it has noticed, and asks again", () => api.requests.length > asked);
   at = 2_000;
   await delay(100);
   assert.equal(informer.freshness()?.getTime(), 1_000);

@@ -16,26 +16,13 @@ import { readDocuments } from "../../src/resources/read.ts";
 import { readJwks } from "../../src/token/jwk.ts";
 import { until } from "../contract/kube-setting.ts";
 import { espalier } from "../ctl/stage.ts";
+import { clusterDocument, document } from "../support/documents.ts";
 import { kubeconfigOf, openRealCluster, type RealCluster, writeKubeconfig } from "../support/kube-cluster.ts";
 import { findServer, restart, type ServerProcess } from "../support/kube-process.ts";
-import {
-  type AgentStack,
-  type Answer,
-  assertIssued,
-  assertRefused,
-  clusterDocument,
-  csrFor,
-  document,
-  type IssuerStack,
-  joinHub,
-  makeSite,
-  newKey,
-  openWorkload,
-  type Site,
-  startAgentOf,
-  startIssuerOn,
-  tlsOf,
-} from "../support/stack.ts";
+import { makeSite, type Site } from "../support/site.ts";
+import { type AgentStack, type IssuerStack, startAgentOf, startIssuerOn } from "../support/stack.ts";
+import { joinHub } from "../support/thief.ts";
+import { type Answer, assertIssued, assertRefused, csrFor, newKey, openWorkload, tlsOf } from "../support/workload.ts";
 
 const path = kubeconfigOf(process.env);
 
@@ -44,7 +31,7 @@ const shop = `shop-${run}`;
 const stack = new AsyncDisposableStack();
 const audience = "espalier:hub.example";
 /** Agent and hub look again each minute. */
-const followedMs = 100_000;
+const followedMs = 150_000;
 
 interface Hub {
   readonly system: string;

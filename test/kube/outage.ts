@@ -9,19 +9,13 @@ import { readPageEnd } from "../../src/kube/meta.ts";
 import { resources, toPath } from "../../src/kube/resource.ts";
 import { watch } from "../../src/kube/watch.ts";
 import { until } from "../contract/kube-setting.ts";
+import { moved } from "../support/clock.ts";
 import { compact, findServer, kill, start } from "../support/kube-process.ts";
 import { type KubeShop, openKubeShop } from "../support/kube-shop.ts";
 import type { KubeSite } from "../support/kube-site.ts";
-import {
-  type AgentStack,
-  type Answer,
-  assertIssued,
-  assertRefused,
-  csrFor,
-  moved,
-  openWorkload,
-  tlsOf,
-} from "../support/stack.ts";
+import { callMs } from "../support/patience.ts";
+import type { AgentStack } from "../support/stack.ts";
+import { type Answer, assertIssued, assertRefused, csrFor, openWorkload, tlsOf } from "../support/workload.ts";
 
 let shop: KubeShop;
 let stage: KubeSite;
@@ -60,13 +54,12 @@ test("while the API server takes connections and never answers, what is known is
   stage.relay.freeze({ newOnes: true });
   const late = await podToken("late");
 
-  const [answered, knownMs] = await timed(async () => await ask(known));
-  assertIssued(answered);
-  assert.ok(knownMs < 1_000, `${knownMs} ms`);
+  // By what the agent knows: asking would not help it.
+  assertIssued(await ask(known));
   const [intents, lines] = [stage.site.intents(), agent.log.of("refused").length];
   const [refused, lateMs] = await timed(async () => await ask(late));
   assertRefused(refused, "unavailable", /cannot be asked about a Pod/);
-  assert.ok(lateMs > 2_500 && lateMs < 4_500, `${lateMs} ms`);
+  assert.ok(lateMs > 2_500 && lateMs < callMs / 2, `${lateMs} ms`);
   assert.equal(agent.log.of("refused").length, lines + 1);
 
   using ztunnel = openWorkload(await agent.address(), tlsOf(stage.site, "east"), "east");
@@ -75,13 +68,13 @@ test("while the API server takes connections and never answers, what is known is
     return await Promise.all(Array.from({ length: 200 }, async () => await ztunnel.ask({ token: late, csr })));
   });
   for (const one of all) assertRefused(one, "unavailable");
-  assert.ok(allMs < 6_000, `${allMs} ms for all of them`);
+  assert.ok(allMs < callMs / 2, `${allMs} ms for all of them`);
   assert.deepEqual([await health("/healthz"), await health("/readyz")], [200, 200]);
   await moved(stage.clock, 301, async () => assertRefused(await ask(known), "unavailable"));
   assert.equal(stage.site.intents(), intents, "nothing was intended for those");
 
   stage.relay.thaw();
-  await until("the late one is served", async () => "chain" in (await ask(late)), 10_000);
+  await until("the late one is served", async () => "chain" in (await ask(late)));
   assertIssued(await ask(known));
 });
 
@@ -117,19 +110,19 @@ test("after a minute without an API server, and with etcd compacted, the agent k
     relay.accept();
   }
   const [, backMs] = await timed(async () => {
-    await until("what came is served", async () => "chain" in (await ask(coming)), 45_000);
+    await until("what came is served", async () => "chain" in (await ask(coming)), 90_000);
     // Not as often as one token may ask.
     await until(
       "what went is not",
       async () => "code" in (await delay(250).then(async () => await ask(leaving))),
-      45_000,
+      90_000,
     );
   });
   t.diagnostic(`all known again after ${Math.round(backMs)} ms`);
   assertRefused(await ask(leaving), "proof-invalid", /does not exist/);
   assertIssued(await ask(staying));
   // There was no going on from before: only a whole list can have told it.
-  const old = { resource: resources.pods, resourceVersion, signal: AbortSignal.timeout(10_000) };
+  const old = { resource: resources.pods, resourceVersion, signal: AbortSignal.timeout(60_000) };
   await assert.rejects(
     watch(cluster.client, old, () => {}),
     { status: 410 },

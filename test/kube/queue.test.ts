@@ -40,7 +40,7 @@ test("never two workers on one key, never more workers than there are, and what 
         queue.add(key);
         if (waitMs > 0) await delay(waitMs);
       }
-      await until("all is done", () => queue.size() === 0, 5_000);
+      await until("all is done", () => queue.size() === 0);
       assert.deepEqual(looked, wanted);
     }),
     { numRuns: 40 },
@@ -62,33 +62,44 @@ test("a key that waits is not added twice", async () => {
   assert.deepEqual(seen, ["a", "b", "a"]);
 });
 
-test("pauses grow for the key that fails, others don't wait for it, and a success forgets them", async () => {
+test("a key that fails keeps no other waiting", async () => {
+  const tries: string[] = [];
+  const work = async (key: string) => {
+    tries.push(key);
+    if (key === "bad") throw new Error("failed");
+  };
+  const backOff = { msMin: 600_000, msMax: 600_000 };
+  await using queue = startQueue({ name: "test", work, workers: 1, backOff }, silentLog);
+  queue.add("bad");
+  await until("one has failed", () => tries.length === 1);
+  queue.add("other");
+  await until("other is done", () => tries.length === 2);
+  assert.deepEqual(tries, ["bad", "other"]);
+});
+
+test("pauses grow for the key that fails, and a success forgets them", async () => {
   const tries: number[] = [];
   let failing = 6;
-  const others: number[] = [];
-  const work = async (key: string) => {
-    if (key === "other") return void others.push(performance.now());
+  const work = async () => {
     tries.push(performance.now());
     failing -= 1;
     if (failing >= 0) throw new Error("failed");
   };
   await using queue = startQueue({ name: "test", work, workers: 1, backOff: { msMin: 20, msMax: 10_000 } }, silentLog);
   queue.add("bad");
-  await until("one has failed", () => tries.length === 1);
-  const added = performance.now();
-  queue.add("other");
-  await until("other is done", () => others.length === 1);
-  assert.ok((others[0] ?? 0) - added < 15);
   await until("bad is done", () => queue.size() === 0);
   const pauses = tries.slice(1).map((at, index) => at - (tries[index] ?? 0));
   assert.equal(pauses.length, 6);
   assert.ok(pauses.every((pause) => pause >= 9));
   assert.ok(pauses.reduce((sum, pause) => sum + pause) > 100, "full jitter, and still more and more");
-  failing = 1;
+  // Twenty times in a row the pause is that after a first failure: had one been added to those before, it would be minutes by now.
   const begun = performance.now();
-  queue.add("bad");
-  await until("bad is done again", () => queue.size() === 0);
-  assert.ok(performance.now() - begun < 200);
+  for (let times = 0; times < 20; times += 1) {
+    failing = 1;
+    queue.add("bad");
+    await until("bad is done again", () => queue.size() === 0);
+  }
+  assert.ok(performance.now() - begun < 30_000);
 });
 
 test("news of what failed doesn't shorten its pause", async () => {
@@ -97,7 +108,7 @@ test("news of what failed doesn't shorten its pause", async () => {
     tries += 1;
     throw new Error("failed");
   };
-  await using queue = startQueue({ name: "test", work, backOff: { msMin: 1_000, msMax: 1_000 } }, silentLog);
+  await using queue = startQueue({ name: "test", work, backOff: { msMin: 60_000, msMax: 60_000 } }, silentLog);
   queue.add("a");
   await delay(20);
   for (let times = 0; times < 10; times += 1) queue.add("a");
@@ -109,13 +120,13 @@ test("what asks to be looked at again is, and news comes first", async () => {
   let looks = 0;
   const work = async () => {
     looks += 1;
-    return { againAfterMs: looks === 1 ? 20 : 60_000 };
+    return { againAfterMs: looks === 1 ? 20 : 600_000 };
   };
   await using queue = startQueue({ name: "test", work }, silentLog);
   queue.add("a");
   await until("it was looked at twice", () => looks === 2);
   queue.add("a");
-  await until("it was looked at once more", () => looks === 3, 1_000);
+  await until("it was looked at once more", () => looks === 3);
 });
 
 test("a queue that is full says so", async () => {
@@ -144,9 +155,8 @@ test("stopping tells the work, waits for it within its time, and begins nothing 
   await delay(20);
   assert.deepEqual([begun, told, over], [["a"], true, true]);
 
-  const stuck = startQueue({ name: "test", work: () => delay(300), drainMs: 20 }, silentLog);
+  const never = Promise.withResolvers<void>();
+  const stuck = startQueue({ name: "test", work: () => never.promise, drainMs: 20 }, silentLog);
   stuck.add("a");
-  const at = performance.now();
   await stuck[Symbol.asyncDispose]();
-  assert.ok(performance.now() - at < 200);
 });

@@ -5,7 +5,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { until } from "../contract/kube-setting.ts";
 import { type KubeShop, openKubeShop } from "../support/kube-shop.ts";
 import { createTokenIssuer } from "../support/kubernetes.ts";
-import { type AgentStack, type Answer, assertIssued, assertRefused } from "../support/stack.ts";
+import type { AgentStack } from "../support/stack.ts";
+import { type Answer, assertIssued, assertRefused } from "../support/workload.ts";
 
 let shop: KubeShop;
 let agent: AgentStack;
@@ -61,12 +62,12 @@ test("an API server that stalls, or is away, is an outage and never a no", async
   relay.freeze({ newOnes: true });
   assertRefused(await askAs(token), "unavailable");
   relay.thaw();
-  await until("it is served again", async () => "chain" in (await askAs(token)), 30_000);
+  await until("it is served again", async () => "chain" in (await askAs(token)));
   await delay(1_200);
   relay.cut();
   assertRefused(await askAs(token), "unavailable");
   relay.accept();
-  await until("it is served again", async () => "chain" in (await askAs(token)), 30_000);
+  await until("it is served again", async () => "chain" in (await askAs(token)));
   assert.equal(
     agent.log.lines.some(({ fields }) => JSON.stringify(fields).includes(token)),
     false,

@@ -9,11 +9,11 @@ import { listAt, recordAt } from "../../src/kube/json.ts";
 import { createObject } from "../../src/kube/objects.ts";
 import { resources, toPath } from "../../src/kube/resource.ts";
 import { until } from "../contract/kube-setting.ts";
+import { document } from "../support/documents.ts";
 import { buildImage } from "../support/image.ts";
 import { deleteNamespace, kubeconfigOf } from "../support/kube-cluster.ts";
 import { toPod } from "../support/kube-pods.ts";
 import { type KubeSite, openKubeSite } from "../support/kube-site.ts";
-import { document } from "../support/stack.ts";
 
 const path = kubeconfigOf(process.env);
 

@@ -14,7 +14,8 @@ import { type Resource, resources } from "../../src/kube/resource.ts";
 import { servedVersion } from "../../src/kube/served.ts";
 import { until } from "../contract/kube-setting.ts";
 import { type KubeShop, openKubeShop } from "../support/kube-shop.ts";
-import { type AgentStack, assertIssued } from "../support/stack.ts";
+import type { AgentStack } from "../support/stack.ts";
+import { assertIssued } from "../support/workload.ts";
 
 let shop: KubeShop;
 let agent: AgentStack;
@@ -73,14 +74,14 @@ test("the serving roots stand in the bundle of its signer, and another's are ove
   const spec = { signerName: `espalier.example/test-${run}`, trustBundle: root };
   const forging = { fieldManager: "mallory", force: true };
   await applyObject(cluster.client, served, { name: nameOf(run) }, { spec }, forging);
-  await until("it is overwritten", async () => (await trustBundle(served)) === wanted, 5_000);
+  await until("it is overwritten", async () => (await trustBundle(served)) === wanted);
   await until("an Event says so", async () => (await reasons()).includes("TrustOverwritten"));
   assert.notEqual(
     readMeta(await getObject(cluster.client, served, { name: nameOf(run) })).resourceVersion,
     resourceVersion,
   );
   await deleteObject(cluster.client, served, { name: nameOf(run) });
-  await until("it is there again", async () => (await trustBundle(served)) === wanted, 5_000);
+  await until("it is there again", async () => (await trustBundle(served)) === wanted);
 });
 
 test("namespaces get their ConfigMaps and workloads their certificates, whether there are bundles or not", async () => {

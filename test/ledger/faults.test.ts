@@ -81,7 +81,7 @@ test("signatures outlive failed writes, and are counted", async () => {
   const intent = await intendOne(database);
   fault.arm("record", "lost", 3);
   database.ledger.record(intent, signature);
-  for (let tries = 0; tries < 200 && database.counts().recordsQueued > 0; tries += 1) await setTimeout(5);
+  while (database.counts().recordsQueued > 0) await setTimeout(5);
   assert.deepEqual(database.counts(), { recordsQueued: 0, recordsRetried: 3, recordsDropped: 0, failedWrites: 3 });
   assert.ok((await database.ledger.findSerial(intent.serial))?.signature);
 });

@@ -8,6 +8,7 @@ import { temporaryDirectory } from "../contract/directory.ts";
 import { draft } from "../contract/drafts.ts";
 import { assertSound, intendOne, verifyAll } from "../contract/ledger.ts";
 import { manual, sequencerContract } from "../contract/sequencer.ts";
+import { eventually } from "../support/patience.ts";
 
 const base = temporaryDirectory();
 after(() => base[Symbol.dispose]());
@@ -64,13 +65,11 @@ test("on its timer it places without being asked, and stops by itself when fence
   await first.startSequencer(signer, { intervalMs: 5, headIntervalMs: 0, onFault: (error) => faults.push(error) });
   const { serial } = await intendOne(first);
   const id = Buffer.from(serial).toString("hex");
-  for (let tries = 0; tries < 200 && (await first.ledger.entry(id))?.position === undefined; tries += 1) {
-    await setTimeout(5);
-  }
-  assert.equal((await first.ledger.entry(id))?.position, 0);
+  await eventually(async () => assert.equal((await first.ledger.entry(id))?.position, 0));
   await using second = await open(path);
   await second.startSequencer(signer, manual);
   await intendOne(first);
+  await eventually(() => assert.equal(faults.length, 1));
   await setTimeout(50);
   assert.equal(faults.length, 1);
 });

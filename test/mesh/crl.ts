@@ -12,8 +12,8 @@ import { readCertificate } from "../../src/pki/certificate.ts";
 import { createCrl } from "../../src/pki/crl.ts";
 import { crlLabel, toPem } from "../../src/pki/pem.ts";
 import { temporaryDirectory } from "../contract/directory.ts";
+import { eventually } from "../support/patience.ts";
 import { makeAuthority, makeKey, makeLeaf } from "../support/pki.ts";
-import { eventually } from "../support/stack.ts";
 
 const envoy = process.env["ESPALIER_ENVOY"];
 const folder = temporaryDirectory();
@@ -141,7 +141,7 @@ test("Envoy takes CRLs of ours, and what it makes of them", { skip: envoy === un
     folder[Symbol.dispose]();
   });
   const becomes = async (expected: string): Promise<void> =>
-    await eventually(async () => assert.equal(await served(), expected), 30_000);
+    await eventually(async () => assert.equal(await served(), expected));
 
   await t.test("nothing is revoked: both are served", async () => await becomes("good true, bad true"));
   await t.test("one is revoked: it is refused as soon as the file says so, without a restart", async () => {

@@ -16,7 +16,7 @@ export interface Reply {
   readonly body: string;
 }
 
-const deadlineMs = 5_000;
+const deadlineMs = 30_000;
 
 export interface Server extends AsyncDisposable {
   readonly port: number;

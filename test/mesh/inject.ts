@@ -37,7 +37,7 @@ async function post({ webhooks, servingName }: Istiod, ca: string, body: string)
   const headers = { "content-type": "application/json" };
   const answer = await new Promise<AsyncIterable<Buffer>>((resolve, reject) => {
     https
-      .request({ ...options, headers, timeout: 10_000 }, resolve)
+      .request({ ...options, headers, timeout: 60_000 }, resolve)
       .once("error", reject)
       .end(body);
   });

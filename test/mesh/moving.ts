@@ -7,13 +7,14 @@ import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { createObject, deleteObject } from "../../src/kube/objects.ts";
 import { resources } from "../../src/kube/resource.ts";
 import { espalier, openStage, type Stage } from "../ctl/stage.ts";
 import { shakeHands } from "../demo/handshake.ts";
 import { openRealCluster, type RealCluster } from "../support/kube-cluster.ts";
+import { eventually } from "../support/patience.ts";
 import { freePort } from "../support/processes.ts";
-import { eventually } from "../support/stack.ts";
 import { type Program, startProgram } from "./program.ts";
 
 const { ESPALIER_PILOT_DISCOVERY: discovery = "", KUBECONFIG_EAST: kubeconfig = "" } = process.env;
@@ -126,7 +127,6 @@ async function askEspalier(stage: Stage): Promise<string> {
     const asked = ["request", "--agent", stage.agent, "--ca", stage.rootFile, "--token-file", file];
     const { code, stderr } = await stage.say(...asked, "--trust-domain", "cluster.local", "--out", out);
     assert.equal(code, 0, stderr);
-    // Under a CA that is not a second old nothing can be proven: its authority comes with the next look, a minute later.
   }, 90_000);
   return out;
 }
@@ -156,6 +156,8 @@ test("istiod's self-signed CA becomes the root, from its Secret", { timeout: 300
   mkdirSync(stage.folder.at("istiod"));
   const namespace = "former-own";
   await using former = await startFormer(cluster, namespace, stage.folder.at("istiod"));
+  // Its CA is as old as istiod. Under one that is not a second old nothing can be proven, and the next look is a minute later.
+  await delay(2_000);
   const argv = ["root", "import", "main", "--from-kubeconfig", kubeconfig, "--secret", `${namespace}/istio-ca-secret`];
   const taken = await stage.say(...argv, "--reason", "moving over");
   assert.equal(taken.code, 0, taken.stderr);

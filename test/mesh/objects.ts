@@ -6,7 +6,7 @@ import { applyObject } from "../../src/kube/apply.ts";
 import { isRecord, recordAt, someTextAt } from "../../src/kube/json.ts";
 import { createObject } from "../../src/kube/objects.ts";
 import { type Resource, toApiVersion } from "../../src/kube/resource.ts";
-import { eventually } from "../support/stack.ts";
+import { eventually } from "../support/patience.ts";
 import { programs } from "./istio.ts";
 import { type Cluster, spiffeId, type Workload } from "./stage.ts";
 

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { eventually } from "../support/stack.ts";
+import { eventually } from "../support/patience.ts";
 
 export interface Program extends AsyncDisposable {
   /** All it has said so far. */

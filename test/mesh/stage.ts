@@ -6,9 +6,11 @@ import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createObject } from "../../src/kube/objects.ts";
 import { resources } from "../../src/kube/resource.ts";
+import { clusterDocument, document, hubName } from "../support/documents.ts";
 import { openRealCluster, type RealCluster } from "../support/kube-cluster.ts";
+import { eventually } from "../support/patience.ts";
 import { freePort, startDaemon } from "../support/processes.ts";
-import { clusterDocument, document, eventually, hubName, makeSite, type Site } from "../support/stack.ts";
+import { makeSite, type Site } from "../support/site.ts";
 
 export type ClusterName = "east" | "west";
 export const clusterNames: readonly ClusterName[] = ["east", "west"];

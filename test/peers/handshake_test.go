@@ -120,7 +120,7 @@ func serveOne(listener net.Listener) error {
 		return err
 	}
 	defer connection.Close()
-	_ = connection.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = connection.SetDeadline(time.Now().Add(60 * time.Second))
 	word := make([]byte, 4)
 	if _, err := io.ReadFull(connection, word); err != nil {
 		return fmt.Errorf("server: %w", err)
@@ -130,12 +130,12 @@ func serveOne(listener net.Listener) error {
 }
 
 func callOnce(address string, config *tls.Config) error {
-	connection, err := tls.DialWithDialer(&net.Dialer{Timeout: 10 * time.Second}, "tcp", address, config)
+	connection, err := tls.DialWithDialer(&net.Dialer{Timeout: 60 * time.Second}, "tcp", address, config)
 	if err != nil {
 		return fmt.Errorf("client: %w", err)
 	}
 	defer connection.Close()
-	_ = connection.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = connection.SetDeadline(time.Now().Add(60 * time.Second))
 	if _, err := connection.Write([]byte("word")); err != nil {
 		return fmt.Errorf("client: %w", err)
 	}

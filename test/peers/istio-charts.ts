@@ -9,7 +9,7 @@ import { after, before, test } from "node:test";
 import { parseAllDocuments } from "yaml";
 import { isRecord, listAt, recordAt, textAt } from "../../src/kube/json.ts";
 import { espalier, type Folder, openFolder } from "../ctl/stage.ts";
-import { document } from "../support/stack.ts";
+import { document } from "../support/documents.ts";
 
 const helm = process.env["ESPALIER_HELM"] ?? "helm";
 const module = process.env["ESPALIER_ISTIO_CHARTS"] ?? findCharts();

@@ -102,7 +102,7 @@ func (a *pilotAgent) stop() {
 // Waits until so many different certificates have been in the folder, each checked, each with a key of its own.
 func (a *pilotAgent) awaitRotations(t *testing.T, w workload, count int) svid {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 180*time.Second)
 	defer cancel()
 	var seen []svid
 	for len(seen) < count {

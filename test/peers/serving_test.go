@@ -194,7 +194,7 @@ func askAsZtunnel(t *testing.T, call ztunnelCall) (svid, error) {
 			t.Fatal(err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+strings.TrimSpace(string(token)), "clusterid", call.cluster)
 	reply, err := pb.NewIstioCertificateServiceClient(connection).CreateCertificate(ctx, request)
@@ -210,7 +210,7 @@ func TestOpenSSLConnectsAsStrictlyAsZtunnel(t *testing.T) {
 		c := the.Clusters[name]
 		for _, suite := range []string{"TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256"} {
 			t.Run(name+"/"+suite, func(t *testing.T) {
-				ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+				ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 				defer cancel()
 				output, err := exec.CommandContext(ctx, "openssl", "s_client", "-connect", c.Agent, "-servername", c.ServingNames[0],
 					"-tls1_3", "-ciphersuites", suite, "-alpn", "h2", "-CAfile", c.ServingRootFile, "-x509_strict",
@@ -230,7 +230,7 @@ func TestOpenSSLConnectsAsStrictlyAsZtunnel(t *testing.T) {
 
 func handshake(t *testing.T, address string, config *tls.Config) tls.ConnectionState {
 	t.Helper()
-	connection, err := tls.DialWithDialer(&net.Dialer{Timeout: 10 * time.Second}, "tcp", address, config)
+	connection, err := tls.DialWithDialer(&net.Dialer{Timeout: 60 * time.Second}, "tcp", address, config)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -191,9 +191,9 @@ for (const [layout, rules] of Object.entries(layouts)) {
     const tenants = Array.from({ length: 2_000 }, (_, i) =>
       tenant({ name: `t${i}`, trustDomain: `t${i}.example`, rules: rules(i).map((one) => rule(one)) }),
     );
-    const start = performance.now();
+    const start = process.cpuUsage();
     assert.deepEqual(overlaps(tenants), []);
-    const judgedMs = performance.now() - start;
+    const judgedMs = toMs(process.cpuUsage(start));
     const table = toRuleTable(tenants);
     const facts = Array.from({ length: 2_000 }, (_, i) => ({
       cluster: `c${i}`,
@@ -201,14 +201,18 @@ for (const [layout, rules] of Object.entries(layouts)) {
       serviceAccount: `t${i}-a`,
     }));
     const rounds = 50;
-    const before = performance.now();
+    const before = process.cpuUsage();
     for (let round = 0; round < rounds; round++) for (const one of facts) tenantOf(table, one);
-    const lookupUs = ((performance.now() - before) * 1000) / (rounds * facts.length);
-    // Generous: this is for what grows with the number of tenants, not for the machine.
+    const lookupUs = (toMs(process.cpuUsage(before)) * 1000) / (rounds * facts.length);
+    // Generous: this is for what grows with the number of tenants, not for the machine, nor for what else it does.
     assert.ok(judgedMs < 3_000, `judged in ${judgedMs} ms`);
     assert.ok(lookupUs < 20, `looked up in ${lookupUs} µs`);
     t.diagnostic(`judged in ${judgedMs.toFixed()} ms, looked up in ${lookupUs.toFixed(2)} µs`);
   });
+}
+
+function toMs({ user, system }: NodeJS.CpuUsage): number {
+  return (user + system) / 1000;
 }
 
 function rotate<T>(items: readonly T[], by: number): readonly T[] {

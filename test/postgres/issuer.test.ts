@@ -1,35 +1,13 @@
 /** Two issuers on one database, as processes, with an agent that reaches both. */
 import assert from "node:assert/strict";
-import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { writeFile } from "node:fs/promises";
 import { after, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { temporaryDirectory } from "../contract/directory.ts";
-import { createTokenIssuer } from "../support/kubernetes.ts";
-import { password, startPostgres } from "../support/postgres.ts";
-import { type Daemon, espalier, type Finished, freePort, startDaemon } from "../support/processes.ts";
-
-const hub = "hub.example";
-const resources = `
-apiVersion: espalier.dev/v1alpha1
-kind: TrustRoot
-metadata: { name: main }
----
-apiVersion: espalier.dev/v1alpha1
-kind: MeshTenant
-metadata: { name: shop }
-spec:
-  trustDomain: shop.example
-  root: main
-  rules: [{ name: pods, clusters: [east], namespaces: [shop] }]
----
-apiVersion: espalier.dev/v1alpha1
-kind: MeshCluster
-metadata: { name: east }
-spec:
-  tokens: { issuer: "https://east.example", keys: { jwksFile: east.json } }
-  servingNames: [localhost]
-`;
+import { groundTrustDomain, layGround } from "../support/ground.ts";
+import { eventually } from "../support/patience.ts";
+import { startPostgres } from "../support/postgres.ts";
+import { type Daemon, freePort, startDaemon } from "../support/processes.ts";
 
 const base = temporaryDirectory();
 const server = await startPostgres();
@@ -39,31 +17,9 @@ after(async () => {
   await server[Symbol.asyncDispose]();
   base[Symbol.dispose]();
 });
-const east = createTokenIssuer("https://east.example");
-const at = (...names: readonly string[]) => join(base.path, ...names);
-const socket = (name: string) => at("hub", `${name}.sock`);
-
-async function say(name: string, ...args: readonly string[]): Promise<Finished> {
-  const said = await espalier(args, { ESPALIER_ADMIN_SOCKET: socket(name), USER: "ada" });
-  assert.equal(said.code, 0, said.stderr);
-  return said;
-}
-
-/** Every replica has a file of its own, and keys, documents and database in common. */
-async function writeIssuer(name: string, port: number, database: string): Promise<string> {
-  const file = at("hub", name === "first" ? "issuer.yaml" : `${name}.yaml`);
-  await writeFile(
-    file,
-    `hub: ${hub}
-listen: 127.0.0.1:${port}
-http: 127.0.0.1:0
-adminSocket: ${name}.sock
-database: postgres://espalier@127.0.0.1:${server.port}/${database}
-postgres: { passwordFile: database-password, tls: false, synchronousStandby: false, statementTimeoutMs: 1000 }
-`,
-  );
-  return file;
-}
+const { port, database } = await server.database();
+const ground = await layGround({ directory: base.path, port, database, synchronousStandby: false });
+const { at, say } = ground;
 
 async function startIssuer(file: string): Promise<Daemon> {
   const daemon = daemons.use(startDaemon(["issuer", "run", "--config", file]));
@@ -73,26 +29,8 @@ async function startIssuer(file: string): Promise<Daemon> {
 
 /** With nothing else to go by, an agent takes the first of its issuers. */
 async function startAgent(name: string, ports: readonly number[]): Promise<string> {
-  const account = { namespace: "espalier-system", serviceAccount: "espalier-agent", audience: `espalier:${hub}` };
-  await writeFile(at("agent.token"), east.token(account));
-  await writeFile(at("east.json"), JSON.stringify(east.jwks));
   const port = await freePort();
-  await writeFile(
-    at(`${name}.yaml`),
-    `hub: ${hub}
-cluster: east
-listen: 127.0.0.1:${port}
-http: 127.0.0.1:0
-issuers: [${ports.map((one) => `"127.0.0.1:${one}"`).join(", ")}]
-hubRoots: hub/hub-root.pem
-data: ${name}
-tokenFile: agent.token
-deadlineMs: 5000
-channelsPerIssuer: 1
-tokens: { issuer: "https://east.example", jwksFile: east.json }
-`,
-  );
-  const daemon = daemons.use(startDaemon(["agent", "run", "--config", at(`${name}.yaml`)]));
+  const daemon = daemons.use(startDaemon(["agent", "run", "--config", await ground.agent(name, port, ports)]));
   await daemon.event("serving workloads");
   return `localhost:${port}`;
 }
@@ -111,32 +49,20 @@ async function intents(name: string): Promise<readonly Listed[]> {
 }
 
 test("two issuers share a PostgreSQL ledger: leaves from both, one order, one that leads and another that takes over", async (t) => {
-  const { database } = await server.database();
-  await mkdir(at("hub", "resources"), { recursive: true, mode: 0o700 });
-  await writeFile(at("hub", "database-password"), `${password}\n`, { mode: 0o600 });
   const ports = [await freePort(), await freePort()];
-  const files = [
-    await writeIssuer("first", ports[0] ?? 0, database),
-    await writeIssuer("second", ports[1] ?? 0, database),
-  ];
-  await say("first", "init", "--hub", hub, "--dir", at("hub"));
-  await writeFile(at("hub", "resources", "mesh.yaml"), resources);
-  await writeFile(at("hub", "resources", "east.json"), JSON.stringify(east.jwks));
-
+  const files = [await ground.issuer("first", ports[0] ?? 0), await ground.issuer("second", ports[1] ?? 0)];
+  await ground.init("first");
   const first = await startIssuer(files[0] ?? "");
-  await say("first", "root", "create", "main");
-  await say("first", "root", "create", "--serving", "east");
+  await ground.createRoots("first");
   const second = await startIssuer(files[1] ?? "");
   const agents = [await startAgent("one", ports), await startAgent("two", ports.toReversed())];
   let asked = 0;
   const request = async (): Promise<void> => {
-    await writeFile(
-      at("workload.token"),
-      east.token({ namespace: "shop", serviceAccount: "web", audience: "istio-ca" }),
-    );
-    const out = at(`out-${(asked += 1)}`);
-    const files = ["--token-file", at("workload.token"), "--ca", at("one", "root-cert.pem"), "--out", out];
-    await say("first", "request", "--agent", agents[asked % 2] ?? "", ...files, "--trust-domain", "shop.example");
+    const nth = (asked += 1);
+    const token = at(`${nth}.token`);
+    await writeFile(token, ground.token("web"));
+    const files = ["--token-file", token, "--ca", at("one", "root-cert.pem"), "--out", at(`out-${nth}`)];
+    await say("first", "request", "--agent", agents[nth % 2] ?? "", ...files, "--trust-domain", groundTrustDomain);
   };
   const issuedBy = (daemon: Daemon): number =>
     daemon.lines.filter((line) => line["event"] === "issued" && line["tenant"] === "shop").length;
@@ -154,28 +80,17 @@ test("two issuers share a PostgreSQL ledger: leaves from both, one order, one th
     await say("first", "tenant", "suspend", "shop", "--reason", "test");
     await assert.rejects(request(), /suspended/);
     await say("second", "tenant", "resume", "shop", "--reason", "test");
-    for (let tries = 0; tries < 20; tries += 1) {
-      try {
-        await request();
-        return;
-      } catch {
-        await delay(250);
-      }
-    }
-    assert.fail("it stayed suspended");
+    await eventually(request);
   });
 
   await t.test("the one that leads is killed: the other serves, and takes its place", async () => {
     await first.stop("SIGKILL");
     await request();
-    const before = (await intents("second")).length;
-    for (let tries = 0; tries < 100; tries += 1) {
-      const placed = (await intents("second")).filter(({ position }) => position !== undefined);
-      if (placed.length === before) break;
-      await delay(250);
-    }
-    const positions = (await intents("second")).map(({ position }) => position);
-    assert.ok(!positions.includes(undefined), positions.join());
+    const positions = await eventually(async () => {
+      const all = (await intents("second")).map(({ position }) => position);
+      assert.ok(!all.includes(undefined), all.join());
+      return all;
+    });
     assert.equal(new Set(positions).size, positions.length);
   });
 
@@ -185,15 +100,7 @@ test("two issuers share a PostgreSQL ledger: leaves from both, one order, one th
       await server.stop("SIGKILL");
       await assert.rejects(request(), /cannot be used now|UNAVAILABLE|unavailable|did not/);
       await server.start();
-      for (let tries = 0; ; tries += 1) {
-        try {
-          await request();
-          break;
-        } catch (error) {
-          if (tries > 20) throw error;
-          await delay(250);
-        }
-      }
+      await eventually(request);
       assert.equal(second.child.exitCode, null);
     },
   );

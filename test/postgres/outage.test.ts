@@ -12,7 +12,7 @@ import type { PostgresConfig } from "../../src/ledger/postgres-pool.ts";
 import { draft, sha256 } from "../contract/drafts.ts";
 import { assertSound, intendOne } from "../contract/ledger.ts";
 import { manual } from "../contract/sequencer.ts";
-import { copyPostgres, startPostgres } from "../support/postgres.ts";
+import { copyPostgres, type Server, startPostgres } from "../support/postgres.ts";
 import { startStand } from "../support/postgres-stand.ts";
 import { startRelay } from "../support/relay.ts";
 
@@ -24,7 +24,7 @@ async function open(connection: PostgresConfig, now = () => new Date()): Promise
 }
 
 /** Asks until it is granted, as a client that is told UNAVAILABLE does. Anything else is a failure. */
-async function intendAtLast(database: Database, tries = 40): Promise<Intent> {
+async function intendAtLast(database: Database, tries = 300): Promise<Intent> {
   for (; ; tries -= 1) {
     try {
       return await intendOne(database);
@@ -64,7 +64,7 @@ test("a server that is killed in the middle: UNAVAILABLE, and afterwards every p
   await delay(100);
   stopped.abort();
   await Promise.all(asking);
-  for (let tries = 0; tries < 100 && database.counts().recordsQueued > 0; tries += 1) await delay(100);
+  while (database.counts().recordsQueued > 0) await delay(100);
   assert.ok(refused > 0 && promised.length > 10, `${refused} refused, ${promised.length} promised`);
   for (const { serial } of promised) assert.ok((await database.ledger.findSerial(serial))?.signature);
   assert.equal(database.counts().recordsDropped, 0);
@@ -161,10 +161,12 @@ test("a clock that is off by more than half a minute counts as an outage", async
   await using database = await open(connection, now);
   await intendOne(database);
   offMs = -40_000;
-  await assert.rejects(intendOne(database), { code: "unavailable", message: /clock is 40 s behind the database's/ });
+  // What the answer takes to come counts for one or the other.
+  const about = (which: string): RegExp => new RegExp(`clock is (3[5-9]|4[0-5]) s ${which} the database's`);
+  await assert.rejects(intendOne(database), { code: "unavailable", message: about("behind") });
   offMs = 40_000;
-  await assert.rejects(intendOne(database), { code: "unavailable", message: /clock is 40 s ahead of the database's/ });
-  await assert.rejects(open(connection, now), { code: "unavailable", message: /clock is 40 s ahead/ });
+  await assert.rejects(intendOne(database), { code: "unavailable", message: about("ahead of") });
+  await assert.rejects(open(connection, now), { code: "unavailable", message: about("ahead of") });
   offMs = 0;
   await intendOne(database);
 });
@@ -191,26 +193,29 @@ test("while the standby is away nothing is promised, not even when the server is
   await using lonely = await startPostgres();
   const connection = { ...(await lonely.database()), synchronousStandby: true, statementTimeoutMs: 3000 };
   await (await open({ ...connection, synchronousStandby: false }))[Symbol.asyncDispose]();
-  await lonely.sql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
-  await lonely.sql("SELECT pg_reload_conf()");
-  await delay(300);
+  await setStandby(lonely, "nobody");
   // The migrations are applied: opening only reads, but for its own transaction's commit, which has nothing to wait for.
   await using database = await open(connection);
   await assert.rejects(intendOne(database), unavailable);
+  await using patient = await open({ ...connection, statementTimeoutMs: 60_000 });
   const told = performance.now();
-  const waiting = assert.rejects(intendOne(database), unavailable);
-  await delay(300);
-  const { rows } = await lonely.sql(
-    "SELECT pg_cancel_backend(pid) AS done FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
-  );
-  assert.ok(rows.length > 0);
+  const waiting = assert.rejects(intendOne(patient), unavailable);
+  const cancel = "SELECT pg_cancel_backend(pid) AS done FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+  while ((await lonely.sql(cancel)).rows.length === 0) await delay(50);
   await waiting;
-  assert.ok(performance.now() - told < 3000, "it was the cancellation, and not the deadline");
-  await lonely.sql("ALTER SYSTEM SET synchronous_standby_names = ''");
-  await lonely.sql("SELECT pg_reload_conf()");
-  await delay(300);
+  assert.ok(performance.now() - told < 60_000, "it was the cancellation, and not the deadline");
+  await setStandby(lonely, "");
   await assert.rejects(intendOne(database), { code: "unavailable", message: /wait for no standby/ });
 });
+
+/** Returns when those who come have it; whoever is there has been told. */
+async function setStandby({ sql }: Server, name: string): Promise<void> {
+  await sql(`ALTER SYSTEM SET synchronous_standby_names = '${name}'`);
+  await sql("SELECT pg_reload_conf()");
+  const setting = "SELECT current_setting('synchronous_standby_names') AS name";
+  while ((await sql(setting)).rows[0]["name"] !== name) await delay(20);
+  await delay(300);
+}
 
 test("a failover to the synchronous standby keeps every promise; one to an older copy is noticed", async () => {
   await using primary = await startPostgres(["synchronous_standby_names=standby"]);
@@ -249,10 +254,12 @@ test("a failover to the synchronous standby keeps every promise; one to an older
   relay.to(stale.port);
   await assert.rejects(
     async () => {
-      for (let tries = 0; tries < 5; tries += 1)
+      for (let tries = 0; tries < 50; tries += 1) {
         await intendOne(lax).catch((error: unknown) => {
           if (String(error).includes("lost entry")) throw error;
         });
+        await delay(100);
+      }
     },
     { code: "unavailable", message: /has lost entry \d+, which was promised/ },
   );

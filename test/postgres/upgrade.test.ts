@@ -82,7 +82,7 @@ test("a rolling upgrade loses no request: issuers first, then agents, each one v
   const goesOn = async (what: string, ...daemons: readonly Daemon[]): Promise<void> => {
     const before = daemons.map(issuedBy);
     for (let tries = 0; daemons.some((daemon, n) => issuedBy(daemon) <= (before[n] ?? 0)); tries += 1) {
-      assert.ok(tries < 600, `${what}: not everybody issues`);
+      assert.ok(tries < 2_400, `${what}: not everybody issues`);
       await delay(50);
     }
   };

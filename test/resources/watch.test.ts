@@ -9,12 +9,14 @@ import type { Declared } from "../../src/resources/declared.ts";
 import { directorySource } from "../../src/resources/directory-source.ts";
 import { loadDirectory } from "../../src/resources/load.ts";
 import { watchSource } from "../../src/resources/watch.ts";
+import { eventually } from "../support/patience.ts";
 import { root } from "./build.ts";
 
 type Event = { readonly roots: readonly string[] } | { readonly refused: string };
 
 interface Watched extends AsyncDisposable {
   readonly directory: string;
+  /** As an editor does: the whole file at once. In place it is empty for a moment, which on a slow machine is long. */
   write(name: string, text: string): Promise<void>;
   /** The next thing told. */
   next(): Promise<Event>;
@@ -42,15 +44,16 @@ async function watched(
   );
   return {
     directory,
-    write: (name, text) => writeFile(join(directory, name), text),
-    next: async () => {
-      for (let tries = 0; tries < 200; tries++) {
-        const event = events.shift();
-        if (event !== undefined) return event;
-        await delay(10);
-      }
-      throw new Error("nothing was told");
+    write: async (name, text) => {
+      await writeFile(join(directory, ".written"), text);
+      await rename(join(directory, ".written"), join(directory, name));
     },
+    next: async () =>
+      await eventually(() => {
+        const event = events.shift();
+        assert.ok(event, "nothing was told");
+        return event;
+      }),
     quiet: async () => {
       await delay(150);
       assert.deepEqual(events, []);
@@ -67,7 +70,8 @@ const one = (directory: string) => writeFile(join(directory, "a.yaml"), root("on
 test("a good edit takes the place of what is in force, and nothing is told without one", async () => {
   await using it = await watched(one);
   await it.quiet();
-  await it.write("b.yaml", root("two"));
+  // In place: there is another file, so that all that may be seen meanwhile is what is in force.
+  await writeFile(join(it.directory, "b.yaml"), root("two"));
   assert.deepEqual(await it.next(), { roots: ["one", "two"] });
   await it.quiet();
 });
@@ -83,8 +87,7 @@ test("a bad edit is told once and changes nothing; taken back, the good state is
 
 test("a file saved by renaming, and one deleted, are noticed", async () => {
   await using it = await watched(one);
-  await it.write(".new", root("three"));
-  await rename(join(it.directory, ".new"), join(it.directory, "a.yaml"));
+  await it.write("a.yaml", root("three"));
   assert.deepEqual(await it.next(), { roots: ["three"] });
   await it.write("b.yaml", root("four"));
   assert.deepEqual(await it.next(), { roots: ["four", "three"] });
@@ -124,7 +127,7 @@ test("files in directories below are noticed without events", async () => {
     await mkdir(join(directory, "below"));
     await writeFile(join(directory, "below", "a.yaml"), root("one"));
   });
-  await writeFile(join(it.directory, "below", "a.yaml"), root("two"));
+  await it.write(join("below", "a.yaml"), root("two"));
   assert.deepEqual(await it.next(), { roots: ["two"] });
 });
 
@@ -166,7 +169,7 @@ test("after it is disposed of, or told to stop, nothing is told", async (t) => {
   stop.abort();
   await other[Symbol.asyncDispose]();
   await writeFile(join(directory, "a.yaml"), root("two"));
-  await delay(100);
+  await delay(200);
   assert.deepEqual(told, []);
   assert.ok(watcher);
 });

@@ -13,7 +13,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Rotation__Output } from "../../src/rpc/gen/espalier/v1/Rotation.ts";
 import { temporaryDirectory } from "../contract/directory.ts";
 import { espalier } from "../ctl/stage.ts";
-import { checkout, clusterDocument, document, podToken, startStack } from "../support/stack.ts";
+import { checkout, clusterDocument, document, podToken } from "../support/documents.ts";
+import { startStack } from "../support/stack.ts";
 import { type Speaker, startShaking } from "./shaking.ts";
 
 const seconds = Number(process.argv[2] ?? "600");

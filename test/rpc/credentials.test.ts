@@ -6,8 +6,9 @@ import { toPem } from "../../src/pki/pem.ts";
 import { openServerCredentials, type ServerTls } from "../../src/rpc/credentials.ts";
 import { IstioCertificateService } from "../../src/rpc/proto.ts";
 import { startServer, unary } from "../../src/rpc/server.ts";
+import { ago } from "../support/clock.ts";
 import { makeAuthority, makeLeaf, makeSigner } from "../support/pki.ts";
-import { ago, assertIssued, newKey, openWorkload } from "../support/stack.ts";
+import { assertIssued, newKey, openWorkload } from "../support/workload.ts";
 
 const signer = makeSigner("P-256");
 const authority = await makeAuthority("P-256", { rootSigner: signer, notBefore: ago(7200), notAfter: ago(-864_000) });

@@ -1,7 +1,7 @@
 /**
  * An issuer that kills itself with SIGKILL right before or right after one durable write:
  * `node test/support/dying-issuer.ts CONFIG.json WRITE before|after [N]`. It prints its port, and dies at the first write of
- * that name after a line on its input; or, with a number, at the Nth since it began. `none` lives.
+ * that name after a line on its input, which it answers; or, with a number, at the Nth since it began. `none` lives.
  */
 import { randomBytes } from "node:crypto";
 import { readFileSync, writeSync } from "node:fs";
@@ -16,6 +16,7 @@ let armed = name === "epoch" || nth !== "";
 let left = Number(nth === "" ? 1 : nth);
 process.stdin.once("data", () => {
   armed = true;
+  writeSync(1, "armed\n");
   // The heads are signed once a minute, and when it closes.
   if (name === "head") void running[Symbol.asyncDispose]();
 });

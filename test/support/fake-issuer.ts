@@ -10,7 +10,9 @@ import type { SignItem__Output } from "../../src/rpc/gen/espalier/v1/SignItem.ts
 import type { SignReplies } from "../../src/rpc/gen/espalier/v1/SignReplies.ts";
 import { Issuer } from "../../src/rpc/proto.ts";
 import { duplex, startServer, unary } from "../../src/rpc/server.ts";
-import { hubName, newKey, type Site } from "./stack.ts";
+import { hubName } from "./documents.ts";
+import type { Site } from "./site.ts";
+import { newKey } from "./workload.ts";
 
 export interface FakeIssuer extends AsyncDisposable {
   readonly address: string;

@@ -1,7 +1,10 @@
 /** On a KubeSite the tenant `shop` with a namespace of its own, in it the account `cart` and its pod `cart-1`: what most files need. */
+
+import { document } from "./documents.ts";
 import { kubeconfigOf } from "./kube-cluster.ts";
 import { type KubeSite, type KubeTenants, openKubeSite } from "./kube-site.ts";
-import { type AgentStack, type Answer, csrFor, document, openWorkload, tlsOf } from "./stack.ts";
+import type { AgentStack } from "./stack.ts";
+import { type Answer, csrFor, openWorkload, tlsOf } from "./workload.ts";
 
 export interface KubeShop extends AsyncDisposable {
   readonly site: KubeSite;

@@ -8,25 +8,15 @@ import type { Access } from "../../src/kube/credentials.ts";
 import { createObject } from "../../src/kube/objects.ts";
 import { resources } from "../../src/kube/resource.ts";
 import { agentSchema } from "../../src/ops/config.ts";
+import { type Clock, openClock } from "./clock.ts";
+import { clusterDocument, type Document, document, hubName } from "./documents.ts";
 import type { Image } from "./image.ts";
 import { deleteNamespace, openRealCluster, type RealCluster, writeKubeconfig } from "./kube-cluster.ts";
 import { type Relay, startRelay } from "./kube-relay.ts";
+import { eventually } from "./patience.ts";
 import { type Daemon, startDaemon } from "./processes.ts";
-import {
-  type AgentStack,
-  type Clock,
-  clusterDocument,
-  type Document,
-  document,
-  eventually,
-  hubName,
-  type IssuerStack,
-  makeSite,
-  openClock,
-  type Site,
-  startAgentOf,
-  startIssuerOn,
-} from "./stack.ts";
+import { makeSite, type Site } from "./site.ts";
+import { type AgentStack, type IssuerStack, startAgentOf, startIssuerOn } from "./stack.ts";
 
 export interface KubeSite extends AsyncDisposable {
   readonly run: string;

@@ -5,7 +5,9 @@ import { toCsr } from "../../src/pki/request.ts";
 import { call, openAdmin, openRemoteAdmin, readStream } from "../../src/rpc/client.ts";
 import type { AdminClient } from "../../src/rpc/gen/espalier/v1/Admin.ts";
 import type { OperatorCertificate__Output } from "../../src/rpc/gen/espalier/v1/OperatorCertificate.ts";
-import { type Identity, type IssuerStack, issuerTls, type NewKey, newKey } from "./stack.ts";
+import type { IssuerStack } from "./stack.ts";
+import { issuerTls } from "./thief.ts";
+import { type Identity, type NewKey, newKey } from "./workload.ts";
 
 export type { AdminClient };
 

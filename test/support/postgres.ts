@@ -70,7 +70,7 @@ async function openServer(directory: string, port: number, settings: readonly st
     });
     child = started;
     for (let tries = 0; ; tries += 1) {
-      if (started.exitCode !== null || tries > 600) throw new Error(`PostgreSQL did not start:\n${said}`);
+      if (started.exitCode !== null || tries > 2_400) throw new Error(`PostgreSQL did not start:\n${said}`);
       try {
         await sql("SELECT 1");
         return;

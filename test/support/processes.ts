@@ -1,6 +1,7 @@
 /** Real processes of the real command line, and what they log. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomInt } from "node:crypto";
+import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -14,7 +15,7 @@ const ours = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 export const compiled = { NODE_COMPILE_CACHE: join(tmpdir(), "espalier-compiled") };
 
 /** How long a process may take to log what is waited for. */
-const timeoutMs = 60_000;
+const timeoutMs = 120_000;
 
 export interface Finished {
   readonly code: number | null;
@@ -94,19 +95,30 @@ export function startDaemon(args: readonly string[], node: readonly string[] = [
 }
 
 /**
- * A port of loopback that nobody listens on at this moment, and that nobody else gets from here. It is below those that systems
- * give to outgoing connections, any of which could take it before it is used.
+ * A port of loopback that nobody listens on at this moment, and that nobody else gets from here, in another process either. It is
+ * below those that systems give to outgoing connections, any of which could take it before it is used, and above those of the tour.
  */
 export async function freePort(): Promise<number> {
   for (;;) {
-    const port = randomInt(15_100, 32_768);
-    if (given.has(port)) continue;
-    given.add(port);
-    if (await isFree(port)) return port;
+    const port = randomInt(15_500, 32_768);
+    if ((await claim(port)) && (await isFree(port))) return port;
   }
 }
 
-const given = new Set<number>();
+/** Whether nobody has claimed it: by the UDP port of its number, which this process has from now on and until it ends. */
+export async function claim(port: number): Promise<boolean> {
+  const socket = createSocket("udp4");
+  const listening = once(socket, "listening");
+  socket.bind({ port, address: "127.0.0.1", exclusive: true });
+  try {
+    await listening;
+    socket.unref();
+    return true;
+  } catch {
+    socket.close();
+    return false;
+  }
+}
 
 async function isFree(port: number): Promise<boolean> {
   const server = createServer();

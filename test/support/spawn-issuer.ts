@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { WriteName } from "../../src/ledger/connection.ts";
-import type { Site } from "./stack.ts";
+import type { Site } from "./site.ts";
 
 /** Around a write. */
 export const moments = ["before", "after"] as const;
@@ -14,6 +14,8 @@ export interface Child {
   readonly process: ChildProcess;
   /** Missing when it died before it served. */
   readonly port: string;
+  /** From when this returns it dies at the next such write. */
+  arm(): Promise<void>;
   readonly dead: Promise<unknown>;
 }
 
@@ -32,5 +34,14 @@ export async function spawnIssuer(
   child.stdin.on("error", () => {});
   const dead = once(child, "exit");
   const said = await Promise.race([once(child.stdout, "data"), dead]);
-  return { process: child, port: said[0] instanceof Buffer ? said[0].toString().trim() : "", dead };
+  return {
+    process: child,
+    port: said[0] instanceof Buffer ? said[0].toString().trim() : "",
+    arm: async () => {
+      const answered = once(child.stdout, "data");
+      child.stdin.write("now\n");
+      await answered;
+    },
+    dead,
+  };
 }

@@ -8,9 +8,11 @@ import { test } from "node:test";
 import { toPem } from "../../src/pki/pem.ts";
 import { startKeySet } from "../../src/token/jwks-source.ts";
 import { temporaryDirectory } from "../contract/directory.ts";
+import { ago } from "../support/clock.ts";
 import { createTokenIssuer } from "../support/kubernetes.ts";
+import { eventually } from "../support/patience.ts";
 import { makeAuthority, makeLeaf, makeSigner } from "../support/pki.ts";
-import { ago, eventually, newKey } from "../support/stack.ts";
+import { newKey } from "../support/workload.ts";
 
 const { jwks } = createTokenIssuer("x", generateKeyPairSync("ec", { namedCurve: "P-256" }));
 const other = createTokenIssuer("x", generateKeyPairSync("ec", { namedCurve: "P-256" })).jwks;
