@@ -2,6 +2,7 @@
 import { type Condition, readConditions } from "../kube/condition.ts";
 import { dateAt, type JsonRecord, listAt, recordAt, textAt } from "../kube/json.ts";
 import { type Meta, readMeta } from "../kube/meta.ts";
+import { type IssuerName, requestLengthMax, tooLong } from "./request-step.ts";
 import type { IssuerKind } from "./tenant-issuer.ts";
 
 export interface CertificateRequest extends Meta {
@@ -10,7 +11,7 @@ export interface CertificateRequest extends Meta {
 }
 
 export interface RequestAsk {
-  readonly issuer: { readonly kind: IssuerKind; readonly name: string };
+  readonly issuer: IssuerName;
   readonly conditions: ReadonlyMap<string, Condition>;
   readonly failed: boolean;
   /** Base64 of a CSR in PEM; empty once nothing is to be done with it any more. */
@@ -25,9 +26,6 @@ export interface RequestAsk {
 }
 
 export const issuerGroup = "espalier.dev";
-/** Of `spec.request`. What is longer holds no CSR that we read: it is not kept, and refused. */
-export const requestLengthMax = 64 * 1024;
-export const tooLong = "too long";
 
 /** @throws Refusal `malformed`. */
 export function readCertificateRequest(object: unknown): CertificateRequest {

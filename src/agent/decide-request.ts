@@ -1,39 +1,11 @@
-/** What comes next for a CertificateRequest, as a pure function of what is known. requests.ts does it. */
-import { Refusal, refusals } from "../errors.ts";
+/** What comes next for a CertificateRequest, as a pure function of what is known. request-door.ts does it. */
+import { Refusal } from "../errors.ts";
 import type { Namespace } from "../kube/meta.ts";
-import { type NamedCsr, readNamedCsr } from "../pki/named-csr.ts";
-import { csrLabels, readPem } from "../pki/pem.ts";
-import { type CertificateRequest, isFinal, type RequestAsk, tooLong } from "./certificate-request.ts";
+import { type CertificateRequest, isFinal, type RequestAsk } from "./certificate-request.ts";
 import { type Guards, unguarded } from "./guard.ts";
 import type { KeptTrust } from "./kept-trust.ts";
-import { decideIssuer, mayUse, type TenantIssuer } from "./tenant-issuer.ts";
-
-export type Step =
-  /** Not ours, done, or not approved. */
-  | { readonly kind: "none" }
-  /** Something that others can mend is missing. */
-  | { readonly kind: "wait"; readonly event: string; readonly message: string }
-  | End
-  | {
-      readonly kind: "sign";
-      readonly der: Uint8Array;
-      readonly csr: NamedCsr;
-      readonly tenant: string;
-      readonly profile: string;
-      readonly usages: readonly string[];
-      /** 0 where none is asked for. */
-      readonly validitySeconds: number;
-    };
-
-/** For good: cert-manager makes a new request when it tries again. */
-export interface End {
-  readonly kind: "end";
-  readonly reason: "Failed" | "Denied";
-  /** Whether no request like it can ever succeed. */
-  readonly invalid: boolean;
-  readonly event: string;
-  readonly message: string;
-}
+import { failed, invalid, orEnd, type Step, toSign, wait } from "./request-step.ts";
+import type { TenantIssuer } from "./tenant-issuer.ts";
 
 export interface Known {
   /** Undefined while the namespace is not in the list yet. */
@@ -66,48 +38,16 @@ export function decideRequest({ ask, namespace }: CertificateRequest, known: Kno
     return invalid(ask.conditions.get("InvalidRequest")?.message ?? "somebody has found the request invalid");
   if (!isTrue(ask, "Approved")) return { kind: "none" };
   if (known.namespace === undefined) return wait("NamespaceNotFound", `namespace "${namespace}" is not known yet`);
-  const { issuer } = known;
-  const name = `${ask.issuer.kind} "${ask.issuer.name}"`;
-  if (issuer === undefined)
-    return wait("IssuerNotFound", `there is no ${name} that namespace "${namespace}" could use`);
-  if (!mayUse(issuer, namespace))
-    return failed(
-      "IssuerNotForNamespace",
-      `${name} is not for namespace "${namespace}": its spec.namespaces does not name it`,
-    );
-  const readiness = decideIssuer(issuer, known.trust);
-  if (readiness.status !== "True") return wait("IssuerNotReady", `${name} is not ready: ${readiness.message}`);
-  return toSign(ask, issuer);
-}
-
-/** What a refusal, of the hub or of our own reading, means for the request. Undefined: it is asked again. */
-export function toEnd(refusal: Refusal): End | undefined {
-  const { code, message } = refusal;
-  if (refusals[code].retry) return undefined;
-  const isInvalid = code === "malformed" || code === "csr-key" || code === "csr-signature";
-  return isInvalid ? invalid(message) : failed("Refused", `${message} (${code})`);
-}
-
-function toSign(ask: RequestAsk, { tenant, profile }: TenantIssuer): Step {
-  const { usages } = ask;
-  try {
-    if (ask.request === tooLong) throw new Refusal("malformed", "the CSR is longer than any that is read");
-    const der = readPem(Buffer.from(ask.request, "base64").toString("latin1"), csrLabels);
-    const csr = readNamedCsr(der);
+  const { request, usages, issuer, username, groups, isCa } = ask;
+  return orEnd(() => {
+    const asker = { namespace, issuer, username, groups, isCa };
     const validitySeconds = readDuration(ask.duration);
-    return {
-      kind: "sign",
-      der,
-      csr,
-      tenant,
-      profile,
-      validitySeconds,
-      usages: usages.length > 0 ? usages : defaultUsages,
-    };
-  } catch (error) {
-    if (error instanceof Refusal) return toEnd(error) ?? wait("NotRead", error.message);
-    throw error;
-  }
+    return toSign(
+      { request, usages: usages.length > 0 ? usages : defaultUsages, validitySeconds, asker },
+      known.issuer,
+      known.trust,
+    );
+  });
 }
 
 /** Go's time.Duration as JSON has it; fractions of a second are dropped. @throws Refusal `malformed`. */
@@ -121,16 +61,4 @@ export function readDuration(text: string): number {
 
 function isTrue({ conditions }: RequestAsk, type: string): boolean {
   return conditions.get(type)?.status === "True";
-}
-
-function wait(event: string, message: string): Step {
-  return { kind: "wait", event, message };
-}
-
-function failed(event: string, message: string): End {
-  return { kind: "end", reason: "Failed", invalid: false, event, message };
-}
-
-function invalid(message: string): End {
-  return { kind: "end", reason: "Failed", invalid: true, event: "InvalidRequest", message };
 }

@@ -4,15 +4,12 @@ import { isConflict, isNotFound } from "../kube/api-error.ts";
 import { applyObject } from "../kube/apply.ts";
 import type { Client } from "../kube/client.ts";
 import { toCondition } from "../kube/condition.ts";
-import type { Informer } from "../kube/informer.ts";
 import { keyOf } from "../kube/meta.ts";
 import { startQueue } from "../kube/queue.ts";
-import { resources } from "../kube/resource.ts";
 import type { Log } from "../ops/log.ts";
+import { type Issuers, issuerResources } from "./issuers.ts";
 import type { KeptTrust } from "./kept-trust.ts";
-import { decideIssuer, type IssuerKind, type TenantIssuer } from "./tenant-issuer.ts";
-
-export type Issuers = Readonly<Record<IssuerKind, Informer<TenantIssuer, never>>>;
+import { decideIssuer, type TenantIssuer } from "./tenant-issuer.ts";
 
 export interface IssuerStatusParts {
   readonly client: Client;
@@ -24,11 +21,6 @@ export interface IssuerStatusParts {
 
 /** What the hub says of a tenant changes at any time; looking costs nothing where it has not. */
 const lookAgainMs = 10_000;
-
-export const issuerResources = {
-  TenantIssuer: resources.tenantIssuers,
-  TenantClusterIssuer: resources.tenantClusterIssuers,
-} as const;
 
 export function startIssuerStatus({ client, issuers, trust, now, log }: IssuerStatusParts): AsyncDisposable {
   const work = async (key: string, signal: AbortSignal): Promise<{ againAfterMs: number } | void> => {

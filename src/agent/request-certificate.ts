@@ -1,4 +1,4 @@
-/** From the hub's answer to what a CertificateRequest's status holds, checked before anybody sees it. */
+/** From the hub's answer to what a request's status holds, checked before anybody sees it. */
 import { Refusal } from "../errors.ts";
 import type { Certificate } from "../pki/certificate.ts";
 import { type LeafVerifier, openVerifier } from "../pki/chain.ts";

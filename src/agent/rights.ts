@@ -34,7 +34,9 @@ export function rightsOf(config: NonNullable<AgentConfig["kubernetes"]>): readon
       ? verbs(["create"], { group: "authentication.k8s.io", resource: "tokenreviews" })
       : []),
     ...bundleRights(config.clusterTrustBundle),
-    ...(config.certManager ? requestRights() : []),
+    ...(config.certManager ? certificateRequestRights() : []),
+    ...(config.signingRequests ? signingRequestRights() : []),
+    ...(config.certManager || config.signingRequests ? issuerRights() : []),
     ...verbs(["create", "get", "patch"], { ...core, resource: "secrets", namespace, name: `${name}-state` }),
     ...verbs(["create"], lease),
     ...verbs(["get", "update"], { ...lease, name }),
@@ -54,23 +56,35 @@ function bundleRights(name: string | undefined): readonly Right[] {
   ];
 }
 
-function requestRights(): readonly Right[] {
-  const [certManager, ours] = ["cert-manager.io", "espalier.dev"];
+function certificateRequestRights(): readonly Right[] {
+  const group = "cert-manager.io";
   const admission = "admissionregistration.k8s.io";
-  const watched = [
-    { group: certManager, resource: "certificaterequests" },
-    { group: ours, resource: "tenantissuers" },
-    { group: ours, resource: "tenantclusterissuers" },
-    { group: admission, resource: "validatingwebhookconfigurations" },
-    { group: admission, resource: "mutatingwebhookconfigurations" },
-  ];
   return [
-    ...watched.flatMap((right) => verbs(["list", "watch"], right)),
-    ...verbs(["patch"], { group: certManager, resource: "certificaterequests/status" }),
-    ...verbs(["patch"], { group: ours, resource: "tenantissuers/status" }),
-    ...verbs(["patch"], { group: ours, resource: "tenantclusterissuers/status" }),
+    ...verbs(["list", "watch"], { group, resource: "certificaterequests" }),
+    ...verbs(["list", "watch"], { group: admission, resource: "validatingwebhookconfigurations" }),
+    ...verbs(["list", "watch"], { group: admission, resource: "mutatingwebhookconfigurations" }),
+    ...verbs(["patch"], { group, resource: "certificaterequests/status" }),
     ...verbs(["create", "patch"], { group: "events.k8s.io", resource: "events" }),
   ];
+}
+
+/** Events about them are in the namespace "default", as all about what is in no namespace. */
+function signingRequestRights(): readonly Right[] {
+  const group = "certificates.k8s.io";
+  const plurals = ["tenantissuers", "tenantclusterissuers"];
+  return [
+    ...verbs(["list", "watch"], { group, resource: "certificatesigningrequests" }),
+    ...verbs(["patch"], { group, resource: "certificatesigningrequests/status" }),
+    ...plurals.flatMap((plural) => verbs(["sign"], { group, resource: "signers", name: `${plural}.espalier.dev/*` })),
+  ];
+}
+
+function issuerRights(): readonly Right[] {
+  const group = "espalier.dev";
+  return ["tenantissuers", "tenantclusterissuers"].flatMap((resource) => [
+    ...verbs(["list", "watch"], { group, resource }),
+    ...verbs(["patch"], { group, resource: `${resource}/status` }),
+  ]);
 }
 
 function verbs(all: readonly string[], right: Omit<Right, "verb">): readonly Right[] {

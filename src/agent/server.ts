@@ -122,8 +122,11 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     trust?.reconnect();
     await using duties = new AsyncDisposableStack();
     for (const { name, store } of api.istiods) duties.use(await startServing(name, store, () => {}, agent, trust));
-    if (config.kubernetes?.certManager === true)
-      duties.use(startRequests({ ...parts, ...leading, cluster: config.cluster, hub, trust: () => trust?.current() }));
+    const { certManager = false, signingRequests = false } = config.kubernetes ?? {};
+    if (certManager || signingRequests) {
+      const asking = { cluster: config.cluster, hub, trust: () => trust?.current() };
+      duties.use(startRequests({ ...parts, ...leading, ...asking, doors: { certManager, signingRequests } }));
+    }
     return duties.move();
   });
 

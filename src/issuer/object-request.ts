@@ -24,6 +24,9 @@ export function readObjectRequest(wire: ObjectRequest__Output | null | undefined
     throw malformed(`the profile ${JSON.stringify(profile.slice(0, 63))} is not one for requests`);
   if (username === "" || !isName(username))
     throw malformed("its username is empty, too long, or has control characters");
+  // A CertificateSigningRequest is in no namespace: it counts as one of the namespace of the ServiceAccount that made it.
+  if (door === "csr" && !username.startsWith(`system:serviceaccount:${namespace}:`))
+    throw malformed("no ServiceAccount of its namespace has made it");
   if (groups.length > groupsMax || !groups.every(isName)) throw malformed("its groups are too many or too long");
   if (usages.length === 0 || usages.length > usagesMax)
     throw malformed(`its usages are none, or more than ${usagesMax}`);

@@ -29,6 +29,13 @@ export const resources = {
   configMaps: { ...core, plural: "configmaps", kind: "ConfigMap", namespaced: true },
   secrets: { ...core, plural: "secrets", kind: "Secret", namespaced: true },
   leases: { group: "coordination.k8s.io", version: "v1", plural: "leases", kind: "Lease", namespaced: true },
+  certificateSigningRequests: {
+    group: "certificates.k8s.io",
+    version: "v1",
+    plural: "certificatesigningrequests",
+    kind: "CertificateSigningRequest",
+    namespaced: false,
+  },
   /** `servedVersion` says which version there is. */
   clusterTrustBundles: {
     group: "certificates.k8s.io",

@@ -153,6 +153,10 @@ export const agentSchema = z.strictObject({
         .boolean()
         .default(false)
         .describe("Whether CertificateRequests of TenantIssuers and TenantClusterIssuers are served."),
+      signingRequests: z
+        .boolean()
+        .default(false)
+        .describe("Whether CertificateSigningRequests for TenantIssuers and TenantClusterIssuers are served."),
       revisions: z
         .array(
           z.strictObject({

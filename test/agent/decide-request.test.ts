@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readCertificateRequest } from "../../src/agent/certificate-request.ts";
-import { decideRequest, type Known, readDuration, type Step, toEnd } from "../../src/agent/decide-request.ts";
+import { decideRequest, type Known, readDuration } from "../../src/agent/decide-request.ts";
 import type { KeptTrust } from "../../src/agent/kept-trust.ts";
+import { type Step, toEnd } from "../../src/agent/request-step.ts";
 import { readTenantIssuer } from "../../src/agent/tenant-issuer.ts";
 import { Refusal } from "../../src/errors.ts";
 import { certificateLabel, toPem } from "../../src/pki/pem.ts";

@@ -145,6 +145,12 @@ test("requests of objects", async (t) => {
     ["a user with a line break", ask(names, { username: "ada\nissued" }), "malformed"],
     ["another profile", ask(names, { profile: "agent" }), "malformed"],
     ["another door", ask(names, { door: "istio" }), "malformed"],
+    ["a CSR that no ServiceAccount has made", ask(names, { door: "csr", username: "ada" }), "malformed"],
+    [
+      "a CSR of another namespace's ServiceAccount",
+      ask(names, { door: "csr", username: "system:serviceaccount:shop:web" }),
+      "malformed",
+    ],
     ["an issuer of another kind", ask(names, { issuer: "ClusterIssuer/shop" }), "malformed"],
   ] as const)
     await t.test(`refused: ${what}`, async () => {

@@ -134,31 +134,39 @@ test("docs/kubernetes.md has every right of the issuer, as its chart gives them"
 
 const agentRights = "charts/espalier-agent/templates/rbac.yaml";
 
-/** Rules that only a value brings, and what must be set for them. */
-const conditional: readonly (readonly [resources: string, condition: string])[] = [
+const eitherDoor = "if or .Values.kubernetes.certManager .Values.kubernetes.signingRequests";
+
+/** Rules that only a value brings, and what must be set for each that names these resources. */
+const conditional: readonly (readonly [resources: string, ...conditions: readonly string[]])[] = [
   ["tokenreviews", 'if eq .Values.kubernetes.tokens "review"'],
   ["clustertrustbundles", "with .Values.kubernetes.clusterTrustBundle"],
-  ["signers", "with .Values.kubernetes.clusterTrustBundle"],
+  ["signers", "with .Values.kubernetes.clusterTrustBundle", "if .Values.kubernetes.signingRequests"],
   ["certificaterequests", "if .Values.kubernetes.certManager"],
-  ["tenantissuers, tenantclusterissuers", "if .Values.kubernetes.certManager"],
   ["validatingwebhookconfigurations, mutatingwebhookconfigurations", "if .Values.kubernetes.certManager"],
   ["certificaterequests/status", "if .Values.kubernetes.certManager"],
-  ["tenantissuers/status, tenantclusterissuers/status", "if .Values.kubernetes.certManager"],
+  ["certificatesigningrequests", "if .Values.kubernetes.signingRequests"],
+  ["certificatesigningrequests/status", "if .Values.kubernetes.signingRequests"],
+  ["tenantissuers, tenantclusterissuers", eitherDoor],
+  ["tenantissuers/status, tenantclusterissuers/status", eitherDoor],
 ];
 
 test("a right that only some need is given to them alone", () => {
   const text = read(agentRights);
-  for (const [resources, condition] of conditional) {
-    const [before = "", ...after] = text.split(`resources: [${resources}]`);
-    assert.equal(after.length, 1, resources);
-    // The innermost condition that is open there.
-    const open: string[] = [];
-    for (const [, word = ""] of before.matchAll(/\{\{-? ((?:if|with|range|end)[^}]*?) -?\}\}/g))
-      if (word.startsWith("end")) open.pop();
-      else open.push(word);
-    assert.equal(open.at(-1), condition, resources);
+  for (const [resources, ...conditions] of conditional) {
+    const parts = text.split(`resources: [${resources}]`);
+    const found = parts.slice(1).map((_, at) => openCondition(parts.slice(0, at + 1).join("")));
+    assert.deepEqual(found, conditions, resources);
   }
 });
+
+/** The innermost condition that is open where the text ends. */
+function openCondition(text: string): string | undefined {
+  const open: string[] = [];
+  for (const [, word = ""] of text.matchAll(/\{\{-? ((?:if|with|range|end)[^}]*?) -?\}\}/g))
+    if (word.startsWith("end")) open.pop();
+    else open.push(word);
+  return open.at(-1);
+}
 
 test("docs/kubernetes.md has every right, as the chart gives them", () => {
   const text = read(agentRights);
@@ -188,6 +196,7 @@ test("the chart gives what the agent asks for, and `agent check` looks for the s
     tokens: "review",
     clusterTrustBundle: "istio.io:istiod-ca:root-cert",
     certManager: true,
+    signingRequests: true,
   });
   assert.ok(kubernetes);
   const asked = rightsOf(kubernetes).map(({ verb, resource, url }) => `${verb} ${url ?? resource}`);

@@ -23,6 +23,7 @@ const documents = [
   "CHANGELOG.md",
   "docs/architecture.md",
   "docs/cert-manager.md",
+  "docs/kubernetes-csr.md",
   "docs/configuration.md",
   "docs/kubernetes.md",
   "docs/moving-from-istio.md",

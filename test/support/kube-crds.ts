@@ -1,4 +1,4 @@
-/** The hub's resource definitions on a real API server. */
+/** Our resource definitions on a real API server. */
 import { parse } from "yaml";
 import { applyObject } from "../../src/kube/apply.ts";
 import type { Client } from "../../src/kube/client.ts";
@@ -16,9 +16,10 @@ const definitions = {
   namespaced: false,
 } as const;
 
-/** As they are checked in; returns when they are served. */
-export async function applyCrds(client: Client): Promise<void> {
-  for (const path of crdFiles(["charts/espalier-crds/templates"]).keys()) {
+/** As they are checked in, the hub's or the agents'; returns when they are served. */
+export async function applyCrds(client: Client, of: "hub" | "agent" = "hub"): Promise<void> {
+  const chart = { hub: "charts/espalier-crds/templates", agent: "charts/espalier-agent-crds/templates" }[of];
+  for (const path of crdFiles([chart]).keys()) {
     const content: unknown = parse(read(path));
     const name = String(recordAt(content, "metadata")["name"]);
     await applyObject(client, definitions, { name }, { spec: recordAt(content, "spec") }, { force: true });

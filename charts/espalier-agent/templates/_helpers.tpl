@@ -65,6 +65,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
   "istiodNamespace" .Values.kubernetes.istiodNamespace
   "istiodSecret" .Values.kubernetes.istiodSecret
   "certManager" .Values.kubernetes.certManager
+  "signingRequests" .Values.kubernetes.signingRequests
   "revisions" .Values.kubernetes.revisions
 -}}
 {{- with .Values.kubernetes.clusterTrustBundle }}{{ $_ := set $kubernetes "clusterTrustBundle" . }}{{ end -}}

@@ -1,0 +1,43 @@
+/** What comes next for a CertificateSigningRequest, as a pure function of what is known. request-door.ts does it. */
+import type { KeptTrust } from "./kept-trust.ts";
+import { failed, invalid, type Step, toSign } from "./request-step.ts";
+import type { SigningAsk, SigningRequest } from "./signing-request.ts";
+import type { TenantIssuer } from "./tenant-issuer.ts";
+
+export interface Known {
+  /** The one that the signer's name stands for. */
+  readonly issuer: TenantIssuer | undefined;
+  readonly trust: KeptTrust | undefined;
+}
+
+/** Whoever may approve has looked at it by then; the API server lets nobody change what was approved. */
+export function decideSigningRequest({ ask }: SigningRequest, { issuer, trust }: Known): Step {
+  if (ask === undefined || ask.ended || ask.denied || !ask.approved) return { kind: "none" };
+  const namespace = namespaceOf(ask);
+  if (namespace === undefined)
+    return failed(
+      "NoServiceAccount",
+      `"${ask.username}" is no ServiceAccount: a CertificateSigningRequest is in no namespace, and counts as one of the namespace whose ServiceAccount made it`,
+    );
+  const { request, usages, validitySeconds, username, groups, signer } = ask;
+  // Before it is looked for: nobody learns which there are elsewhere.
+  if (signer.kind === "TenantIssuer" && signer.namespace !== namespace)
+    return failed(
+      "IssuerNotForNamespace",
+      `TenantIssuers of namespace "${signer.namespace}" are for that namespace alone, and a ServiceAccount of "${namespace}" asks`,
+    );
+  if (signer.name === "")
+    return invalid("the signer names no issuer: it is tenantissuers.espalier.dev/<namespace>.<name>");
+  const asker = { namespace, issuer: { kind: signer.kind, name: signer.name }, username, groups, isCa: false };
+  return toSign({ request, usages, validitySeconds, asker }, issuer, trust);
+}
+
+/** As the API server names a ServiceAccount, and the groups that it puts every one of them in; others may have found a way to the name alone. */
+function namespaceOf({ username, groups }: SigningAsk): string | undefined {
+  const [system, kind, namespace = "", name = "", ...rest] = username.split(":");
+  const isAccount = system === "system" && kind === "serviceaccount" && name !== "" && rest.length === 0;
+  const inGroups = ["system:serviceaccounts", `system:serviceaccounts:${namespace}`].every((one) =>
+    groups.includes(one),
+  );
+  return isAccount && namespace !== "" && inGroups ? namespace : undefined;
+}

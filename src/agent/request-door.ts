@@ -1,0 +1,194 @@
+/**
+ * A door whose requests are objects of the cluster's API, run by the one agent that leads. One object is one certificate, however often
+ * it is asked for: its UID is the hub's idempotency key, and what became of it is written into its status once.
+ */
+import { Refusal, type RefusalCode, toRefusal } from "../errors.ts";
+import { isConflict, isNotFound } from "../kube/api-error.ts";
+import { applyObject } from "../kube/apply.ts";
+import type { Client } from "../kube/client.ts";
+import type { EventRecorder } from "../kube/events.ts";
+import type { Informer } from "../kube/informer.ts";
+import { keyOf, type Meta } from "../kube/meta.ts";
+import { startQueue } from "../kube/queue.ts";
+import type { Resource } from "../kube/resource.ts";
+import type { Log } from "../ops/log.ts";
+import type { Metrics } from "../ops/metrics.ts";
+import type { Hub } from "./hub.ts";
+import { openRequestCheck, type RequestCertificate } from "./request-certificate.ts";
+import { type End, type Sign, type Step, toEnd, type Wait } from "./request-step.ts";
+
+export interface RequestMeta extends Meta {
+  /** Undefined where it is nobody's of ours. */
+  readonly ask: unknown;
+}
+
+export interface RequestDoor<T extends RequestMeta> {
+  /** As the hub calls it. */
+  readonly door: "certificate-request" | "csr";
+  readonly resource: Resource;
+  readonly requests: Informer<T, string>;
+  /** All that a decision rests on; before each is known once, nothing is said of any request. */
+  readonly followed: readonly Pick<Informer<Meta, never>, "synced" | "freshness">[];
+  readonly decide: (request: T) => Step;
+  /** Whether it says already what it waits for. */
+  readonly isTold: (request: T, wait: Wait) => boolean;
+  /** All that we own of its status: what is left out of an application goes. Undefined where it has no place for that. */
+  readonly toStatus: (request: T, outcome: Outcome) => object | undefined;
+}
+
+export type Outcome = ({ readonly kind: "issued"; readonly message: string } & RequestCertificate) | End | Wait;
+
+export interface DoorParts {
+  readonly cluster: string;
+  readonly client: Client;
+  readonly events: EventRecorder;
+  readonly hub: Hub;
+  readonly now: () => Date;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+export interface RunningDoor<T> extends AsyncDisposable {
+  /** Something has happened that these may depend on. */
+  lookAt(requests: readonly T[]): void;
+}
+
+/** At once; each waits for the hub and for one write. */
+const workers = 32;
+/** Others wait long after a failure of ours, so that a hub that comes back is asked soon. */
+const backOff = { msMin: 500, msMax: 60_000 };
+/** What others mend brings news of its own, but for what the hub says of a tenant. */
+const lookAgainMs = 10_000;
+/** Of the groups of who made it. */
+const groupsMax = 64;
+/** Requests that have ended, and whose end the informer may not have seen yet; and those that wait. */
+const rememberedMax = 10_000;
+
+export function startRequestDoor<T extends RequestMeta>(
+  { door, resource, requests, followed, decide, isTold, toStatus }: RequestDoor<T>,
+  { cluster, client, events, hub, now, log, metrics }: DoorParts,
+): RunningDoor<T> {
+  const check = openRequestCheck({
+    now,
+    onFault: (error) => log.error("the issuer's answer did not verify", {}, error),
+  });
+  const ended = new Map<string, true>();
+  /** What each was told that it waits for. */
+  const waits = new Map<string, string>();
+
+  const sign = async (request: T, step: Sign): Promise<RequestCertificate> => {
+    const { der, validitySeconds, tenant, profile, usages, asker } = step;
+    const { issuer, groups, ...told } = asker;
+    const signed = await hub.sign({
+      csr: der,
+      validitySeconds,
+      signer: tenant,
+      idempotencyKey: request.uid,
+      request: {
+        ...told,
+        door,
+        name: request.name,
+        issuer: `${issuer.kind}/${issuer.name}`,
+        profile,
+        groups: groups.slice(0, groupsMax),
+        usages: [...usages],
+      },
+    });
+    return check(signed, step);
+  };
+
+  const write = async (request: T, outcome: Outcome, signal: AbortSignal): Promise<void> => {
+    const status = toStatus(request, outcome);
+    if (status === undefined) return;
+    const { namespace, name, uid } = request;
+    const one = { ...(namespace === "" ? {} : { namespace }), name, subresource: "status" } as const;
+    try {
+      // If we stop before this, whoever leads next judges it again, and gets the same certificate from the hub.
+      await applyObject(client, resource, one, { status }, { force: true, uid, signal });
+    } catch (error) {
+      // Gone, or another request of its name: nobody waits for this one any more.
+      if (!isNotFound(error) && !isConflict(error)) throw error;
+    }
+  };
+
+  const tell = (type: "Normal" | "Warning", reason: string, note: string, object: T): void =>
+    events.record({ resource, object, type, reason, action: "Sign", note });
+
+  const issue = async (request: T, certificate: RequestCertificate, signal: AbortSignal): Promise<void> => {
+    const message = "signed by the tenant's authority";
+    await write(request, { kind: "issued", message, ...certificate }, signal);
+    tell("Normal", "CertificateIssued", message, request);
+    log.info("request issued", { request: keyOf(request) });
+    remember(ended, request.uid, true);
+  };
+
+  const end = async (request: T, step: End, signal: AbortSignal, code: RefusalCode): Promise<void> => {
+    metrics.refused({ code, tenant: "", cluster });
+    await write(request, step, signal);
+    const { event, message } = step;
+    tell("Warning", event, message, request);
+    log.warn("request failed", { request: keyOf(request), reason: event, message });
+    remember(ended, request.uid, true);
+  };
+
+  /** Once, and not with each try: who waits learns nothing from that. */
+  const wait = async (request: T, step: Wait, signal: AbortSignal): Promise<void> => {
+    const { event, message } = step;
+    if (waits.get(request.uid) === event || isTold(request, step)) return;
+    await write(request, step, signal);
+    remember(waits, request.uid, event);
+    tell("Normal", event, message, request);
+    log.info("request waits", { request: keyOf(request), reason: event, message });
+  };
+
+  const work = async (key: string, signal: AbortSignal): Promise<{ againAfterMs: number } | void> => {
+    // Of what is half known, nothing is said.
+    if (followed.some((one) => one.freshness() === undefined)) return;
+    const [name = "", namespace] = key.split("/").toReversed();
+    const request = requests.get(name, namespace);
+    if (request?.ask === undefined || ended.has(request.uid)) return;
+    const step = decide(request);
+    switch (step.kind) {
+      case "none":
+        return;
+      case "end":
+        return await end(request, step, signal, "request-denied");
+      case "wait":
+        await wait(request, step, signal);
+        return { againAfterMs: lookAgainMs };
+      case "sign": {
+        const issued = await sign(request, step).catch(toRefusal);
+        if (!(issued instanceof Refusal)) {
+          await issue(request, issued, signal);
+          return metrics.issued({ tenant: step.tenant, cluster, profile: step.profile });
+        }
+        const over = toEnd(issued);
+        if (over !== undefined) return await end(request, over, signal, issued.code);
+        await wait(request, { kind: "wait", event: "Retrying", message: `tried again: ${issued.message}` }, signal);
+        throw issued;
+      }
+    }
+  };
+
+  const queue = startQueue({ name: `${door}s`, work, workers, backOff }, log);
+  const lookAt = (all: readonly T[]): void => {
+    for (const request of all) if (request.ask !== undefined) queue.add(keyOf(request));
+  };
+  const subscription = requests.subscribe(({ kind, item }) => lookAt(kind === "gone" ? [] : [item]));
+  Promise.all(followed.map(async ({ synced }) => await synced)).then(
+    () => lookAt(requests.list()),
+    () => undefined,
+  );
+  return {
+    lookAt,
+    [Symbol.asyncDispose]: async () => {
+      subscription[Symbol.dispose]();
+      await queue[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function remember<V>(among: Map<string, V>, uid: string, what: V): void {
+  if (among.size >= rememberedMax) among.clear();
+  among.set(uid, what);
+}

@@ -1,0 +1,75 @@
+/** A CertificateSigningRequest (certificates.k8s.io/v1) as far as we look at it: of another signer's, that it is there and nothing else. */
+import { readConditions } from "../kube/condition.ts";
+import { isRecord, listAt, recordAt, textAt } from "../kube/json.ts";
+import { type Meta, readMeta } from "../kube/meta.ts";
+import { type IssuerName, requestLengthMax, tooLong } from "./request-step.ts";
+
+export interface SigningRequest extends Meta {
+  /** Undefined where it is another signer's. */
+  readonly ask: SigningAsk | undefined;
+}
+
+export interface SigningAsk {
+  readonly signer: Signer;
+  readonly approved: boolean;
+  readonly denied: boolean;
+  /** It has a certificate, or has failed: nothing is to be done with it any more. */
+  readonly ended: boolean;
+  /** Base64 of a CSR in PEM; empty once it has ended. */
+  readonly request: string;
+  /** 0 where none is asked for. */
+  readonly validitySeconds: number;
+  readonly usages: readonly string[];
+  /** As the API server recorded who made it. */
+  readonly username: string;
+  readonly groups: readonly string[];
+}
+
+/** The issuer that a signer's name stands for. */
+export interface Signer extends IssuerName {
+  /** Empty for an issuer of the cluster. */
+  readonly namespace: string;
+}
+
+/** @throws Refusal `malformed`. */
+export function readSigningRequest(object: unknown): SigningRequest {
+  const spec = recordAt(object, "spec");
+  const signer = readSigner(textAt(spec, "signerName") ?? "");
+  if (signer === undefined) return { ...readMeta(object), ask: undefined };
+  const status = recordAt(object, "status");
+  const conditions = readConditions(status);
+  const isTrue = (type: string): boolean => conditions.get(type)?.status === "True";
+  const ended = isTrue("Failed") || (textAt(status, "certificate") ?? "") !== "";
+  const request = ended ? "" : (textAt(spec, "request") ?? "");
+  const { expirationSeconds } = spec;
+  return {
+    ...readMeta(object),
+    ask: {
+      signer,
+      approved: isTrue("Approved"),
+      // Whatever it says of it, and beside whatever else: no CSR that anybody has denied is signed.
+      denied: conditions.has("Denied"),
+      ended,
+      request: request.length > requestLengthMax ? tooLong : request,
+      validitySeconds: typeof expirationSeconds === "number" ? expirationSeconds : 0,
+      usages: textsAt(spec, "usages"),
+      username: textAt(spec, "username") ?? "",
+      groups: textsAt(spec, "groups"),
+    },
+  };
+}
+
+const signerNames = /^(tenantissuers|tenantclusterissuers)\.espalier\.dev\/(.*)$/;
+
+/** `tenantclusterissuers.espalier.dev/<name>`, or `tenantissuers.espalier.dev/<namespace>.<name>`: a namespace has no dot. */
+function readSigner(text: string): Signer | undefined {
+  const [, plural, path = ""] = signerNames.exec(text) ?? [];
+  if (plural === undefined) return undefined;
+  if (plural === "tenantclusterissuers") return { kind: "TenantClusterIssuer", name: path, namespace: "" };
+  const [namespace = "", ...name] = path.split(".");
+  return { kind: "TenantIssuer", name: name.join("."), namespace };
+}
+
+function textsAt(value: unknown, key: string): readonly string[] {
+  return isRecord(value) ? listAt(value, key).filter((one) => typeof one === "string") : [];
+}
