@@ -50,9 +50,12 @@ export function decideRequest({ ask, namespace }: CertificateRequest, known: Kno
   });
 }
 
-/** Go's time.Duration as JSON has it; fractions of a second are dropped. @throws Refusal `malformed`. */
+/**
+ * Go's time.Duration as JSON has it; fractions of a second are dropped. 0 where none is asked for: istio-csr writes 0s for a workload that
+ * has stated none. @throws Refusal `malformed`.
+ */
 export function readDuration(text: string): number {
-  if (text === "") return 0;
+  if (text === "" || text === "0s") return 0;
   const [, hours, minutes, seconds] = /^(?:(\d{1,6})h)?(?:(\d{1,8})m)?(?:(\d{1,10})(?:\.\d+)?s)?$/.exec(text) ?? [];
   const total = Number(hours ?? 0) * 3600 + Number(minutes ?? 0) * 60 + Number(seconds ?? 0);
   if (total < 1 || total > 0x7fffffff) throw new Refusal("malformed", "the duration is not one from 1 s to 68 years");

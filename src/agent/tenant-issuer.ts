@@ -56,7 +56,7 @@ export function decideIssuer({ tenant }: Pick<TenantIssuer, "tenant">, trust: Ke
   if (!found.requests)
     return no(
       "RequestsNotTaken",
-      `MeshTenant "${tenant}" gives nothing to requests: at the hub it needs spec.requests, and a rule for this cluster with the proof "request"`,
+      `MeshTenant "${tenant}" gives nothing to requests: at the hub it needs, in a rule for this cluster, the proof "request" and spec.requests, or the proof "requester:…" of one of the MeshCluster's requesters`,
     );
   return { status: "True", reason: "Ready", message: `MeshTenant "${tenant}" takes requests of this cluster` };
 }

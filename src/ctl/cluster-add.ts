@@ -233,6 +233,7 @@ function toFields({ tokens, agent, ...cluster }: MeshCluster): Readonly<Record<s
     "tokens.keys": keys.kind === "static" ? keys.keys.map(({ thumbprint }) => thumbprint).sort() : keys,
     agent: [agent.namespace, agent.serviceAccount],
     ztunnelAccounts: cluster.ztunnelAccounts,
+    requesters: cluster.requesters,
     aliases: cluster.aliases,
     servingNames: cluster.servingNames,
     suspended: cluster.suspended,

@@ -20,6 +20,8 @@ export type Allowed = AllowedNames | AllowedRequest;
 export interface AllowedNames extends AllowedLeaf {
   readonly profile: ProfileName;
   readonly names: LeafNames;
+  /** Where a requester asked for the workload by an object. */
+  readonly request?: RequestedBy;
 }
 
 /** Of the profile `request`. */

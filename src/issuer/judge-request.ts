@@ -4,8 +4,10 @@ import { Refusal } from "../errors.ts";
 import { type NamedCsr, readNamedCsr } from "../pki/named-csr.ts";
 import { spiffeIdOf } from "../pki/named-leaf.ts";
 import { isNamedUsage, toLeafUsages } from "../pki/named-usage.ts";
-import { decideRequest } from "../policy/decide-request.ts";
-import { active, type Judged, toKey } from "./allowed.ts";
+import { decideRequest, type NamedGrant } from "../policy/decide-request.ts";
+import type { Grant } from "../policy/grant.ts";
+import { decideForOther, requesterOf } from "../policy/requester.ts";
+import { type AllowedNames, type AllowedRequest, active, type Judged, toKey } from "./allowed.ts";
 import type { Asked, ObjectRequest, Proven } from "./item.ts";
 import type { World } from "./world.ts";
 
@@ -16,41 +18,20 @@ export function judgeRequest(
   world: World,
 ): Judged {
   const csr = readNamedCsr(asked.csr);
-  const { namespace, usages } = request;
-  const { attributes, der: subject } = csr.subject;
-  const { names } = csr;
-  const grant = decideRequest(
-    world.table,
-    {
-      cluster,
-      namespace,
-      tenant: asked.signer,
-      subject: attributes,
-      names,
-      usages,
-      isCa: request.isCa || csr.isCa,
-      validitySeconds: asked.validitySeconds,
-    },
-    servingNames(world),
-  );
+  const { grant, content } = grantFor(asked, cluster, request, csr, world);
   checkUsages(csr, request);
   const { tenant: log, validitySeconds, rule, proof } = grant;
   if (world.isSuspended("tenant", log)) throw new Refusal("suspended", `certificates of tenant "${log}" are suspended`);
-  const identity = spiffeIdOf(names);
+  const identity = spiffeIdOf(csr.names);
   if (identity !== undefined && world.isSuspended("workload", `${log}/${identity}`))
     throw new Refusal("suspended", "this workload was denied by an operator");
+  const { object, issuer, username, groups } = request;
   const allowed = {
+    ...content,
     log,
     cluster,
     door: asked.door,
-    profile: "request",
-    leaf: { subject, names, usages: grant.usages },
-    request: {
-      object: request.object,
-      issuer: request.issuer,
-      username: request.username,
-      groups: request.groups,
-    },
+    request: { object, issuer, username, groups },
     validitySeconds,
     rule,
     proof,
@@ -58,6 +39,32 @@ export function judgeRequest(
     idempotency: { key: toKey(asked, cluster), digest: digestOf(asked, request) },
   } as const;
   return { csr, allowed };
+}
+
+type Content = Pick<AllowedRequest, "profile" | "leaf"> | Pick<AllowedNames, "profile" | "names">;
+
+/** Whoever may ask for others asks for a workload by its SPIFFE ID, and for nothing else of theirs. */
+function grantFor(
+  { signer: tenant, validitySeconds }: Asked,
+  cluster: string,
+  request: ObjectRequest,
+  csr: NamedCsr,
+  world: World,
+): { readonly grant: Grant | NamedGrant; readonly content: Content } {
+  const { names } = csr;
+  const { attributes, der: subject } = csr.subject;
+  const { namespace, usages } = request;
+  const isCa = request.isCa || csr.isCa;
+  const named = { cluster, namespace, tenant, subject: attributes, names, usages, isCa, validitySeconds };
+  const requesters = world.declared.clusters.get(cluster)?.requesters ?? [];
+  const requester = requesterOf(requesters, request);
+  if (requester !== undefined && spiffeIdOf(names) !== undefined) {
+    const grant = decideForOther(world.table, requester, named);
+    return { grant, content: { profile: grant.profile, names: { uri: grant.identity, dns: [] } } };
+  }
+  const own = requesters.filter((one) => one.namespace === namespace).flatMap((one) => one.servingNames);
+  const grant = decideRequest(world.table, named, servingNames(world, own));
+  return { grant, content: { profile: "request", leaf: { subject, names, usages: grant.usages } } };
 }
 
 /** What the CSR says of them, if anything, is what the object says: one of the two was approved, and not the other. */
@@ -69,8 +76,9 @@ function checkUsages({ keyUsage, extended }: NamedCsr, { usages }: ObjectRequest
     throw new Refusal("malformed", `the CSR asks for other usages than the request (${usages.join(", ")})`);
 }
 
-function* servingNames({ declared }: World): Generator<string> {
-  for (const cluster of declared.clusters.values()) yield* cluster.servingNames;
+/** What clusters serve with, but for what a requester's namespace may have of it. */
+function* servingNames({ declared }: World, own: readonly string[]): Generator<string> {
+  for (const cluster of declared.clusters.values()) yield* cluster.servingNames.filter((name) => !own.includes(name));
 }
 
 /** What must not differ between two requests of one key: everything that was asked, and who asked. */

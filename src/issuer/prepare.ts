@@ -20,7 +20,7 @@ export function prepare(allowed: Allowed, spki: Uint8Array, parts: PrepareParts)
   const now = Math.floor(parts.now().getTime() / 1000);
   const begin = now - backdateSeconds;
   // Who asks for a duration by an object plans by it, from NotBefore on; Istio's clients plan from now on.
-  const from = profile === "request" ? begin : now;
+  const from = allowed.request === undefined ? now : begin;
   const notBefore = new Date(begin * 1000);
   const notAfter = new Date((from + secondsLeft(allowed, from)) * 1000);
   const serial = newSerialAt(parts.random, notBefore);
@@ -43,7 +43,7 @@ export function prepare(allowed: Allowed, spki: Uint8Array, parts: PrepareParts)
     ...(allowed.tokenSha256 === undefined ? {} : { tokenSha256: allowed.tokenSha256 }),
     ...(allowed.renewableSince === undefined ? {} : { renewableSince: allowed.renewableSince }),
     ...(allowed.idempotency === undefined ? {} : { idempotency: allowed.idempotency }),
-    ...(allowed.profile === "request" ? { request: allowed.request } : {}),
+    ...(allowed.request === undefined ? {} : { request: allowed.request }),
   };
 }
 

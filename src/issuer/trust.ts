@@ -2,7 +2,10 @@
 import { createHash } from "node:crypto";
 import { crlIssuers, crlRoots } from "../controller/crl.ts";
 import type { CrlRecord } from "../ledger/state.ts";
+import { proofOf } from "../policy/requester.ts";
 import type { Rule } from "../policy/rule.ts";
+import type { ProofKind } from "../policy/workload.ts";
+import type { MeshTenant } from "../resources/mesh-tenant.ts";
 import { bundleOfTenant } from "./authorities.ts";
 import type { World } from "./world.ts";
 
@@ -35,7 +38,11 @@ export interface TenantTrust {
 
 /** Only tenants that a rule gives something in this cluster: an agent learns of no others. */
 export function toClusterTrust(world: World, cluster: string): ClusterTrust {
+  const declared = world.declared.clusters.get(cluster);
   const reaches = ({ clusters }: Rule): boolean => clusters.includes(cluster) || clusters.includes("*");
+  const words = (declared?.requesters ?? []).map(proofOf);
+  const takes = (proofs: readonly ProofKind[], { rules }: MeshTenant): boolean =>
+    rules.some((rule) => reaches(rule) && proofs.some((proof) => rule.proofs.includes(proof)));
   const here = [...world.declared.tenants.values()]
     .filter((tenant) => tenant.rules.some(reaches))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -47,8 +54,7 @@ export function toClusterTrust(world: World, cluster: string): ClusterTrust {
       roots: bundle.roots,
       bundleVersion: bundle.version,
       suspended: world.isSuspended("tenant", tenant.name),
-      requests:
-        tenant.requests !== undefined && tenant.rules.some((rule) => reaches(rule) && rule.proofs.includes("request")),
+      requests: (tenant.requests !== undefined && takes(["request"], tenant)) || takes(words, tenant),
     };
   });
   const withCrls = here.filter(({ crl }) => crl !== undefined);
@@ -56,7 +62,7 @@ export function toClusterTrust(world: World, cluster: string): ClusterTrust {
   const namespaces = withCrls.flatMap(({ rules }) => rules.filter(reaches).flatMap((rule) => rule.namespaces));
   const crlNamespaces = crls.length === 0 ? [] : [...new Set(namespaces)].sort();
   const serving = world.authorities.bundleOf("serving", cluster);
-  const { servingNames = [] } = world.declared.clusters.get(cluster) ?? {};
+  const { servingNames = [] } = declared ?? {};
   const suspended = world.isSuspended("cluster", cluster);
   const tokenKeysMissing = world.findCluster(cluster)?.keys().length === 0;
   const parts = [

@@ -46,7 +46,7 @@ export interface SelfSigned {
 }
 
 export const versionOne = fromHex("020100");
-const emptySubject = fromHex("3000");
+export const emptySubject = fromHex("3000");
 /** The one RDN O="" with a PrintableString of no length, as pilot-agent has it (istio security/pkg/pki/util/generate_csr.go). */
 export const istioSubject = fromHex("300b31093007060355040a1300");
 /** 1.2.840.113549.1.9.14 (RFC 2985 5.4.2) */

@@ -2,7 +2,7 @@
  * CSRs (RFC 2986) whose names count: those of CertificateRequests and CertificateSigningRequests. Read as strictly as Istio's; what
  * of it is given is for policy to say, and nothing is copied into a leaf that has not been read here.
  */
-import { readAttributes, readSelfSigned, type SelfSigned, versionOne } from "./csr.ts";
+import { emptySubject, istioSubject, readAttributes, readSelfSigned, type SelfSigned, versionOne } from "./csr.ts";
 import { type Cursor, enter, leave, malformed, openDer, peek, readContent, readElement, tag, take } from "./der.ts";
 import { fromHex } from "./encode.ts";
 import { extensionId, readExtensions } from "./extension.ts";
@@ -32,7 +32,8 @@ export function readNamedCsr(der: Uint8Array): NamedCsr {
   const start = cursor.at;
   const body = enter(cursor, tag.sequence, "the CSR's info");
   if (!take(cursor, versionOne)) throw malformed("the CSR's version is not 1 (RFC 2986 4.1)");
-  const subject = readSubject(cursor);
+  // Istio's O="" says nothing, and is no value that a leaf may have (X.520): it comes into none.
+  const subject = take(cursor, istioSubject) ? { der: emptySubject, attributes: [] } : readSubject(cursor);
   const spki = readElement(cursor, tag.sequence, "the CSR's public key");
   const requested = readAttributes(cursor, readRequested) ?? { names: [], isCa: false };
   leave(cursor, body, "the CSR's info");

@@ -2,6 +2,7 @@
 import { posix } from "node:path";
 import * as z from "zod";
 import { Refusal } from "../errors.ts";
+import type { Requester } from "../policy/requester.ts";
 import { type Jwk, jwksKeysMax, readJwks, secretMembers } from "../token/jwk.ts";
 import { accountName, accountRef, dnsName, name, resource } from "./fields.ts";
 import type { Path, Report } from "./problem.ts";
@@ -21,6 +22,8 @@ export interface MeshCluster {
   readonly agent: { readonly namespace: string; readonly serviceAccount: string };
   /** `namespace/account`: whose word counts as proof `impersonated`. */
   readonly ztunnelAccounts: readonly string[];
+  /** Whose word counts as proof `requester:<namespace>/<account>`, and where. */
+  readonly requesters: readonly Requester[];
   readonly aliases: readonly string[];
   readonly servingNames: readonly string[];
   readonly suspended: boolean;
@@ -128,6 +131,24 @@ const keys = holds(keyFields, {
   },
 });
 
+const requester = z
+  .strictObject({
+    account: accountRef.describe(
+      "Its account, as <namespace>/<service account>: cert-manager/cert-manager-istio-csr, istio-system/istiod.",
+    ),
+    namespace: name
+      .optional()
+      .describe(
+        "The namespace of its CertificateRequests; one elsewhere is not taken for its own. Default the account's own; with istio-csr's chart istio-system.",
+      ),
+    servingNames: distinct(z.array(dnsName).max(32))
+      .default([])
+      .describe(
+        "Names that this or another cluster serves with, and that requests of that namespace may have all the same, where the tenant gives them: what istio-csr and its istiod serve with. Default none.",
+      ),
+  })
+  .describe("An account that asks for others.");
+
 const spec = z
   .strictObject({
     tokens: z
@@ -164,6 +185,13 @@ const spec = z
       .describe(
         "Whose word counts as proof impersonated, as <namespace>/<service account>; with Istio's chart istio-system/ztunnel. Default none.",
       ),
+    requesters: z
+      .array(requester)
+      .max(16)
+      .default([])
+      .describe(
+        "Accounts that ask for others by CertificateRequests and CertificateSigningRequests, as istio-csr and istiod do; where a rule takes the proof requester:<account>, their word is all there is. Default none.",
+      ),
     aliases: z
       .array(z.string().min(1).max(253))
       .max(16)
@@ -198,6 +226,11 @@ export function toMeshCluster(
     name: metadata.name,
     ...spec,
     tokens: { ...spec.tokens, keys: toKeys(spec.tokens.keys, path, report, beside) },
+    requesters: spec.requesters.map(({ account, namespace, servingNames }) => ({
+      account,
+      namespace: namespace ?? account.slice(0, account.indexOf("/")),
+      servingNames,
+    })),
   };
 }
 

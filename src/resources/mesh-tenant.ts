@@ -73,7 +73,7 @@ const ruleFields = z
       .max(32)
       .default(["token"])
       .describe(
-        "What is taken as proof of who asks: token, impersonated (a ztunnel's word), certificate (a VM's renewal), request (the namespace's own users; only in rules for all accounts) or requester:<namespace>/<service account>. Default token.",
+        "What is taken as proof of who asks: token, impersonated (a ztunnel's word), certificate (a VM's renewal), request (the namespace's own users; only in rules for all accounts) or requester:<namespace>/<service account> (the word of one of the MeshCluster's requesters). Default token.",
       ),
   })
   .describe(

@@ -13,6 +13,7 @@ export function warn(declared: Resources): readonly Finding[] {
     ...nestedTrustDomains(tenants),
     ...unheardZtunnels(declared),
     ...unheardRequests(tenants),
+    ...unheardRequesters(declared),
     ...takenKeys(declared),
   ];
 }
@@ -96,6 +97,21 @@ function* unheardRequests(tenants: readonly MeshTenant[]): Generator<Finding> {
         path: ["spec", "requests"],
         rule: "no rule takes the proof request, so nobody gets it",
       };
+  }
+}
+
+/** A rule that takes an account's word, for a cluster that does not declare it. */
+function* unheardRequesters({ tenants, clusters }: Resources): Generator<Finding> {
+  for (const { name, rules } of tenants.values()) {
+    for (const [at, { proofs, clusters: named }] of rules.entries()) {
+      for (const [proof, kind] of proofs.entries()) {
+        const [, account] = kind.split("requester:");
+        const silent = named.find((one) => clusters.get(one)?.requesters.every((other) => other.account !== account));
+        if (account === undefined || silent === undefined) continue;
+        const rule = `MeshCluster "${silent}" does not declare ${account} (spec.requesters), so its word counts for nothing there`;
+        yield { kind: "MeshTenant", name, path: ["spec", "rules", at, "proofs", proof], rule };
+      }
+    }
   }
 }
 

@@ -174,9 +174,10 @@ test("Go's durations are read to the second", () => {
     ["90s", 90],
     ["1h30m", 5400],
     ["10m0.5s", 600],
+    ["0s", 0],
   ] as const)
     assert.equal(readDuration(text), seconds, text);
-  for (const text of ["0s", "1", "1d", "h", "9999999h", "1s1h", "99999999999s"])
+  for (const text of ["0h", "0.5s", "-5s", "1", "1d", "h", "9999999h", "1s1h", "99999999999s"])
     assert.throws(() => readDuration(text), Refusal, text);
 });
 

@@ -15,6 +15,7 @@ function cluster(name: string): MeshCluster {
     tokens: { issuer: name, keys: { kind: "url", url: `https://${name}.example/jwks` }, audiences: ["istio-ca"] },
     agent: { namespace: "espalier-system", serviceAccount: "espalier-agent" },
     ztunnelAccounts: [],
+    requesters: [],
     aliases: [],
     servingNames: [`ca.${name}.example`],
     suspended: false,

@@ -6,6 +6,7 @@ import { toNameText } from "../../src/pki/general-name.ts";
 import { readNamedCsr } from "../../src/pki/named-csr.ts";
 import { csrOf, namedCsr } from "../support/named-csr.ts";
 import { flipBit } from "../support/pki.ts";
+import { csrFor } from "../support/stack.ts";
 
 test("names, subject and usages of OpenSSL's CSRs are read as they were asked for", () => {
   const csr = readNamedCsr(
@@ -37,6 +38,17 @@ test("a CSR of a subject alone is one", () => {
   verifyCsr(csr);
   assert.deepEqual(csr.names, []);
   assert.equal(csr.keyUsage, undefined);
+});
+
+test('Istio\'s O="" is no subject, and no other empty value is one', () => {
+  const csr = readNamedCsr(csrFor("spiffe://shop.example/ns/a/sa/b"));
+  verifyCsr(csr);
+  assert.deepEqual(csr.subject.attributes, []);
+  assert.deepEqual(Buffer.from(csr.subject.der).toString("hex"), "3000");
+  assert.deepEqual(csr.names.map(toNameText), ["uri:spiffe://shop.example/ns/a/sa/b"]);
+  // The same as an empty UTF8String.
+  const other = Buffer.from(csrFor("spiffe://shop.example/ns/a/sa/b")).toString("hex").replace("040a1300", "040a0c00");
+  assert.throws(() => readNamedCsr(Buffer.from(other, "hex")), Refusal);
 });
 
 test("a CA that is smuggled into the extensions is seen, whatever its path length", () => {

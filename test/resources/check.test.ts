@@ -192,6 +192,11 @@ const warned: readonly (readonly [string, readonly string[], readonly RegExp[]])
     [/proofs\[1\]: MeshCluster "east" names no ztunnelAccounts/],
   ],
   [
+    "an account's word where it is not declared",
+    [tenant("a", { rules: '[{ name: r, clusters: [east], namespaces: [x], proofs: [token, "requester:b/c"] }]' })],
+    [/proofs\[1\]: MeshCluster "east" does not declare b\/c \(spec\.requesters\)/],
+  ],
+  [
     "requests that are taken and get nothing",
     [tenant("a", { rules: "[{ name: r, clusters: [east], namespaces: [x], proofs: [request] }]" })],
     [/spec.rules\[0\].proofs: takes requests, and without spec.requests they get nothing/],

@@ -50,11 +50,20 @@ test("a cluster's fields have their defaults, and its keys are read", () => {
       tokens: { issuer: "https://kubernetes.default.svc.cluster.local", keys: [], audiences: ["istio-ca"] },
       agent: { namespace: "espalier-system", serviceAccount: "espalier-agent" },
       ztunnelAccounts: [],
+      requesters: [],
       aliases: [],
       servingNames: ["ca.east.example", "istiod.istio-system.svc"],
       suspended: false,
     },
   );
+});
+
+test("a requester's namespace is its account's own, where no other is said", () => {
+  const more = "requesters: [{ account: a/b.c }, { account: a/b, namespace: d, servingNames: [e.example] }]";
+  assert.deepEqual(read(cluster("east", { more })).clusters.get("east")?.requesters, [
+    { account: "a/b.c", namespace: "a", servingNames: [] },
+    { account: "a/b", namespace: "d", servingNames: ["e.example"] },
+  ]);
 });
 
 test("keys may stand in a file beside the document, be joined, or be fetched", () => {

@@ -1,4 +1,10 @@
-/** CSRs with names of their holder's choice, made by OpenSSL as people make them. */
+/** CSRs with names of their holder's choice, made by OpenSSL as people make them; and one as istio-csr makes it, which OpenSSL would not. */
+import { generateKeyPairSync, sign } from "node:crypto";
+import { signatureAlgorithms } from "../../src/pki/algorithm.ts";
+import { extensionRequest, istioSubject } from "../../src/pki/csr.ts";
+import { tag } from "../../src/pki/der.ts";
+import { fromHex, toBitString, toElement, toOctetString, toSequence } from "../../src/pki/encode.ts";
+import { toGeneralNames } from "../../src/pki/general-name.ts";
 import { csrLabels, readPem } from "../../src/pki/pem.ts";
 import { openssl } from "./pki-openssl.ts";
 
@@ -28,4 +34,16 @@ export function namedCsr({ subject = "/", extensions = [], key = "P-256" }: Name
 export function csrOf(names: string, more: NamedCsrRequest = {}): Uint8Array {
   const critical = more.subject === undefined ? "critical," : "";
   return namedCsr({ ...more, extensions: [`subjectAltName=${critical}${names}`, ...(more.extensions ?? [])] });
+}
+
+/** For what istio-csr serves with: O="", one critical DNS name, RSA (istio security/pkg/pki/util/generate_csr.go). */
+export function istioServingCsr(dns: string): Uint8Array {
+  const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  const names = toOctetString(toGeneralNames([{ kind: "dns", value: dns }]));
+  const extension = toSequence(fromHex("0603551d11"), fromHex("0101ff"), names);
+  const attribute = toSequence(extensionRequest, toElement(tag.set, toSequence(extension)));
+  const spki = publicKey.export({ format: "der", type: "spki" });
+  const info = toSequence(fromHex("020100"), istioSubject, spki, toElement(tag.context0, attribute));
+  const { der, hash } = signatureAlgorithms.sha256WithRSA;
+  return toSequence(info, der, toBitString(sign(hash, info, privateKey)));
 }
