@@ -25,6 +25,7 @@ const documents = [
   "docs/cert-manager.md",
   "docs/kubernetes-csr.md",
   "docs/configuration.md",
+  "docs/istio-csr.md",
   "docs/kubernetes.md",
   "docs/moving-from-istio.md",
   "docs/operating.md",
