@@ -20,6 +20,7 @@ import { eventually } from "../support/patience.ts";
 import { joinHub, openThiefWith } from "../support/thief.ts";
 import { newKey } from "../support/workload.ts";
 import { cases } from "./conformance.ts";
+import { testIstioCsr } from "./istio-csr.ts";
 import {
   becomes,
   clusterIssuer,
@@ -297,6 +298,8 @@ test("in a namespace that the webhook does not guard a request fails, and stays 
   await makeRequest(client, place, { request: toRequest(csrOf("DNS:shop.example")) });
   await becomes(client, place, "Issued");
 });
+
+test("istio-csr's requests", async (t) => await testIstioCsr(t, stage));
 
 test("an issuer that goes with requests open is waited for", async () => {
   const { names, site } = stage;

@@ -59,13 +59,13 @@ export interface Issued {
 }
 
 /** Until cert-manager says Ready; what its Secret holds, verified to its own root. */
-export async function ready(client: Client, place: Place): Promise<Issued> {
+export async function ready(client: Client, place: Place, secretName = place.name): Promise<Issued> {
   await eventually(async () => {
     const status = recordAt(await getObject(client, certificates, place), "status");
     const condition = readConditions(status).get("Ready");
     assert.equal(condition?.status, "True", `${place.name}: ${condition?.message} ${await said(client, place)}`);
   }, patienceMs);
-  const secret = recordAt(await getObject(client, resources.secrets, place), "data");
+  const secret = recordAt(await getObject(client, resources.secrets, { ...place, name: secretName }), "data");
   const pem = (key: string): string => Buffer.from(textAt(secret, key) ?? "", "base64").toString("latin1");
   const chain = (pem("tls.crt").match(/-----BEGIN[^]+?-----END CERTIFICATE-----/g) ?? []).map(
     (one) => new X509Certificate(one),

@@ -16,10 +16,13 @@ import { document } from "../support/documents.ts";
 import { writeKubeconfig } from "../support/kube-cluster.ts";
 import { type AgentProcess, type KubeSite, openKubeSite } from "../support/kube-site.ts";
 import { freePort } from "../support/processes.ts";
+import { istioCsr, istioCsrService } from "./istio-csr.ts";
 
 export interface CertManagerStage extends AsyncDisposable {
   readonly site: KubeSite;
   readonly names: Names;
+  /** As an account of the cluster has it. */
+  accessOf(namespace: string, account: string): Promise<Access>;
   /** An agent as the chart configures it; the rights are those of its account. */
   startAgent(name: string): Promise<AgentProcess>;
   /** Ours: TenantIssuer and TenantClusterIssuer. */
@@ -47,7 +50,7 @@ export async function openStage(): Promise<CertManagerStage> {
   if (kubeconfig === undefined || binary === undefined || source === undefined)
     throw new Error("test/cert-manager/run sets KUBECONFIG, ESPALIER_CERT_MANAGER and ESPALIER_CERT_MANAGER_SOURCE");
   await using stack = new AsyncDisposableStack();
-  const site = stack.use(await openKubeSite(kubeconfig, tenants));
+  const site = stack.use(await openKubeSite(kubeconfig, tenants, requesters));
   const names = {
     shop: await site.namespace("shop"),
     till: await site.namespace("till"),
@@ -110,6 +113,7 @@ export async function openStage(): Promise<CertManagerStage> {
     names,
     controller,
     kubectl,
+    accessOf,
     applyDefinitions: () => {
       apply(definitions.join("\n---\n"));
       for (const plural of ["tenantissuers", "tenantclusterissuers"])
@@ -125,20 +129,25 @@ export async function openStage(): Promise<CertManagerStage> {
   };
 }
 
+/** Its CertificateRequests are in istiod's namespace, as its chart has it. */
+function requesters(named: (name: string) => string) {
+  return { requesters: [{ account: istioCsr, namespace: named("istio") }] };
+}
+
 function tenants(named: (name: string) => string) {
   const rule = (...namespaces: readonly string[]) => ({
     name: "all",
     clusters: ["east"],
     namespaces: namespaces.map(named),
-    proofs: ["token", "request"],
+    proofs: ["token", "request", `requester:${istioCsr}`],
   });
   return [
     document("MeshTenant", "shop", {
       trustDomain: "shop.example",
       root: "main",
-      rules: [rule("shop", "till")],
+      rules: [rule("shop", "till"), { ...rule("istio"), name: "istio", proofs: ["request"] }],
       requests: {
-        dnsNames: ["shop.example", "*.shop.example", "*.{namespace}.svc"],
+        dnsNames: ["shop.example", "*.shop.example", "*.{namespace}.svc", istioCsrService],
         ips: ["10.0.0.0/8", "127.0.0.1"],
         emails: ["*@shop.example"],
         uris: ["https://shop.example/*"],

@@ -64,7 +64,12 @@ interface AgentFile {
 /** The tenants' documents; it is given how a namespace of this run is called. */
 export type KubeTenants = (named: (name: string) => string) => readonly Document[];
 
-export async function openKubeSite(kubeconfig: string, toTenants: KubeTenants): Promise<KubeSite> {
+/** `toMore`: what else of the MeshCluster is stated. */
+export async function openKubeSite(
+  kubeconfig: string,
+  toTenants: KubeTenants,
+  toMore: (named: (name: string) => string) => object = () => ({}),
+): Promise<KubeSite> {
   await using stack = new AsyncDisposableStack();
   const run = randomUUID().slice(0, 6);
   const named = (name: string): string => `${name}-${run}`;
@@ -91,6 +96,7 @@ export async function openKubeSite(kubeconfig: string, toTenants: KubeTenants): 
     tokens: { issuer: cluster.issuer, keys: { jwks: JSON.parse(cluster.jwks) } },
     agent: { namespace: system, serviceAccount: "espalier-agent" },
     ztunnelAccounts: [`${istio}/ztunnel`],
+    ...toMore(named),
   });
   const documents = [document("TrustRoot", "main", {}), mesh, ...toTenants(named)];
   const site = stack.use(await makeSite({ documents, serving: ["east"] }));
