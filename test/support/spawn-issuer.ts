@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { WriteName } from "../../src/ledger/connection.ts";
+import { compiled } from "./processes.ts";
 import type { Site } from "./site.ts";
 
 /** Around a write. */
@@ -26,11 +27,15 @@ export async function spawnIssuer(
   name: WriteName | "none",
   moment: Moment,
   nth = "",
+  aheadSeconds?: number,
 ): Promise<Child> {
   const file = join(site.directory, "issuer.json");
   writeFileSync(file, JSON.stringify({ ...site.config, listen }));
   const script = join(import.meta.dirname, "dying-issuer.ts");
-  const child = spawn(process.execPath, [script, file, name, moment, nth], { stdio: ["pipe", "pipe", "inherit"] });
+  const child = spawn(process.execPath, [script, file, name, moment, nth, String(aheadSeconds ?? "")], {
+    stdio: ["pipe", "pipe", "inherit"],
+    env: { ...process.env, ...compiled },
+  });
   child.stdin.on("error", () => {});
   const dead = once(child, "exit");
   const said = await Promise.race([once(child.stdout, "data"), dead]);
