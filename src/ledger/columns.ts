@@ -15,6 +15,8 @@ export interface Columns {
   /** Seconds since 1970. */
   readonly not_after: number | null;
   readonly idempotency_key: string | null;
+  /** Null in a row that an issuer of before has written. */
+  readonly door: string | null;
 }
 
 export type InsertEntry = (columns: Columns, hash: Uint8Array, body: Uint8Array) => number;
@@ -34,21 +36,22 @@ export function intentColumns(draft: Draft): Columns {
     bundle_version: draft.bundleVersion,
     not_after: Math.floor(draft.notAfter.getTime() / 1000),
     idempotency_key: draft.idempotency?.key ?? null,
+    door: draft.door,
   };
 }
 
 /** Returns the new row's id. */
 export function prepareInsert(connection: Connection): InsertEntry {
   const insert = connection.prepare(
-    `INSERT INTO entries (log, kind, serial, identity, cluster, authority, bundle_version, not_after, idempotency_key,
-       leaf_hash, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO entries (log, kind, serial, identity, cluster, authority, bundle_version, not_after, idempotency_key, door,
+       leaf_hash, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   return (columns, hash, body) => insert.run(...columnValues(columns), hash, body).id;
 }
 
 function actColumns(log: string): Columns {
   const none = { serial: null, identity: null, cluster: null, authority: null };
-  return { log, kind: "act", ...none, bundle_version: null, not_after: null, idempotency_key: null };
+  return { log, kind: "act", ...none, bundle_version: null, not_after: null, idempotency_key: null, door: null };
 }
 
 function columnValues(columns: Columns): readonly Value[] {
@@ -62,5 +65,6 @@ function columnValues(columns: Columns): readonly Value[] {
     columns.bundle_version,
     columns.not_after,
     columns.idempotency_key,
+    columns.door,
   ];
 }

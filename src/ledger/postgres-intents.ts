@@ -67,12 +67,13 @@ async function insertDrafts(transaction: Transaction, drafts: readonly Encoded[]
   const sorted = [...drafts].sort((left, right) => compare(keyOf(left), keyOf(right)));
   const columns = sorted.map(({ draft }) => intentColumns(draft));
   const rows = await transaction.query(
-    `INSERT INTO entries (log, kind, serial, identity, cluster, authority, bundle_version, not_after, idempotency_key,
+    `INSERT INTO entries (log, kind, serial, identity, cluster, authority, bundle_version, not_after, idempotency_key, door,
        leaf_hash, body)
-     SELECT log, 'intent', serial, identity, cluster, authority, bundle_version, not_after, idempotency_key, leaf_hash, body
+     SELECT log, 'intent', serial, identity, cluster, authority, bundle_version, not_after, idempotency_key, door, leaf_hash,
+       body
      FROM unnest($1::text[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::text[],
-       $9::bytea[], $10::bytea[])
-       AS d (log, serial, identity, cluster, authority, bundle_version, not_after, idempotency_key, leaf_hash, body)
+       $9::text[], $10::bytea[], $11::bytea[])
+       AS d (log, serial, identity, cluster, authority, bundle_version, not_after, idempotency_key, door, leaf_hash, body)
      ON CONFLICT DO NOTHING RETURNING id, encode(serial, 'hex') AS serial`,
     columns.map((column) => column.log),
     columns.map((column) => column.serial),
@@ -82,6 +83,7 @@ async function insertDrafts(transaction: Transaction, drafts: readonly Encoded[]
     columns.map((column) => column.bundle_version),
     columns.map((column) => column.not_after),
     columns.map((column) => column.idempotency_key),
+    columns.map((column) => column.door),
     sorted.map(({ leafHash }) => leafHash),
     sorted.map(({ body }) => body),
   );

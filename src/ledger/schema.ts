@@ -253,6 +253,15 @@ CREATE TABLE rotation_marks (
 ALTER TABLE acknowledgements ADD COLUMN bundles TEXT NOT NULL DEFAULT '';
 `,
   },
+  {
+    name: "doors",
+    sql: `
+-- By which door an intent came. Missing where an issuer of before has written it: its body says so too.
+ALTER TABLE entries ADD COLUMN door TEXT;
+DROP INDEX entries_living;
+CREATE INDEX entries_living ON entries (authority, not_after, bundle_version, cluster, door) WHERE authority IS NOT NULL;
+`,
+  },
 ];
 
 /**

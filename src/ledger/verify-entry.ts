@@ -36,6 +36,7 @@ export function verifyRow(row: Row, log: string, check: CheckSignature | undefin
   const entry = readBody(body, name, faults);
   if (entry === undefined) return { leaf, recorded: true, pruned: false };
   for (const [column, value] of Object.entries(columnsOf(entry))) {
+    if (column === "door" && row[column] === null) continue;
     if (!sameValue(value, row[column])) faults.add(`${name}: its column ${column} is not what its body says`);
   }
   const recorded = verifySignature(entry, optionalBlob(row, "signature"), check, name, faults);

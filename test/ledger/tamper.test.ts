@@ -54,6 +54,7 @@ const columns: Readonly<Record<string, readonly string[]>> = {
     "bundle_version",
     "not_after",
     "idempotency_key",
+    "door",
     "leaf_hash",
     "body",
   ],
