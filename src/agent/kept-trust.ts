@@ -10,6 +10,8 @@ const schema = z.strictObject({
   tokenKeysMissing: z.boolean().default(false),
   crlsPem: z.string().default(""),
   crlNamespaces: z.array(z.string()).default([]),
+  /** Missing where the hub has not said, or what keeps this is of before. */
+  hubRoots: z.strictObject({ pem: z.string(), from: z.array(z.string()).readonly() }).optional(),
   tenants: z.array(
     z.strictObject({
       tenant: z.string(),

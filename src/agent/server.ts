@@ -14,7 +14,7 @@ import { type ClusterApi, openClusterApi } from "./cluster-api.ts";
 import { type Door, openDoor } from "./door.ts";
 import { type ChainEnds, firstRootEnd, openChainEnds } from "./ends.ts";
 import { type Hub, openHub } from "./hub.ts";
-import { readHubRoots } from "./hub-roots.ts";
+import { type HubRoots, hashesOf, isByFirst, openHubRoots, readHubRoots } from "./hub-roots.ts";
 import { join } from "./join.ts";
 import type { KeptTrust } from "./kept-trust.ts";
 import type { KeyPair } from "./key-pair.ts";
@@ -47,13 +47,14 @@ interface Agent extends AgentParts {
   readonly api: ClusterApi | undefined;
   readonly keys: KeySet;
   readonly hub: Hub;
+  readonly hubRoots: HubRoots;
   readonly door: Door;
   /** Certificates that must be under the cluster's serving root and have its names: the agent's, and istiod's where it is ours. */
   readonly serving: Set<Renewal>;
 }
 
 const keysRefreshMs = 60_000;
-/** How often a certificate that the hub does not take is got anew, at most: it may be the hub's clock. */
+/** How often a certificate that the hub does not take, or that is by a hub root of before, is got anew, at most: it may be the hub's clock. */
 const rejoinMsMin = 60_000;
 
 /** Returns once /readyz answers; the rest goes on by itself, and comes back by itself after an outage. */
@@ -65,13 +66,14 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   const http = stack.use(
     await startHttp(config.http, { metrics, waitingFor: () => [...(stopping ? ["shutdown"] : []), ...waitingFor()] }),
   );
-  const hubRootsPem = await readHubRoots(config);
+  const hubRoots = openHubRoots(await readHubRoots(config));
   const serverName = config.issuerName ?? `issuer.${config.hub}`;
   let identity: KeyPair | undefined;
-  const asAgent = (): ClientTls | undefined => identity && { rootsPem: hubRootsPem, serverName, identity };
+  const asAgent = (): ClientTls | undefined => identity && { rootsPem: hubRoots.pem(), serverName, identity };
   const toHub = { addresses: config.issuers, tls: asAgent, now, log };
 
   let trust: TrustWatch | undefined;
+  let own: Renewal | undefined;
   let rejoinAfter = 0;
   const servingRootsPem = (): string => trust?.current()?.servingRootsPem ?? "";
   const onOverwritten = metrics.counter("trust_overwritten_total", "Foreign roots overwritten in a namespace.");
@@ -85,19 +87,31 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   const ends = openChainEnds(now);
   const leafEnds = openLeafEnds(now);
   const door = stack.use(openWorkloadDoor(config, { ...parts, keys, hub, api, ends, leafEnds }));
-  const agent: Agent = { ...parts, config, store, api, keys, hub, door, serving: new Set() };
+  const agent: Agent = { ...parts, config, store, api, keys, hub, hubRoots, door, serving: new Set() };
 
+  /** The sooner all agents' certificates are by the hub root that signs now, the sooner the one before can go. */
+  const moveOver = (): void => {
+    const pair = own?.current();
+    if (pair !== undefined && !isByFirst(pair.chainPem, hubRoots.pem())) own?.renewNow();
+  };
+  // Whoever was asked may not have heard of it yet.
+  const moving = setInterval(() => trust?.current()?.hubRoots !== undefined && moveOver(), rejoinMsMin);
+  stack.defer(() => clearInterval(moving));
   trust = stack.use(
     await startTrust({
       ...toHub,
       store,
+      hubRoots,
       agent: hostname().toLowerCase(),
       jwks: () => toJwks(keys.keys()),
-      onTrust: (next) => putInForce(next, agent),
+      onTrust: async (next) => {
+        await putInForce(next, agent);
+        if (next.hubRoots !== undefined) moveOver();
+      },
       onRefused: () => {
         if (performance.now() < rejoinAfter) return;
         rejoinAfter = performance.now() + rejoinMsMin;
-        own.renewNow();
+        own?.renewNow();
       },
       lacking: () => api?.lacking() ?? [],
       everywhere: async (next) => (api === undefined ? now() : await api.distribute(next)),
@@ -109,7 +123,8 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     hub.reconnect();
     trust?.reconnect();
   };
-  const own = stack.use(await startOwn(agent, { rootsPem: hubRootsPem, serverName }, onNew));
+  const joined = stack.use(await startOwn(agent, serverName, onNew));
+  own = joined;
   const serving = stack.use(await startServing("serving.pem", store, (pair) => door.serve(pair), agent, trust));
   api?.elect(async (leading) => {
     const kept = await trust?.catchUp();
@@ -130,7 +145,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     return duties.move();
   });
 
-  waitingFor = () => whatIsMissing(agent, own, trust, serving);
+  waitingFor = () => whatIsMissing(agent, joined, trust, serving);
   metrics.istio?.ends({ root: () => firstRootEnd(trust?.current()), chain: ends.first, now });
   metrics.gauge("issuer_connections", "Connections to issuers that can take requests.", () => hub.connected());
   metrics.gauge(
@@ -157,7 +172,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     "How long until a certificate of the agent's own ends, in seconds: agent is what the hub knows it by, serving what workloads do.",
     ["certificate"],
     () => [
-      [{ certificate: "agent" }, left(own.current()?.notAfter)],
+      [{ certificate: "agent" }, left(joined.current()?.notAfter)],
       [{ certificate: "serving" }, left(serving.current()?.notAfter)],
     ],
   );
@@ -230,7 +245,17 @@ function openWorkloadDoor(
   });
 }
 
-async function putInForce(next: KeptTrust, { store, door, serving }: Agent): Promise<void> {
+async function putInForce(next: KeptTrust, { store, door, serving, hubRoots, log }: Agent): Promise<void> {
+  if (hubRoots.take(next.hubRoots)) {
+    const roots = hashesOf(hubRoots.pem()).join(" ");
+    // What is kept can be lost, and then the configuration is all there is.
+    if (hubRoots.isConfigured()) log.info("hub roots in force", { roots });
+    else
+      log.warn("hub roots in force", {
+        roots,
+        message: "hubRoots of the configuration has not the one that signs now",
+      });
+  }
   // For those who connect to this agent: what Istio calls istio-ca-root-cert.
   await store.write("root-cert.pem", next.servingRootsPem, 0o644);
   door.trust(next.tenants.map((t) => t.rootsPem).join("") + next.servingRootsPem);
@@ -241,15 +266,17 @@ async function putInForce(next: KeptTrust, { store, door, serving }: Agent): Pro
 }
 
 async function startOwn(
-  { config, store, keys, now, log }: Agent,
-  tls: ClientTls,
+  { config, store, keys, hubRoots, now, log }: Agent,
+  serverName: string,
   onNew: (pair: KeyPair) => void,
 ): Promise<Renewal> {
-  const hubRoots = readPemAll(tls.rootsPem);
   const jwks = (): string => toJwks(keys.keys());
   return await startRenewal({
     name: "agent.pem",
-    get: async () => await join(config, { tls, hubRoots, jwks, now }),
+    get: async () => {
+      const rootsPem = hubRoots.pem();
+      return await join(config, { tls: { rootsPem, serverName }, hubRoots: readPemAll(rootsPem), jwks, now });
+    },
     onNew,
     store,
     now,

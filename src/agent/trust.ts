@@ -5,6 +5,7 @@ import { certificateLabel, crlLabel, toPem } from "../pki/pem.ts";
 import { type ClientTls, closeClient, openIssuer, openWatchStream } from "../rpc/client.ts";
 import type { Trust__Output } from "../rpc/gen/espalier/v1/Trust.ts";
 import { readStatus } from "../rpc/status.ts";
+import type { HubRoots } from "./hub-roots.ts";
 import { type KeptTrust, readKept } from "./kept-trust.ts";
 import type { Store } from "./store.ts";
 
@@ -26,6 +27,7 @@ export interface TrustParts {
   readonly addresses: readonly string[];
   readonly agent: string;
   readonly tls: () => ClientTls | undefined;
+  readonly hubRoots: Pick<HubRoots, "hear">;
   /** The cluster's token keys as a JWKS; empty while they are not had. */
   readonly jwks: () => string;
   /** Puts it in force in this agent, one after the other. What it throws is logged and nothing is acknowledged. */
@@ -52,6 +54,8 @@ const retryMsMax = 5_000;
 const tellMs = 10_000;
 /** Enough to know what to look at. */
 const toldMax = 16;
+/** How often what others of the cluster have kept is looked at, at most, while the hub is not reached. */
+const lookMs = 60_000;
 
 export async function startTrust(parts: TrustParts): Promise<TrustWatch> {
   const { store, log } = parts;
@@ -65,6 +69,7 @@ export async function startTrust(parts: TrustParts): Promise<TrustWatch> {
   /** The hub has said on the present stream what holds now. */
   let heard = false;
   let last: Promise<unknown> = Promise.resolve();
+  let lookAfter = 0;
 
   const again = (): void => {
     heard = false;
@@ -111,6 +116,7 @@ export async function startTrust(parts: TrustParts): Promise<TrustWatch> {
               inForceSince: inForceSince.toISOString(),
               agent: parts.agent,
               wholeCluster: parts.wholeCluster,
+              hubRoots: message.hubRoots.length > 0,
             }),
         )
         .catch((error: unknown) => log.error("trust not put in force", { version: message.version }, error));
@@ -123,6 +129,7 @@ export async function startTrust(parts: TrustParts): Promise<TrustWatch> {
         if (code === "proof-invalid") parts.onRefused();
       }
       again();
+      if (error !== undefined) look();
     });
     propose = () => stream.write({ version: "", inForceSince: "", agent: parts.agent, jwks: parts.jwks() });
     // Opens the stream: nothing of it is in force here yet.
@@ -137,7 +144,7 @@ export async function startTrust(parts: TrustParts): Promise<TrustWatch> {
   };
 
   const take = async (message: Trust__Output): Promise<Date | undefined> => {
-    const next = toKept(message);
+    const next = { ...toKept(message), hubRoots: parts.hubRoots.hear(message.hubRoots) ?? current?.hubRoots };
     await inTurn(async () => {
       await parts.onTrust(next);
       await store.write(file, `${JSON.stringify(next, undefined, 2)}\n`);
@@ -156,6 +163,13 @@ export async function startTrust(parts: TrustParts): Promise<TrustWatch> {
       tellInForce(kept);
     });
     return current;
+  };
+
+  /** The issuers may be known by a hub root by now that only another agent of the cluster has heard of. */
+  const look = (): void => {
+    if (performance.now() < lookAfter) return;
+    lookAfter = performance.now() + lookMs;
+    catchUp().catch((error: unknown) => log.error("trust not put in force", {}, error));
   };
 
   const tellInForce = (next: KeptTrust): void => {

@@ -47,7 +47,13 @@ export interface Generation {
 }
 
 const dayMs = 86_400_000;
+const hubRootDays = 3650;
 const madeHere: Generation = { material: { kind: "made" }, state: "active" };
+
+/** The hub's own: `init` makes the first, and its rotation the next. */
+export function toHubOrder(hub: string): RootOrder {
+  return { kind: "hub", owner: hub, algorithm: "P-256", validityDays: hubRootDays };
+}
 
 /**
  * Adds a generation of a root.

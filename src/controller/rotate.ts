@@ -3,6 +3,7 @@ import { type Act, hubLog } from "../ledger/ledger.ts";
 import type { AuthorityRecord, RotationMark, State } from "../ledger/state.ts";
 import type { Resources } from "../resources/declared.ts";
 import type { BlindDoors } from "./blind-doors.ts";
+import { lookAtOwn } from "./own-doors.ts";
 import {
   againstOf,
   type ClusterSeen,
@@ -56,7 +57,7 @@ export async function takeStep(
 }
 
 function rotating(records: readonly AuthorityRecord[]): readonly RootName[] {
-  const names = records.flatMap(({ kind, owner }) => (kind === "root" || kind === "serving" ? [{ kind, owner }] : []));
+  const names = records.flatMap(({ kind, owner }) => (kind === "tenant" ? [] : [{ kind, owner }]));
   const once = new Map(names.map((name) => [`${name.kind}/${name.owner}`, name]));
   return [...once.values()].filter(({ kind, owner }) => rotationOf(kind, owner, records) !== undefined);
 }
@@ -76,7 +77,11 @@ async function lookAtRotation(
     against === undefined ? [] : state.leavesAgainst(against),
     state.rotationMarks(),
     isPrepared ? seeClusters(toClusters({ kind, owner }, declared), generations.coming.id, state) : [],
-    isPrepared ? doors.look(kind, owner, new Date(+at - settleMs)) : [],
+    kind === "hub"
+      ? lookAtOwn(generations, new Date(+at - settleMs), state)
+      : isPrepared
+        ? doors.look(kind, owner, new Date(+at - settleMs))
+        : [],
   ]);
   const said = marks.filter(({ root }) => root === subjectOf(generations).id);
   return decideRotation(
@@ -89,7 +94,7 @@ async function lookAtRotation(
       doors: blind,
       settleMs,
       tenants: new Set(declared.tenants.keys()),
-      declared: kind === "root" ? declared.roots.has(owner) : declared.clusters.has(owner),
+      declared: isDeclared({ kind, owner }, declared),
       held: said.some((mark) => mark.kind === "hold"),
       acknowledged: new Set(said.flatMap((mark: RotationMark) => (mark.kind === "acknowledged" ? [mark.name] : []))),
     },
@@ -97,9 +102,14 @@ async function lookAtRotation(
   );
 }
 
+function isDeclared({ kind, owner }: RootName, { roots, clusters }: Resources): boolean {
+  return kind === "hub" || (kind === "root" ? roots.has(owner) : clusters.has(owner));
+}
+
 /** The clusters that are told of this root: of a TrustRoot, those of its tenants' rules. */
 function toClusters({ kind, owner }: RootName, { tenants, clusters }: Resources): readonly string[] {
   const all = [...clusters.keys()];
+  if (kind === "hub") return all;
   if (kind === "serving") return all.filter((name) => name === owner);
   const rules = [...tenants.values()].filter(({ root }) => root === owner).flatMap((tenant) => tenant.rules);
   return all.filter((name) => rules.some((rule) => rule.clusters.includes(name) || rule.clusters.includes("*")));

@@ -9,7 +9,7 @@
  */
 import type { Against, AuthorityChange, AuthorityRecord, LeafCount, RootTurn } from "../ledger/state.ts";
 
-export type RootKind = "root" | "serving";
+export type RootKind = "root" | "serving" | "hub";
 
 /** A cluster that has to know the new root, and which of its agents say that they do. */
 export interface ClusterSeen {
@@ -17,20 +17,25 @@ export interface ClusterSeen {
   readonly agents: readonly { readonly agent: string; readonly holds: boolean; readonly since: Date }[];
 }
 
-/** Certificates came through it whose holders need not have had our bundle: an operator has to say that they know the root. */
+/**
+ * Certificates came through it whose holders need not have had our bundle: an operator has to say that they know the root. Of the
+ * hub root, who has its certificate without our knowing what they trust or show by now: operators, and issuers.
+ */
 export interface BlindDoor {
   /** As an operator acknowledges it. */
   readonly name: string;
   /** What the operator says by that. */
   readonly says: string;
+  /** When it is over by itself. */
+  readonly until?: Date;
 }
 
 /** Everything that decides. */
 export interface RotationSeen {
   readonly kind: RootKind;
-  /** The TrustRoot or the MeshCluster. */
+  /** The TrustRoot, the MeshCluster or the hub. */
   readonly owner: string;
-  /** Whether there is such a document. */
+  /** Whether there is such a document; a hub needs none. */
   readonly declared: boolean;
   /** The tenants that are declared: of others nothing is signed. */
   readonly tenants: ReadonlySet<string>;
@@ -104,12 +109,13 @@ export function subjectOf({ phase, coming, leaving }: Generations): AuthorityRec
 
 /**
  * The leaves that stand against the next step. They count for `settleMs` after their end: a clock that is ahead by less opens
- * nothing early. Of serving roots nobody learns from a certificate: whom the agents have told is what counts.
+ * nothing early. Of serving roots and of the hub's nobody learns from a certificate: whom the agents have told is what counts.
  */
 export function againstOf(rotation: Generations, settleMs: number, now: Date): Against | undefined {
   const at = new Date(+now - settleMs);
-  if (rotation.phase === "active") return { kind: "under", root: rotation.leaving.id, at };
-  return rotation.coming.kind === "serving" ? undefined : { kind: "without", root: rotation.coming.id, at };
+  const { kind } = rotation.coming;
+  if (rotation.phase === "active") return { kind: kind === "hub" ? "agents" : "under", root: rotation.leaving.id, at };
+  return kind === "root" ? { kind: "without", root: rotation.coming.id, at } : undefined;
 }
 
 export function decideRotation(seen: RotationSeen, now: Date): Rotation | undefined {
@@ -140,9 +146,9 @@ function said({ held, declared, kind, owner }: RotationSeen): readonly Waiting[]
 }
 
 function leavesLeft({ phase }: Generations, { leaves, settleMs }: RotationSeen): readonly Waiting[] {
-  return leaves.map(({ tenant, cluster, count, lastEnd }) => ({
+  return leaves.map(({ tenant, cluster, door, count, lastEnd }) => ({
     kind: "leaves",
-    name: `${tenant}/${cluster}`,
+    name: `${tenant}/${cluster}${door === "" ? "" : `/${door}`}`,
     says: `${count} ${count === 1 ? "certificate" : "certificates"} of ${tenant} in ${cluster} ${
       phase === "prepared" ? "without the new root" : "under the old root"
     }, the last until ${lastEnd.toISOString()}`,
@@ -152,7 +158,7 @@ function leavesLeft({ phase }: Generations, { leaves, settleMs }: RotationSeen):
 
 /** Who has not been told of the new root, as far as anybody knows. */
 function untold({ coming }: Generations, seen: RotationSeen, now: Date): readonly Waiting[] {
-  const { clusters, doors, acknowledged, settleMs } = seen;
+  const { clusters, acknowledged, settleMs } = seen;
   const settling = (name: string, what: string, since: Date): readonly Waiting[] => {
     const until = new Date(+since + settleMs);
     return until > now ? [{ kind: "settle", name, says: `${what} since ${since.toISOString()}`, until }] : [];
@@ -172,17 +178,29 @@ function untold({ coming }: Generations, seen: RotationSeen, now: Date): readonl
         return [{ kind: "agent", name, says: `agent ${agent} of cluster ${cluster} has not acknowledged it` }];
       });
     });
-  const blind = doors.filter(({ name }) => !acknowledged.has(name));
   return [
     // One that was brought may begin later; clocks of those who verify may be behind ours.
     ...(coming.notBefore > now ? settling(coming.id, "it is valid", coming.notBefore) : []),
     ...agents,
-    ...blind.map(({ name, says }): Waiting => ({ kind: "door", name, says })),
+    ...doorsLeft(seen),
   ];
 }
 
-/** Authorities that would go on making leaves under the old root. */
-function signing({ leaving }: Generations, { records, tenants }: RotationSeen): readonly Waiting[] {
+function doorsLeft({ doors, acknowledged, settleMs }: RotationSeen): readonly Waiting[] {
+  return doors
+    .filter(({ name }) => !acknowledged.has(name))
+    .map(({ name, says, until }) => ({
+      kind: "door",
+      name,
+      says,
+      ...(until === undefined ? {} : { until: new Date(+until + settleMs) }),
+    }));
+}
+
+/** Authorities that would go on making leaves under the old root; of the hub root, who would be cut off without it. */
+function signing({ leaving }: Generations, seen: RotationSeen): readonly Waiting[] {
+  const { kind, records, tenants } = seen;
+  if (kind === "hub") return doorsLeft(seen);
   return records
     .filter((r) => r.parent === leaving.id && (r.state === "active" || r.state === "prepared") && tenants.has(r.owner))
     .map(({ id, owner }) => ({

@@ -10,6 +10,7 @@ import { toFields, toJson, toTable } from "./output.ts";
 
 interface VerbOptions {
   readonly serving?: string;
+  readonly hub?: true;
   readonly socket: string;
   readonly reason: string;
   readonly output: Output;
@@ -17,7 +18,7 @@ interface VerbOptions {
   readonly acknowledge?: readonly string[];
 }
 
-interface StatusOptions extends Pick<VerbOptions, "serving" | "socket" | "output"> {
+interface StatusOptions extends Pick<VerbOptions, "serving" | "hub" | "socket" | "output"> {
   readonly watch?: true;
 }
 
@@ -32,6 +33,7 @@ export function addRootRotation(root: Command, context: Context): void {
     withOutput(withReason(withSocket(root.command(`${name} [name]`), context)))
       .description(description)
       .option("--serving <cluster>", "the serving root of this MeshCluster, instead of a TrustRoot")
+      .option("--hub", "the hub root, under which agents, issuers and operators have their certificates")
       .option("--dry-run", "say what would be done and do nothing")
       .addHelpText("after", `\nExample:\n  ${example}`)
       .action(async (name: string | undefined, options: VerbOptions) => await change(verb, name, options, context));
@@ -44,6 +46,7 @@ export function addRootRotation(root: Command, context: Context): void {
   withOutput(withSocket(root.command("status [name]"), context))
     .description("How far the rotation of a root is, or of all, and what its next step waits for.")
     .option("--serving <cluster>", "the serving root of this MeshCluster, instead of a TrustRoot")
+    .option("--hub", "the hub root, under which agents, issuers and operators have their certificates")
     .option("--watch", "again every 5 s, until no rotation is under way")
     .addHelpText("after", "\nExample:\n  espalier root status main --watch")
     .action(async (name: string | undefined, options: StatusOptions) => await status(name, options, context));
@@ -87,7 +90,8 @@ function toSentence(verb: Verb, { name, kind, changed }: Rotation__Output, dryRu
 }
 
 async function status(name: string | undefined, options: StatusOptions, context: Context): Promise<void> {
-  const target = name === undefined && options.serving === undefined ? {} : toTarget(name, options);
+  const isAll = name === undefined && options.serving === undefined && options.hub === undefined;
+  const target = isAll ? {} : toTarget(name, options);
   await withAdmin(options.socket, async (admin) => {
     for (;;) {
       const rotations = await list(admin, target);
@@ -105,10 +109,15 @@ async function list(admin: AdminClient, target: object): Promise<readonly Rotati
   return (await call<object, Rotations__Output>(admin.listRotations.bind(admin), target, verbDeadlineMs)).rotations;
 }
 
-function toTarget(name: string | undefined, { serving }: { readonly serving?: string }): object {
-  if ((name === undefined) === (serving === undefined))
-    throw new Refusal("config", "give the name of a TrustRoot, or --serving and a cluster; not both");
-  return serving === undefined ? { trustRoot: name } : { servingOf: serving };
+function toTarget(name: string | undefined, { serving, hub }: Pick<VerbOptions, "serving" | "hub">): object {
+  const [target, ...others] = [
+    ...(name === undefined ? [] : [{ trustRoot: name }]),
+    ...(serving === undefined ? [] : [{ servingOf: serving }]),
+    ...(hub === undefined ? [] : [{ hub }]),
+  ];
+  if (target === undefined || others.length > 0)
+    throw new Refusal("config", "give the name of a TrustRoot, or --serving and a cluster, or --hub; one of them");
+  return target;
 }
 
 const phases: Readonly<Record<string, string>> = {
@@ -143,10 +152,10 @@ function describe(rotation: Rotation__Output): string {
     leaves.length === 0
       ? ""
       : toTable(
-          ["TENANT", "CLUSTER", "CERTIFICATES", "FIRST ENDS", "LAST ENDS"],
+          ["TENANT", "CLUSTER", "DOOR", "CERTIFICATES", "FIRST ENDS", "LAST ENDS"],
           leaves
             .slice(0, shownMax)
-            .map((one) => [one.tenant, one.cluster, String(one.count), one.firstEnd, one.lastEnd]),
+            .map((one) => [one.tenant, one.cluster, one.door, String(one.count), one.firstEnd, one.lastEnd]),
         ),
   ];
   return [toFields(fields), ...tables.filter((table) => table !== "")].join("\n");

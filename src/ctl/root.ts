@@ -18,6 +18,9 @@ interface CreateOptions {
   readonly dryRun?: true;
 }
 
+/** In bundles: whoever keeps a copy keeps these, and no other. */
+const trusted: ReadonlySet<string> = new Set(["prepared", "active", "retiring"]);
+
 export function addRoot(program: Command, context: Context): void {
   const root = program
     .command("root")
@@ -46,20 +49,21 @@ export function addRoot(program: Command, context: Context): void {
       );
     });
   withSocket(root.command("show <name>"), context)
-    .description("A root's certificates in PEM, all generations.")
+    .description("A root's certificates in PEM: all generations that are trusted now.")
     .option("--serving", "the serving root of a cluster of this name")
+    .option("--sha256", "their SHA-256 in hex instead, as hubRootSha256 takes them")
     .addHelpText("after", "\nExample:\n  espalier root show main > root.pem")
-    .action(async (name: string, { socket, serving }: { socket: string; serving?: true }) => {
+    .action(async (name: string, { socket, serving, sha256 }: { socket: string; serving?: true; sha256?: true }) => {
       const kind = serving ? "serving" : "workload";
       const found = (await listRoots(socket)).filter(
-        (r) => r.name === name && (r.kind === kind || (!serving && r.kind === "hub")),
+        (r) => r.name === name && trusted.has(r.state) && (r.kind === kind || (!serving && r.kind === "hub")),
       );
       if (found.length === 0)
         throw new Refusal(
           "not-found",
           `there is no ${kind} root "${name}": \`espalier root list\` shows what there is`,
         );
-      context.stdout(found.map((r) => r.pem).join(""));
+      context.stdout(sha256 ? `${found.map((r) => r.sha256).join(" ")}\n` : found.map((r) => r.pem).join(""));
     });
   addRootRotation(root, context);
 }

@@ -1,6 +1,6 @@
 /** The operators' verbs. Each that changes something writes an act with who and why; admit.ts says who may. */
 import { createHash, randomBytes } from "node:crypto";
-import { addRoot, type RootOrder } from "../controller/root.ts";
+import { addRoot, type RootOrder, toHubOrder } from "../controller/root.ts";
 import { Refusal } from "../errors.ts";
 import { workloadId } from "../identity.ts";
 import { type Act, hubLog, type Ledger } from "../ledger/ledger.ts";
@@ -52,11 +52,8 @@ export async function withAuthorities<T>(made: T, parts: AdminParts): Promise<T>
   return made;
 }
 
-export function toRootOrder(
-  { target, trustRoot, servingOf }: Pick<CreateRootRequest__Output, "target" | "trustRoot" | "servingOf">,
-  parts: AdminParts,
-): RootOrder {
-  const { declared } = parts.live.world();
+export function toRootOrder({ target, trustRoot, servingOf }: RootTarget, parts: AdminParts): RootOrder {
+  const { declared, hub } = parts.live.world();
   switch (target) {
     case "trustRoot": {
       const root = declared.roots.get(trustRoot ?? "");
@@ -75,9 +72,18 @@ export function toRootOrder(
         throw new Refusal("not-found", `no MeshCluster "${servingOf}" is declared: write one into the resources first`);
       return { kind: "serving", owner: cluster.name, algorithm: "P-256", validityDays: 3650 };
     }
+    case "hub":
+      return toHubOrder(hub);
     default:
       throw new Refusal("malformed", "name a TrustRoot, or a cluster for its serving root");
   }
+}
+
+/** Of a request: which root it is about. */
+export interface RootTarget {
+  readonly target?: "trustRoot" | "servingOf" | "hub";
+  readonly trustRoot?: string;
+  readonly servingOf?: string;
 }
 
 export async function createJoinToken(request: CreateJoinTokenRequest__Output, parts: AdminParts): Promise<JoinToken> {

@@ -225,7 +225,9 @@ function ofHub({ id, notAfter }: AuthorityRecord): Leak {
     means: [
       "whoever has this key can pose as the issuer, or as any cluster's agent: still no certificate without a token that a cluster's keys have signed",
     ],
-    mends: ["a new hub"],
+    mends: [
+      "espalier root rotate --hub    # until every agent and operator has lost the old one, its holder can pose as the issuer to them",
+    ],
     filter: { log: hubLog, authority: id },
     concerns: () => true,
     forgeable: [],

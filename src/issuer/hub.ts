@@ -1,7 +1,7 @@
 /** What an issuer starts from, made once: the ledger, its key, and the hub root. Repeating it finishes what a crash left undone. */
 import { hash } from "node:crypto";
 import type { AuthorityParts } from "../controller/generation.ts";
-import { addRoot } from "../controller/root.ts";
+import { addRoot, toHubOrder } from "../controller/root.ts";
 import type { Custody } from "../custody/signer.ts";
 import { Refusal } from "../errors.ts";
 import type { AuthorityRecord } from "../ledger/state.ts";
@@ -11,8 +11,6 @@ import { openDatabase } from "./database.ts";
 
 /** The key that signs the ledger's heads, in custody. */
 export const ledgerKey = "ledger";
-
-const hubRootDays = 3650;
 
 export interface MadeHub {
   readonly root: AuthorityRecord;
@@ -42,13 +40,13 @@ export async function makeHub(
   return { root, made: Object.entries(made).flatMap(([what, isMade]) => (isMade ? [what] : [])) };
 }
 
-/** @throws Refusal `config` when the database is another hub's, or lacks the root that the configuration names. */
+/** The one that signs now. @throws Refusal `config` when the database is another hub's, or lacks the root that the configuration names. */
 export function findHubRoot(
   records: readonly AuthorityRecord[],
   { hub, hubRootSha256 }: Pick<IssuerConfig, "hub" | "hubRootSha256">,
 ): AuthorityRecord | undefined {
   const roots = records.filter(({ kind }) => kind === "hub");
-  const [root] = roots;
+  const root = roots.find(({ state }) => state === "active") ?? roots[0];
   if (root !== undefined && root.owner !== hub)
     throw new Refusal(
       "config",
@@ -81,8 +79,9 @@ async function makeHubRoot(
   operator: string,
   parts: AuthorityParts,
 ): Promise<{ readonly root: AuthorityRecord; readonly madeRoot: boolean }> {
-  const order = { kind: "hub", owner: config.hub, algorithm: "P-256", validityDays: hubRootDays } as const;
-  const made = await addRoot(order, { operator, reason: "init" }, parts).catch(otherwise("not-ready", undefined));
+  const made = await addRoot(toHubOrder(config.hub), { operator, reason: "init" }, parts).catch(
+    otherwise("not-ready", undefined),
+  );
   if (made !== undefined) return { root: made, madeRoot: true };
   // Another process was first.
   const root = findHubRoot(await parts.state.authorities(), config);

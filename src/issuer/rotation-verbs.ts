@@ -1,4 +1,4 @@
-/** `root rotate`, `status`, `continue`, `hold`, `rollback`: what an operator says to the rotation of a root. */
+/** `root rotate`, `status`, `continue`, `hold`, `rollback`: what an operator says to the rotation of a root, the hub's own among them. */
 import { createHash } from "node:crypto";
 import { addRoot, checkTurn } from "../controller/root.ts";
 import { decideRollBack, type RootKind, type Rotation, subjectOf } from "../controller/rotation.ts";
@@ -8,7 +8,7 @@ import type { AuthorityRecord } from "../ledger/state.ts";
 import type { Rotation as WireRotation } from "../rpc/gen/espalier/v1/Rotation.ts";
 import type { RotationRequest__Output } from "../rpc/gen/espalier/v1/RotationRequest.ts";
 import type { RotationRoot } from "../rpc/gen/espalier/v1/RotationRoot.ts";
-import { type AdminParts, readBy, toRootOrder } from "./admin.ts";
+import { type AdminParts, type RootTarget, readBy, toRootOrder } from "./admin.ts";
 import { renewAuthorities } from "./renew.ts";
 import { findRotation, type Rotations } from "./rotations.ts";
 
@@ -20,13 +20,10 @@ export interface RotationVerbParts extends AdminParts {
 const shownMax = 200;
 
 /** Of one root, or of all. */
-export async function listRotations(
-  request: Pick<RotationRequest__Output, "target" | "trustRoot" | "servingOf">,
-  { rotations }: RotationVerbParts,
-): Promise<readonly WireRotation[]> {
-  const all = await rotations.look();
+export async function listRotations(request: RootTarget, parts: RotationVerbParts): Promise<readonly WireRotation[]> {
+  const all = await parts.rotations.look();
   if (request.target === undefined) return all.map((one) => toWire(one, false));
-  const { kind, owner } = toName(request);
+  const { kind, owner } = toName(request, parts);
   const found = findRotation(all, kind, owner);
   return [found === undefined ? { name: owner, kind: wireKind(kind), phase: "none" } : toWire(found, false)];
 }
@@ -34,7 +31,7 @@ export async function listRotations(
 /** Makes the next root, which is trusted from now on and signs nothing. Once more, it shows what there is. */
 export async function rotateRoot(request: RotationRequest__Output, parts: RotationVerbParts): Promise<WireRotation> {
   const by = readBy(request.act);
-  const { kind, owner } = toName(request);
+  const { kind, owner } = toName(request, parts);
   const order = toRootOrder(request, parts);
   const found = findRotation(await parts.rotations.look(), kind, owner);
   if (found?.phase === "prepared") return toWire(found, false);
@@ -123,11 +120,11 @@ interface Name {
 
 async function find(
   request: RotationRequest__Output,
-  { rotations }: RotationVerbParts,
+  parts: RotationVerbParts,
 ): Promise<{ readonly by: Pick<Act, "operator" | "reason">; readonly rotation: Rotation; readonly name: Name }> {
   const by = readBy(request.act);
-  const name = toName(request);
-  const rotation = findRotation(await rotations.look(), name.kind, name.owner);
+  const name = toName(request, parts);
+  const rotation = findRotation(await parts.rotations.look(), name.kind, name.owner);
   if (rotation === undefined)
     throw new Refusal("not-ready", `no rotation of "${name.owner}" is under way: \`espalier root rotate\` begins one`);
   return { by, rotation, name };
@@ -152,14 +149,17 @@ async function acknowledgedOf(rotation: Rotation, { state }: RotationVerbParts):
   return new Set(marks.flatMap((mark) => (mark.kind === "acknowledged" && mark.root === id ? [mark.name] : [])));
 }
 
-function toName({
-  target,
-  trustRoot,
-  servingOf,
-}: Pick<RotationRequest__Output, "target" | "trustRoot" | "servingOf">): Name {
-  if (target === "servingOf") return { kind: "serving", owner: servingOf ?? "" };
-  if (target === "trustRoot") return { kind: "root", owner: trustRoot ?? "" };
-  throw new Refusal("malformed", "name a TrustRoot, or a cluster for its serving root");
+function toName({ target, trustRoot, servingOf }: RootTarget, { live }: RotationVerbParts): Name {
+  switch (target) {
+    case "servingOf":
+      return { kind: "serving", owner: servingOf ?? "" };
+    case "trustRoot":
+      return { kind: "root", owner: trustRoot ?? "" };
+    case "hub":
+      return { kind: "hub", owner: live.world().hub };
+    default:
+      throw new Refusal("malformed", "name a TrustRoot, a cluster for its serving root, or the hub");
+  }
 }
 
 function toAct(verb: string, rotation: Rotation, by: Pick<Act, "operator" | "reason">, more: Act["details"] = {}): Act {
@@ -176,7 +176,7 @@ function isHeld({ gate }: Rotation): boolean {
   return gate.waitingFor.some(({ kind }) => kind === "hold");
 }
 
-function wireKind(kind: RootKind): string {
+function wireKind(kind: AuthorityRecord["kind"]): string {
   return kind === "root" ? "workload" : kind;
 }
 
@@ -184,7 +184,7 @@ function toWire(rotation: Rotation, changed: boolean): WireRotation {
   const { phase, coming, leaving, gate, leaves } = rotation;
   return {
     name: coming.owner,
-    kind: wireKind(coming.kind === "serving" ? "serving" : "root"),
+    kind: wireKind(coming.kind),
     phase,
     coming: toWireRoot(coming),
     leaving: toWireRoot(leaving),
@@ -198,9 +198,10 @@ function toWire(rotation: Rotation, changed: boolean): WireRotation {
       until: until?.toISOString() ?? "",
     })),
     certificates: leaves.reduce((sum, { count }) => sum + count, 0),
-    leaves: last(leaves).map(({ tenant, cluster, count, firstEnd, lastEnd }) => ({
+    leaves: last(leaves).map(({ tenant, cluster, door, count, firstEnd, lastEnd }) => ({
       tenant,
       cluster,
+      door,
       count,
       firstEnd: firstEnd.toISOString(),
       lastEnd: lastEnd.toISOString(),

@@ -22,6 +22,10 @@ export interface ClusterTrust {
   readonly crls: readonly Uint8Array[];
   /** The namespaces that are given them, as rules name them. */
   readonly crlNamespaces: readonly string[];
+  /** What issuers and agents are known by; the one that signs now is the first. */
+  readonly hubRoots: readonly Uint8Array[];
+  /** Their bundle's version, which is none of `bundles`: an agent says by itself whether it has them. */
+  readonly hubBundle: string;
   /** The versions of all bundles in it. */
   readonly bundles: readonly string[];
 }
@@ -64,6 +68,7 @@ export function toClusterTrust(world: World, cluster: string): ClusterTrust {
   const serving = world.authorities.bundleOf("serving", cluster);
   const { servingNames = [] } = declared ?? {};
   const suspended = world.isSuspended("cluster", cluster);
+  const hub = hubRootsOf(world);
   const tokenKeysMissing = world.findCluster(cluster)?.keys().length === 0;
   const parts = [
     tenants.map((t) => [t.tenant, t.trustDomain, t.bundleVersion, t.suspended, t.requests]),
@@ -71,6 +76,7 @@ export function toClusterTrust(world: World, cluster: string): ClusterTrust {
     servingNames,
     suspended,
     tokenKeysMissing,
+    [hub.bundle, hub.signs],
     ...(crls.length === 0 ? [] : [crlNamespaces, crls.map((one) => [one.authority, one.number])]),
   ];
   const version = createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 16);
@@ -83,8 +89,23 @@ export function toClusterTrust(world: World, cluster: string): ClusterTrust {
     tokenKeysMissing,
     crls: crls.map(({ crl }) => crl),
     crlNamespaces,
+    hubRoots: hub.roots,
+    hubBundle: hub.bundle,
     bundles: [...new Set([...tenants.map((t) => t.bundleVersion), serving.version])],
   };
+}
+
+/** The one that signs now comes first: agents get certificates under it without delay. */
+export function hubRootsOf({ authorities, hub }: Pick<World, "authorities" | "hub">): {
+  readonly roots: readonly Uint8Array[];
+  readonly bundle: string;
+  /** The id of that one. */
+  readonly signs: string;
+} {
+  const { roots, version } = authorities.bundleOf("hub", hub);
+  const { id = "", certificate } = authorities.active("hub", hub)?.record ?? {};
+  const first = roots.filter((root) => root === certificate);
+  return { roots: [...first, ...roots.filter((root) => root !== certificate)], bundle: version, signs: id };
 }
 
 /** A chain with a CA that has none is refused by whoever has any: all of a root's, or nothing of it. */

@@ -24,6 +24,8 @@ export interface WatchParts extends ProposeParts {
 interface Sent {
   readonly version: string;
   readonly bundles: readonly string[];
+  /** Of the hub's own roots. */
+  readonly hubBundle: string;
 }
 
 /** Versions of one stream that may still be acknowledged. */
@@ -50,10 +52,10 @@ export function acceptWatch(stream: Stream<TrustAck__Output, Trust>, agent: Agen
       unsubscribe();
       return stream.fail(tellRefused(lost, { method: "Watch", cluster: agent.cluster }, parts));
     }
-    const { bundles, version, tenants, servingRoots, servingNames, suspended, tokenKeysMissing, crls, crlNamespaces } =
+    const { bundles, hubBundle, version, tenants, servingRoots, servingNames, suspended, tokenKeysMissing, ...more } =
       toClusterTrust(parts.live.world(), agent.cluster);
     if (version === sent.at(-1)?.version) return;
-    sent.push({ version, bundles });
+    sent.push({ version, bundles, hubBundle });
     acknowledged.delete(version);
     if (sent.length > sentMax) acknowledged.delete(sent.shift()?.version ?? "");
     stream.write({
@@ -63,8 +65,9 @@ export function acceptWatch(stream: Stream<TrustAck__Output, Trust>, agent: Agen
       servingNames: [...servingNames],
       clusterSuspended: suspended,
       tokenKeysMissing,
-      crls: [...crls],
-      crlNamespaces: [...crlNamespaces],
+      crls: [...more.crls],
+      crlNamespaces: [...more.crlNamespaces],
+      hubRoots: [...more.hubRoots],
     });
   };
   const unsubscribe = parts.live.onChange(send);
@@ -128,6 +131,9 @@ async function acknowledge(
   const stated = new Date(ack.inForceSince);
   const now = parts.now();
   const inForceSince = Number.isNaN(stated.getTime()) || stated > now ? now : stated;
-  // If we stop here, the agent says it again on its next stream.
-  await parts.state.acknowledge({ cluster: agent.cluster, agent: ack.agent, ...told, inForceSince }, ack.wholeCluster);
+  // If we stop before this, the agent says it again on its next stream.
+  const { version, hubBundle } = told;
+  const bundles = ack.hubRoots ? [...told.bundles, hubBundle] : told.bundles;
+  const record = { cluster: agent.cluster, agent: ack.agent, version, bundles, inForceSince };
+  await parts.state.acknowledge(record, ack.wholeCluster);
 }

@@ -16,6 +16,8 @@ export interface CopyProgress {
 /** Tables that only grow: copied ahead, in many writes. */
 const growing: readonly string[] = ["entries", "signatures", "leaves"];
 const rowsPerWrite = 500;
+/** The first: it stays the same when the hub root is rotated. */
+const hubRoot = "SELECT certificate FROM authorities WHERE kind = 'hub' ORDER BY rowid LIMIT 1";
 /** For all but those, in one write. */
 const finishTimeoutMs = 10 * 60_000;
 
@@ -35,7 +37,7 @@ export async function isCopied(from: Connection, pool: Pool): Promise<boolean> {
     if (text(copying, "source") === source) return false;
     throw new Refusal("config", "the copy of another ledger was begun in this database");
   }
-  const [hub] = await pool.query("SELECT certificate FROM authorities WHERE kind = 'hub'");
+  const [hub] = await pool.query(hubRoot);
   const [any] = await pool.query("SELECT 1 AS one FROM entries LIMIT 1");
   if (hub === undefined && any === undefined) return false;
   const last = from.prepare("SELECT id, leaf_hash FROM entries ORDER BY id DESC LIMIT 1").get();
@@ -123,7 +125,7 @@ function tablesOf(from: Connection): readonly string[] {
 
 /** Which ledger it is: that of the hub whose root this is. @throws Refusal `config`. */
 function identify(from: Connection): string {
-  const hub = from.prepare("SELECT certificate FROM authorities WHERE kind = 'hub'").get();
+  const hub = from.prepare(hubRoot).get();
   if (hub === undefined) throw new Refusal("config", "the database belongs to no hub: there is nothing to copy");
   return toSource(hub);
 }

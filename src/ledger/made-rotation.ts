@@ -5,7 +5,7 @@ import { readEntry } from "./entry.ts";
 import { findAuthority, setStates } from "./made-authorities.ts";
 import type { Change } from "./made-state.ts";
 import { blob, integer, optionalInteger, type Row, text } from "./rows.ts";
-import type { Against, LeafCount, LeafFilter, LivingLeaf, RootTurn, RotationMark, State } from "./state.ts";
+import type { Against, LeafCount, LeafFilter, LivingLeaf, OwnCount, RootTurn, RotationMark, State } from "./state.ts";
 import { alter, type Stage, type Steps, select } from "./steps.ts";
 
 /** Entries that one step looks at: some milliseconds. */
@@ -16,7 +16,14 @@ export function rotationState(
   change: Change,
 ): Pick<
   State,
-  "bundlesWith" | "leavesAgainst" | "livingLeaves" | "turnRoot" | "rotationMarks" | "holdRotation" | "continueRotation"
+  | "bundlesWith"
+  | "leavesAgainst"
+  | "ownAgainst"
+  | "livingLeaves"
+  | "turnRoot"
+  | "rotationMarks"
+  | "holdRotation"
+  | "continueRotation"
 > {
   return {
     async bundlesWith(root) {
@@ -26,6 +33,9 @@ export function rotationState(
     async leavesAgainst(against) {
       const { kind, root, at } = against;
       return (await stage.query(countAgainst[kind], root, root, toSeconds(at))).map(toCount);
+    },
+    async ownAgainst({ kind, root, at }) {
+      return (await stage.query(countOwn[kind], root, root, toSeconds(at))).map(toOwnCount);
     },
     livingLeaves: (filter) => walkLeaves(stage, filter),
     async turnRoot(turn, act) {
@@ -43,16 +53,29 @@ export function rotationState(
   };
 }
 
+const notRevoked = "NOT EXISTS (SELECT 1 FROM revocations v WHERE v.serial = e.serial)";
+
 /** By the index `entries_living` alone. An intent without a signature is counted as any other. */
-const counted = `SELECT a.owner, e.cluster, count(*) AS n, min(e.not_after) AS first, max(e.not_after) AS last
+const counted = `SELECT a.owner, e.cluster, coalesce(e.door, '') AS door, count(*) AS n, min(e.not_after) AS first, max(e.not_after) AS last
   FROM authorities a JOIN entries e ON e.authority = a.id`;
 const countAgainst: Readonly<Record<Against["kind"], string>> = {
   without: `${counted} JOIN authorities r ON r.id = a.parent JOIN authorities g ON g.kind = r.kind AND g.owner = r.owner
     WHERE g.id = ? AND e.bundle_version NOT IN (SELECT version FROM bundles WHERE root = ?) AND e.not_after > ?
-    GROUP BY a.owner, e.cluster ORDER BY a.owner, e.cluster`,
+    GROUP BY a.owner, e.cluster, e.door ORDER BY a.owner, e.cluster, door`,
   under: `${counted} WHERE (a.parent = ? OR a.id = ?) AND e.not_after > ?
-    GROUP BY a.owner, e.cluster ORDER BY a.owner, e.cluster`,
+    GROUP BY a.owner, e.cluster, e.door ORDER BY a.owner, e.cluster, door`,
+  agents: `${counted} WHERE (a.parent = ? OR a.id = ?) AND e.not_after > ? AND e.cluster <> '' AND ${notRevoked}
+    GROUP BY a.owner, e.cluster, e.door ORDER BY a.owner, e.cluster, door`,
 };
+/** A few for each agent, issuer and operator: these need no index of their own. */
+const countedOwn = `SELECT e.identity, e.cluster, count(*) AS n, min(e.not_after) AS first, max(e.not_after) AS last
+  FROM authorities a JOIN entries e ON e.authority = a.id`;
+const groupedOwn = `AND e.not_after > ? AND ${notRevoked} GROUP BY e.identity, e.cluster ORDER BY e.identity, e.cluster`;
+const countOwn = {
+  without: `${countedOwn} JOIN authorities g ON g.kind = a.kind AND g.owner = a.owner
+    WHERE g.id = ? AND e.bundle_version NOT IN (SELECT version FROM bundles WHERE root = ?) ${groupedOwn}`,
+  under: `${countedOwn} WHERE (a.parent = ? OR a.id = ?) ${groupedOwn}`,
+} as const;
 
 function* turnRoot({ changes, against, unlessHeld }: RootTurn): Steps<boolean> {
   if (unlessHeld !== undefined) {
@@ -168,8 +191,15 @@ function toLivingLeaf(row: Row): LivingLeaf {
 }
 
 function toCount(row: Row): LeafCount {
+  return { tenant: text(row, "owner"), door: text(row, "door"), ...toSpan(row) };
+}
+
+function toOwnCount(row: Row): OwnCount {
+  return { identity: text(row, "identity"), ...toSpan(row) };
+}
+
+function toSpan(row: Row): Omit<LeafCount, "tenant" | "door"> {
   return {
-    tenant: text(row, "owner"),
     cluster: text(row, "cluster"),
     count: integer(row, "n"),
     firstEnd: new Date(integer(row, "first") * 1000),

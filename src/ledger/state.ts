@@ -141,22 +141,30 @@ export interface AcknowledgementRecord {
   readonly bundles: readonly string[];
 }
 
-/** Leaves that stand against a step of a root: those whose bundle lacks it, or those that chain to it. */
+/** Leaves that stand against a step of a root: those whose bundle lacks it, or those that chain to it; of the hub root, agents'. */
 export interface Against {
-  readonly kind: "without" | "under";
+  readonly kind: "without" | "under" | "agents";
   /** The root's id. */
   readonly root: string;
   /** Those that end after this. */
   readonly at: Date;
 }
 
-/** Some of them: of one tenant in one cluster. */
+/** Some of them: of one tenant in one cluster, by one door. */
 export interface LeafCount {
   readonly tenant: string;
   readonly cluster: string;
+  /** Empty where an issuer of before has written them, which did not say. */
+  readonly door: string;
   readonly count: number;
   readonly firstEnd: Date;
   readonly lastEnd: Date;
+}
+
+/** Some of the hub's own leaves: of the agents of one cluster, of one operator, or of issuers. */
+export interface OwnCount extends Omit<LeafCount, "tenant" | "door"> {
+  /** SPIFFE ID, or the DNS names of issuers. */
+  readonly identity: string;
 }
 
 /** Transitions of a root and of what stands under it, and the leaves of which there must be none in that same write. */
@@ -313,6 +321,8 @@ export interface State extends SealedKeys {
   /** The versions of the bundles that hold a root. One that is not known holds none. */
   bundlesWith(root: string): Promise<readonly string[]>;
   leavesAgainst(against: Against): Promise<readonly LeafCount[]>;
+  /** Of the hub root's. Without those that are revoked: whoever is shown one reads that. */
+  ownAgainst(against: Against & { readonly kind: "without" | "under" }): Promise<readonly OwnCount[]>;
   /** In the order in which they were written, a few at a time. */
   livingLeaves(filter: LeafFilter): AsyncIterable<LivingLeaf>;
   /**

@@ -105,12 +105,14 @@ export const agentSchema = z.strictObject({
   http: address.default("127.0.0.1:15020").describe("Plain HTTP for /metrics, /healthz and /readyz, host:port."),
   issuers: z.array(address).min(1).describe("The issuers, host:port each."),
   issuerName: z.string().optional().describe("DNS name the issuers' certificates carry; issuer.<hub> if absent."),
-  hubRoots: path.describe("PEM file with the hub root, as `espalier init` wrote it."),
+  hubRoots: path.describe(
+    "PEM file with the hub root, as `espalier init` wrote it; with both while it is rotated. What the hub says later counts from then on.",
+  ),
   hubRootSha256: z
     .string()
-    .regex(/^[0-9a-f]{64}$/)
+    .regex(/^[0-9a-f]{64}( [0-9a-f]{64})*$/)
     .optional()
-    .describe("Hex SHA-256 that the hub root must have."),
+    .describe("Hex SHA-256 that the hub root must have; those of several with a space between them."),
   data: path.default("agent-data").describe("Directory for the agent's own keys and certificates, 0700."),
   tokenFile: path.describe("The agent's own service-account token, audience espalier:<hub>."),
   joinTokenFile: path.optional().describe("One-time join token, where the hub cannot reach the cluster's keys."),

@@ -100,6 +100,62 @@ export function rotationContract(kind: string, open: OpenDatabase): void {
     assert.deepEqual(await state.leavesAgainst({ kind: "under", root: next.id, at: at(0) }), []);
   });
 
+  test(`${kind}: leaves are counted by tenant, cluster and the door they came by`, async () => {
+    await using database = await open();
+    const { state } = database;
+    await prepare(database);
+    await intend(database);
+    await intend(database, { door: "certificate-request" });
+    await intend(database, { door: "csr", cluster: "west" });
+    await intend(database, { door: "certificate-request" });
+    const leaves = await state.leavesAgainst({ kind: "without", root: next.id, at: at(0) });
+    assert.deepEqual(
+      leaves.map(({ cluster, door, count }) => `${cluster} ${door} ${count}`),
+      ["east certificate-request 2", "east istio 1", "west csr 1"],
+    );
+  });
+
+  test(`${kind}: the hub's own are counted by whose they are, without those that are revoked`, async () => {
+    await using database = await open();
+    const { state, ledger } = database;
+    await prepare(database);
+    const hub = { kind: "hub", owner: "hub.example" } as const;
+    await state.addAuthority(root("hub-old", hub), act());
+    const alone = toBundle([root("hub-old", hub)]).version;
+    await state.addAuthority(root("hub-next", { ...hub, state: "prepared" }), act());
+    const both = toBundle([root("hub-old", hub), root("hub-next", hub)]).version;
+    const own = async (identity: string, cluster: string, bundleVersion: string): Promise<Uint8Array> => {
+      const made = draft({
+        log: "@hub",
+        door: "own",
+        authority: "hub-old",
+        identity,
+        cluster,
+        bundleVersion,
+        notAfter: at(9),
+      });
+      await ledger.intend([made]);
+      return made.serial;
+    };
+    const agent = await own("spiffe://hub.example/cluster/east", "east", alone);
+    await own("spiffe://hub.example/operator/alice", "", alone);
+    await own("spiffe://hub.example/operator/alice", "", both);
+    await own("issuer.hub.example", "", both);
+    const count = async (kind: "without" | "under", root: string, hours = 0): Promise<readonly string[]> =>
+      (await state.ownAgainst({ kind, root, at: at(hours) })).map((one) => `${one.identity} ${one.count}`);
+    const [alice, east] = ["spiffe://hub.example/operator/alice", "spiffe://hub.example/cluster/east"];
+    assert.deepEqual(await count("without", "hub-next"), [`${east} 1`, `${alice} 1`]);
+    assert.deepEqual(await count("under", "hub-old"), ["issuer.hub.example 1", `${east} 1`, `${alice} 2`]);
+    assert.deepEqual(await count("under", "hub-next"), []);
+    assert.deepEqual(await count("under", "hub-old", 9), []);
+    const agents = async (): Promise<number> =>
+      (await state.leavesAgainst({ kind: "agents", root: "hub-old", at: at(0) })).length;
+    assert.equal(await agents(), 1);
+    await state.revoke([agent], "superseded", act());
+    assert.equal(await agents(), 0);
+    assert.deepEqual(await count("without", "hub-next"), [`${alice} 1`]);
+  });
+
   test(`${kind}: a root takes no step that a leaf stands against, and then neither states nor acts are changed`, async () => {
     await using database = await open();
     const { state } = database;

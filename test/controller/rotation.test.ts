@@ -31,7 +31,14 @@ function root(id: string, state: AuthorityRecord["state"], overrides: Partial<Au
 
 const prepared = [root("old", "active"), root("new", "prepared")];
 const active = [root("old", "retiring"), root("new", "active")];
-const leaf: LeafCount = { tenant: "shop", cluster: "east", count: 3, firstEnd: at(hour), lastEnd: at(5 * hour) };
+const leaf: LeafCount = {
+  tenant: "shop",
+  cluster: "east",
+  door: "istio",
+  count: 3,
+  firstEnd: at(hour),
+  lastEnd: at(5 * hour),
+};
 const holding = { agent: "a-0", holds: true, since: at(-2 * hour) };
 
 function seen(overrides: Partial<RotationSeen> = {}): RotationSeen {
@@ -71,7 +78,7 @@ const table: readonly (readonly [string, Partial<RotationSeen>, readonly string[
     [],
   ],
   ["a root takes over when nobody is left who does not trust it", {}, activation],
-  ["a leaf without it holds", { leaves: [leaf] }, ["leaves shop/east"]],
+  ["a leaf without it holds", { leaves: [leaf] }, ["leaves shop/east/istio"]],
   [
     "a cluster none of whose agents has acknowledged holds",
     { clusters: [{ cluster: "east", agents: [] }] },
@@ -111,7 +118,7 @@ const table: readonly (readonly [string, Partial<RotationSeen>, readonly string[
   [
     "no acknowledgement stands for a leaf",
     { leaves: [leaf], acknowledged: new Set(["shop/east", "leaves"]) },
-    ["leaves shop/east"],
+    ["leaves shop/east/istio"],
   ],
   ["an operator's hold holds", { held: true }, ["hold hold"]],
   ["nor does anything move whose document is gone", { declared: false }, ["document main"]],
@@ -121,7 +128,7 @@ const table: readonly (readonly [string, Partial<RotationSeen>, readonly string[
     ["settle new"],
   ],
   ["the old root goes when nothing is under it", { records: active }, ["old: retiring to retired"]],
-  ["a leaf under it holds", { records: active, leaves: [leaf] }, ["leaves shop/east"]],
+  ["a leaf under it holds", { records: active, leaves: [leaf] }, ["leaves shop/east/istio"]],
   [
     "an authority that signs under it holds",
     { records: [...active, root("shop-1", "active", { kind: "tenant", owner: "shop", parent: "old" })] },

@@ -77,7 +77,7 @@ test("a root is rotated by one verb, on what the ledger and the agents show, and
   const begun = await show(stack);
   assert.equal(begun.phase, "prepared");
   assert.deepEqual([begun.certificates, begun.leaves[0]?.tenant, begun.leaves[0]?.cluster], [1, "payments", "east"]);
-  assert.ok(waits(begun).includes("leaves payments/east"));
+  assert.ok(waits(begun).includes("leaves payments/east/istio"));
   assert.equal(signer(await ask())?.fingerprint256, rootsOf(first)[0]?.fingerprint256);
   const metric = async (): Promise<string> =>
     await issuer.metrics.registry.getSingleMetricAsString("espalier_issuer_rotation_waiting");
@@ -88,7 +88,7 @@ test("a root is rotated by one verb, on what the ledger and the agents show, and
   await acknowledged(stack);
   // The leaf of before ends, and the settle time after it.
   clock.offsetSeconds += leafSeconds + 5;
-  await eventually(async () => assert.deepEqual(waits(await show(stack)), ["leaves payments/east"]), waitMs);
+  await eventually(async () => assert.deepEqual(waits(await show(stack)), ["leaves payments/east/istio"]), waitMs);
   clock.offsetSeconds += settleSeconds;
   await eventually(async () => assert.equal((await show(stack)).phase, "active"), waitMs);
   await ask();

@@ -11,6 +11,7 @@ export interface Entry {
   'serial'?: (string);
   'revokedAt'?: (string);
   'revocationReason'?: (string);
+  'cursor'?: (string);
 }
 
 export interface Entry__Output {
@@ -23,4 +24,5 @@ export interface Entry__Output {
   'serial': (string);
   'revokedAt': (string);
   'revocationReason': (string);
+  'cursor': (string);
 }

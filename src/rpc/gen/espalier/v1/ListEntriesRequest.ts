@@ -7,6 +7,7 @@ export interface ListEntriesRequest {
   'cluster'?: (string);
   'limit'?: (number);
   'unrecordedOnly'?: (boolean);
+  'before'?: (string);
 }
 
 export interface ListEntriesRequest__Output {
@@ -15,4 +16,5 @@ export interface ListEntriesRequest__Output {
   'cluster': (string);
   'limit': (number);
   'unrecordedOnly': (boolean);
+  'before': (string);
 }

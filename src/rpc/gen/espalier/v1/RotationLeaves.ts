@@ -7,6 +7,7 @@ export interface RotationLeaves {
   'count'?: (number);
   'firstEnd'?: (string);
   'lastEnd'?: (string);
+  'door'?: (string);
 }
 
 export interface RotationLeaves__Output {
@@ -15,4 +16,5 @@ export interface RotationLeaves__Output {
   'count': (number);
   'firstEnd': (string);
   'lastEnd': (string);
+  'door': (string);
 }

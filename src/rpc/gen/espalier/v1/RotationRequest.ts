@@ -8,7 +8,8 @@ export interface RotationRequest {
   'servingOf'?: (string);
   'dryRun'?: (boolean);
   'acknowledge'?: (string)[];
-  'target'?: "trustRoot"|"servingOf";
+  'hub'?: (boolean);
+  'target'?: "trustRoot"|"servingOf"|"hub";
 }
 
 export interface RotationRequest__Output {
@@ -17,5 +18,6 @@ export interface RotationRequest__Output {
   'servingOf'?: (string);
   'dryRun': (boolean);
   'acknowledge': (string)[];
-  'target'?: "trustRoot"|"servingOf";
+  'hub'?: (boolean);
+  'target'?: "trustRoot"|"servingOf"|"hub";
 }

@@ -11,6 +11,7 @@ export interface Trust {
   'tokenKeysMissing'?: (boolean);
   'crls'?: (Buffer | Uint8Array | string)[];
   'crlNamespaces'?: (string)[];
+  'hubRoots'?: (Buffer | Uint8Array | string)[];
 }
 
 export interface Trust__Output {
@@ -22,4 +23,5 @@ export interface Trust__Output {
   'tokenKeysMissing': (boolean);
   'crls': (Buffer)[];
   'crlNamespaces': (string)[];
+  'hubRoots': (Buffer)[];
 }

@@ -8,6 +8,7 @@ export interface TrustAck {
   'jwks'?: (string);
   'lacking'?: (string)[];
   'wholeCluster'?: (boolean);
+  'hubRoots'?: (boolean);
 }
 
 export interface TrustAck__Output {
@@ -17,4 +18,5 @@ export interface TrustAck__Output {
   'jwks': (string);
   'lacking': (string)[];
   'wholeCluster': (boolean);
+  'hubRoots': (boolean);
 }
