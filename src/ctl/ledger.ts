@@ -21,6 +21,9 @@ interface ListOptions {
   readonly output: Output;
 }
 
+/** Entries of one call. */
+const pageMax = 1_000;
+
 export function addLedger(program: Command, context: Context): void {
   const ledger = program
     .command("ledger")
@@ -62,9 +65,17 @@ async function list(
 ): Promise<void> {
   const most = readWhole("--limit", limit, 1);
   const entries: Entry__Output[] = [];
+  const filter = { log, identity, cluster, unrecordedOnly: unrecorded === true };
   await withAdmin(socket, async (admin) => {
-    const stream = admin.listEntries({ log, identity, cluster, limit: most, unrecordedOnly: unrecorded === true });
-    for await (const entry of readStream(stream)) entries.push(entry);
+    // Page after page: an issuer gives so many at once.
+    for (let before: string | undefined = ""; before !== undefined && entries.length < most; ) {
+      const page: Entry__Output[] = [];
+      const limit = Math.min(most - entries.length, pageMax);
+      for await (const entry of readStream(admin.listEntries({ ...filter, limit, before }))) page.push(entry);
+      entries.push(...page);
+      const { cursor = "" } = page.at(-1) ?? {};
+      before = page.length < limit || cursor === "" ? undefined : cursor;
+    }
   });
   if (output === "json") return stdout(toJson(entries.map(toPlain)));
   const rows = entries.map((entry) => {

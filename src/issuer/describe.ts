@@ -178,7 +178,7 @@ function keysOf(name: string, world: World): string[] {
 
 /** An intent with its signature is its certificate. */
 export function toEntry(entry: StoredEntry, world: World): Entry {
-  const { log, position, kind, body, leafHash, serial, tbs, signature, authority, revocation } = entry;
+  const { id, log, position, kind, body, leafHash, serial, tbs, signature, authority, revocation } = entry;
   const record = world.authorities.records.find((r) => r.id === authority);
   const certificate =
     tbs === undefined || signature === undefined || record === undefined
@@ -187,6 +187,7 @@ export function toEntry(entry: StoredEntry, world: World): Entry {
   return {
     log,
     position: position?.toString() ?? "",
+    cursor: String(id),
     kind,
     body,
     leafHash,

@@ -8,6 +8,7 @@ import { readCertificate } from "../pki/certificate.ts";
 import { readSerial } from "../pki/serial.ts";
 import type { AdminHandlers } from "../rpc/gen/espalier/v1/Admin.ts";
 import type { IssuerHandlers } from "../rpc/gen/espalier/v1/Issuer.ts";
+import type { ListEntriesRequest__Output } from "../rpc/gen/espalier/v1/ListEntriesRequest.ts";
 import { type Caller, duplex, serverStream, unary } from "../rpc/server.ts";
 import type { Stream } from "../rpc/stream.ts";
 import { createJoinToken, createRoot, setSuspended } from "./admin.ts";
@@ -26,6 +27,7 @@ import {
   rollBackRotation,
   rotateRoot,
 } from "./rotation-verbs.ts";
+import { limitRuns } from "./runs.ts";
 import { type AgentConnection, acceptSigning, lostRight, type SignParts, signOnce } from "./sign-stream.ts";
 import { tellRefused } from "./tell-refused.ts";
 import { acceptWatch, type WatchParts } from "./watch.ts";
@@ -33,9 +35,11 @@ import type { World } from "./world.ts";
 
 const unaryDeadlineMs = 20_000;
 const entriesDefault = 100;
-const entriesMax = 10_000;
-/** A viewer may verify, and nobody may make issuing wait for it. */
+/** Of one page. */
+const entriesMax = 1_000;
+/** A viewer may look, and nobody may make issuing wait for it. */
 const verifyingMax = 2;
+const listingMax = 8;
 
 export function issuerService(parts: SignParts & WatchParts & JoinParts): IssuerHandlers {
   const agentOf = (caller: Caller): AgentConnection => readAgent(caller, parts.live.world(), parts.now());
@@ -121,7 +125,9 @@ function checkSignatures({ authorities }: World): CheckSignature {
 
 export function adminService(parts: OperatorParts & RotationVerbParts): AdminHandlers {
   const { live, state, ledger } = parts;
-  let verifying = 0;
+  const verifications = limitRuns(verifyingMax, "verifications");
+  const listings = limitRuns(listingMax, "listings");
+  const measurements = limitRuns(verifyingMax, "measurements of a blast radius");
   return {
     CreateRoot: unary(unaryDeadlineMs, async (request) => await createRoot(request, parts)),
     ListRoots: unary(unaryDeadlineMs, async () => {
@@ -154,16 +160,11 @@ export function adminService(parts: OperatorParts & RotationVerbParts): AdminHan
     RejectClusterKeys: unary(unaryDeadlineMs, async (request) => await rejectKeys(request, parts)),
     RemoveClusterKeys: unary(unaryDeadlineMs, async (request) => await removeKeys(request, parts)),
     SetSuspended: unary(unaryDeadlineMs, async (request) => await setSuspended(request, parts)),
-    ListEntries: serverStream(async function* ({ log, identity, cluster, limit, unrecordedOnly }) {
-      const filter: EntryFilter = {
-        limit: Math.min(limit === 0 ? entriesDefault : limit, entriesMax),
-        unrecordedOnly,
-        ...(log === "" ? {} : { log }),
-        ...(identity === "" ? {} : { identity }),
-        ...(cluster === "" ? {} : { cluster }),
-      };
-      for await (const entry of ledger.entries(filter)) yield toEntry(entry, live.world());
-    }),
+    ListEntries: serverStream((request) =>
+      listings(async function* () {
+        for await (const entry of ledger.entries(toFilter(request))) yield toEntry(entry, live.world());
+      }),
+    ),
     ShowEntry: unary(unaryDeadlineMs, async ({ id }) => {
       const entry = await ledger.entry(readSerial(id) ?? id);
       if (entry === undefined)
@@ -173,21 +174,28 @@ export function adminService(parts: OperatorParts & RotationVerbParts): AdminHan
     Revoke: serverStream((request) => revoke(request, parts)),
     ListRevocations: unary(unaryDeadlineMs, async ({ limit }) => await listRevocations(limit, parts)),
     BringCrl: unary(unaryDeadlineMs, async (request) => await bringRootCrl(request, parts)),
-    BlastRadius: serverStream((request) => measureReach(request, parts)),
+    BlastRadius: serverStream((request) => measurements(() => measureReach(request, parts))),
     CreateOperator: unary(unaryDeadlineMs, async (request) => await createOperator(request, parts)),
     ListOperators: unary(unaryDeadlineMs, async () => ({ operators: (await state.operators()).map(toOperator) })),
     RevokeOperator: unary(unaryDeadlineMs, async (request) => await revokeOperator(request, parts)),
-    VerifyLedger: serverStream(async function* ({ log }) {
-      if (verifying >= verifyingMax)
-        throw new Refusal("overloaded", `${verifyingMax} verifications run already: each reads all of the ledger`);
-      verifying += 1;
-      try {
+    VerifyLedger: serverStream(({ log }) =>
+      verifications(async function* () {
         for await (const report of ledger.verify(log === "" ? undefined : log, checkSignatures(live.world()))) {
           yield { ...report, rootHash: Buffer.from(report.rootHash).toString("hex"), faults: [...report.faults] };
         }
-      } finally {
-        verifying -= 1;
-      }
-    }),
+      }),
+    ),
+  };
+}
+
+function toFilter({ log, identity, cluster, limit, unrecordedOnly, before }: ListEntriesRequest__Output): EntryFilter {
+  if (!/^(?:[1-9][0-9]{0,14})?$/.test(before)) throw new Refusal("malformed", "before is no cursor of an entry");
+  return {
+    limit: Math.min(limit === 0 ? entriesDefault : limit, entriesMax),
+    unrecordedOnly,
+    ...(log === "" ? {} : { log }),
+    ...(identity === "" ? {} : { identity }),
+    ...(cluster === "" ? {} : { cluster }),
+    ...(before === "" ? {} : { before: Number(before) }),
   };
 }

@@ -102,6 +102,8 @@ export interface Act {
 
 /** An entry as it is read back. `position` is missing until the sequencer has placed it. */
 export interface StoredEntry {
+  /** Its number in this database: later entries have higher ones. */
+  readonly id: number;
   readonly log: string;
   readonly position?: number;
   readonly kind: "intent" | "act";
@@ -145,6 +147,8 @@ export interface EntryFilter {
   readonly unrecordedOnly?: boolean;
   /** Newest first, at most this many. */
   readonly limit: number;
+  /** Only entries with a lower number. */
+  readonly before?: number;
 }
 
 export interface Ledger {

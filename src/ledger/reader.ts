@@ -60,7 +60,8 @@ export function createReader(source: Source): Pick<Ledger, "findSerial" | "live"
       const step = `SELECT ${columns} FROM ${joined} WHERE e.id <= ? AND e.id > ?${conditions} ORDER BY e.id DESC LIMIT ?`;
       let left = filter.limit;
       const [end] = await source.query(lastId);
-      for (let id = end === undefined ? 0 : integer(end, "id"); id > 0 && left > 0; id -= rowsPerStep) {
+      const first = Math.min(end === undefined ? 0 : integer(end, "id"), (filter.before ?? Infinity) - 1);
+      for (let id = first; id > 0 && left > 0; id -= rowsPerStep) {
         const rows = await source.query(step, id, id - rowsPerStep, ...values, left);
         left -= rows.length;
         for (const row of rows) yield toStored(row);
@@ -78,7 +79,7 @@ export function createReader(source: Source): Pick<Ledger, "findSerial" | "live"
   };
 }
 
-function toConditions(filter: Omit<EntryFilter, "limit"> & { readonly authority?: string }): {
+function toConditions(filter: Omit<EntryFilter, "limit" | "before"> & { readonly authority?: string }): {
   readonly conditions: string;
   readonly values: readonly Value[];
 } {
@@ -114,6 +115,7 @@ function toStored(row: Row): StoredEntry {
   const serial = optionalBlob(row, "serial");
   const tbs = tbsOf(body);
   return {
+    id: integer(row, "id"),
     log: text(row, "log"),
     kind: text(row, "kind") === "act" ? "act" : "intent",
     body,

@@ -32,7 +32,7 @@ export type OnUnreadable = (method: string, refusal: Refusal) => void;
 
 /**
  * Asked before a handler sees a request, with the DER of a client certificate that verifies: who may call the method, and what
- * the request is taken for. @throws Refusal.
+ * the request is taken for. Asked again and again while the call goes on, which ends when it throws. @throws Refusal.
  */
 export type Admit = (method: string, certificate: Uint8Array | undefined, request: unknown) => Promise<unknown>;
 
@@ -182,17 +182,41 @@ function refuseUnreadable(onUnreadable: OnUnreadable): grpc.ServerInterceptor {
   };
 }
 
+/** How soon a call ends whose caller may not go on: a stream would else last as long as its connection. */
+const readmitMs = 1_000;
+
 /** No handler begins before it has its request, so none is called for what is not admitted. */
 function admitFirst(admit: Admit): grpc.ServerInterceptor {
   return ({ path }, call) => {
-    const refuse = (error: unknown): void => call.sendStatus(toStatus(error));
     const method = path.slice(path.lastIndexOf("/") + 1);
+    let timer: NodeJS.Timeout | undefined;
+    let ended = false;
+    const end = (): void => {
+      ended = true;
+      clearTimeout(timer);
+    };
+    const refuse = (error: unknown): void => {
+      end();
+      call.sendStatus(toStatus(error));
+    };
+    const admitAgain = (message: unknown): void => {
+      const ask = async (): Promise<unknown> => await admit(method, certificateOf(call), message);
+      if (!ended) timer = setTimeout(() => void ask().then(() => admitAgain(message), refuse), readmitMs);
+    };
     return new grpc.ServerInterceptingCall(call, {
       start: (next) =>
         next({
           onReceiveMessage: (message: unknown, pass) =>
-            void admit(method, certificateOf(call), message).then(pass, refuse),
+            void admit(method, certificateOf(call), message).then((taken) => {
+              admitAgain(message);
+              pass(taken);
+            }, refuse),
+          onCancel: end,
         }),
+      sendStatus: (status, next) => {
+        end();
+        next(status);
+      },
     });
   };
 }

@@ -201,17 +201,40 @@ test("an operator's certificate that is revoked by its serial number is refused 
   await listRoots(again.admin);
 });
 
-test("verifications beyond two at once are refused, and there is room again when they end", async () => {
+test("a listing goes on page after page, and a page has no more than a thousand", async () => {
   using socket = openSocket(stack.issuer);
   const { admin } = socket;
-  const verify = async (): Promise<void> => await drain(readStream(admin.verifyLedger({})));
-  const all = await Promise.allSettled(Array.from({ length: 6 }, verify));
-  const refused = all.filter((one) => one.status === "rejected");
-  assert.ok(refused.length > 0);
-  for (const { reason } of refused) assert.equal(readStatus(reason).code, "overloaded");
-  await verify();
-  await verify();
+  const page = async (limit: number, before = ""): Promise<readonly string[]> => {
+    const cursors: string[] = [];
+    for await (const { cursor } of readStream(admin.listEntries({ limit, before }))) cursors.push(cursor);
+    return cursors;
+  };
+  const all = await page(1000);
+  assert.ok(all.length > 5);
+  const [first, second] = [await page(2), await page(3, all[1])];
+  assert.deepEqual([...first, ...second], all.slice(0, 5));
+  assert.deepEqual(await page(10, all.at(-1)), []);
+  await assert.rejects(page(1, "-1"), { code: "malformed" });
 });
+
+for (const verb of ["verifyLedger", "blastRadius"] as const) {
+  test(`beyond two at once ${verb} is refused, and there is room again when they end`, async () => {
+    using socket = openSocket(stack.issuer);
+    const { admin } = socket;
+    const run = async (): Promise<void> =>
+      await drain(
+        readStream(
+          verb === "verifyLedger" ? admin.verifyLedger({}) : admin.blastRadius({ kind: "tenant", name: "payments" }),
+        ),
+      );
+    const all = await Promise.allSettled(Array.from({ length: 6 }, run));
+    const refused = all.filter((one) => one.status === "rejected");
+    assert.ok(refused.length > 0);
+    for (const { reason } of refused) assert.equal(readStatus(reason).code, "overloaded");
+    await run();
+    await run();
+  });
+}
 
 test("a role that is taken away is gone without a new certificate", async () => {
   using socket = openSocket(stack.issuer);
