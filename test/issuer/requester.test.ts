@@ -3,9 +3,11 @@ import { X509Certificate } from "node:crypto";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { readCertificate } from "../../src/pki/certificate.ts";
+import { openWatchStream } from "../../src/rpc/client.ts";
 import type { ObjectRequest } from "../../src/rpc/gen/espalier/v1/ObjectRequest.ts";
 import { csrOf, istioServingCsr } from "../support/named-csr.ts";
 import { clusterDocument, csrFor, document, startStack } from "../support/stack.ts";
+import type { Thief } from "../support/thief.ts";
 import { assertItemRefused, issued } from "./ask.ts";
 
 const istioCsr = "cert-manager/cert-manager-istio-csr";
@@ -159,6 +161,24 @@ test("requests for others", async (t) => {
       const { via, ...rest } = { via: "east", ...item };
       await assertItemRefused(stack, async () => await (via === "east" ? east : west).sign(rest), code);
     });
+
+  await t.test(
+    "an agent is told that a tenant takes requests where its own cluster declares the requester",
+    async () => {
+      const told = async ({ client }: Thief): Promise<object> =>
+        await new Promise((resolve) => {
+          const stream = openWatchStream(client);
+          stream.onEnd(() => undefined);
+          stream.onMessage(({ tenants }) => {
+            resolve(Object.fromEntries(tenants.map(({ tenant, requests }) => [tenant, requests])));
+            stream.end();
+          });
+          stream.write({ version: "", inForceSince: "", agent: "agent-1" });
+        });
+      assert.deepEqual(await told(east), { media: true, shop: true });
+      assert.deepEqual(await told(west), { media: false, shop: false });
+    },
+  );
 
   await t.test("a workload that an operator denied gets nothing, whoever asks", async () => {
     await stack.issuer.suspend("workload", "shop/shop-web/web");
