@@ -14,7 +14,8 @@ import { createObject, deleteObject, getObject, mergeObject } from "../../src/ku
 import { resources } from "../../src/kube/resource.ts";
 import { toPem } from "../../src/pki/pem.ts";
 import { csrOf, istioServingCsr } from "../support/named-csr.ts";
-import { csrFor, eventually } from "../support/stack.ts";
+import { eventually } from "../support/patience.ts";
+import { csrFor } from "../support/workload.ts";
 import { becomes, type IssuerRef, makeCertificate, makeIssuer, type Place, ready, verdict } from "./objects.ts";
 import type { CertManagerStage } from "./stage.ts";
 

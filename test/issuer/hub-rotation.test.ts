@@ -8,23 +8,12 @@ import { setTimeout as delay } from "node:timers/promises";
 import { call, openRemoteAdmin } from "../../src/rpc/client.ts";
 import type { Rotation__Output } from "../../src/rpc/gen/espalier/v1/Rotation.ts";
 import { espalier } from "../ctl/stage.ts";
+import { hubName, podToken } from "../support/documents.ts";
 import { act, enrol } from "../support/operators.ts";
+import { eventually } from "../support/patience.ts";
 import { startRelay } from "../support/relay.ts";
-import {
-  type AgentStack,
-  assertIssued,
-  csrFor,
-  eventually,
-  hubName,
-  newKey,
-  openWorkload,
-  podToken,
-  type Stack,
-  startAgentOf,
-  startStack,
-  tlsOf,
-  type WorkloadClient,
-} from "../support/stack.ts";
+import { type AgentStack, type Stack, startAgentOf, startStack } from "../support/stack.ts";
+import { assertIssued, csrFor, newKey, openWorkload, tlsOf, type WorkloadClient } from "../support/workload.ts";
 
 const settleSeconds = 60;
 const waitMs = 60_000;

@@ -5,9 +5,11 @@ import { test } from "node:test";
 import { readCertificate } from "../../src/pki/certificate.ts";
 import { openWatchStream } from "../../src/rpc/client.ts";
 import type { ObjectRequest } from "../../src/rpc/gen/espalier/v1/ObjectRequest.ts";
+import { clusterDocument, document } from "../support/documents.ts";
 import { csrOf, istioServingCsr } from "../support/named-csr.ts";
-import { clusterDocument, csrFor, document, startStack } from "../support/stack.ts";
+import { startStack } from "../support/stack.ts";
 import type { Thief } from "../support/thief.ts";
+import { csrFor } from "../support/workload.ts";
 import { assertItemRefused, issued } from "./ask.ts";
 
 const istioCsr = "cert-manager/cert-manager-istio-csr";

@@ -6,7 +6,7 @@ import { toNameText } from "../../src/pki/general-name.ts";
 import { readNamedCsr } from "../../src/pki/named-csr.ts";
 import { csrOf, namedCsr } from "../support/named-csr.ts";
 import { flipBit } from "../support/pki.ts";
-import { csrFor } from "../support/stack.ts";
+import { csrFor } from "../support/workload.ts";
 
 test("names, subject and usages of OpenSSL's CSRs are read as they were asked for", () => {
   const csr = readNamedCsr(

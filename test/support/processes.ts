@@ -12,7 +12,9 @@ import { fileURLToPath } from "node:url";
 const ours = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 
 /** Where node keeps what it has compiled: most of a start otherwise. What is killed keeps nothing. */
-export const compiled = { NODE_COMPILE_CACHE: join(tmpdir(), "espalier-compiled") };
+export const compiled = {
+  NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] ?? join(tmpdir(), "espalier-compiled"),
+};
 
 /** How long a process may take to log what is waited for. */
 const timeoutMs = 120_000;
