@@ -11,6 +11,8 @@ import type { ControlPlane, Stage } from "./stage.ts";
 
 export interface Rendered {
   readonly configMaps: readonly JsonRecord[];
+  /** Its account, and what that may do. */
+  readonly rights: readonly JsonRecord[];
   readonly args: readonly string[];
   /** Variables that have a value in the Deployment; those that Kubernetes fills in are not among them. */
   readonly env: Readonly<Record<string, string>>;
@@ -27,17 +29,36 @@ const ofTheStage = [
   "--set-string=pilot.env.PILOT_ENABLE_IP_AUTOALLOCATE=false",
 ];
 
-export async function renderIstiod(stage: Stage, plane: ControlPlane, source: string): Promise<Rendered> {
+/** `more` are values over those that Espalier prints. */
+export async function renderIstiod(
+  stage: Stage,
+  plane: ControlPlane,
+  source: string,
+  more: object = {},
+): Promise<Rendered> {
   const { cluster, tenant, namespace, revision } = plane;
   const asked = ["--cluster", cluster, "--tenant", tenant, "--istio-namespace", namespace, "--chart", "istiod"];
   const revised = revision === undefined ? [] : ["--revision", revision];
   const resources = ["--resources", join(stage.site.directory, "resources")];
   const said = await espalier(["istio", "values", ...asked, ...revised, ...resources]);
   assert.equal(said.code, 0, said.stderr);
-  const values = join(stage.folder("charts"), `${cluster}-${tenant}.yaml`);
+  const values = join(stage.folder("charts"), `${cluster}-${namespace}.yaml`);
   writeFileSync(values, said.stdout);
+  const over = join(stage.folder("charts"), `${cluster}-${namespace}-more.json`);
+  writeFileSync(over, JSON.stringify(more));
   const chart = join(source, "manifests/charts/istio-control/istio-discovery");
-  const argv = ["template", "istiod", chart, "--namespace", namespace, "--values", values, ...ofTheStage];
+  const argv = [
+    "template",
+    "istiod",
+    chart,
+    "--namespace",
+    namespace,
+    "--values",
+    values,
+    "--values",
+    over,
+    ...ofTheStage,
+  ];
   const made = execFileSync("helm", argv, { encoding: "utf8", maxBuffer: 32 * 1024 * 1024 });
   return readRendered(parseAllDocuments(made).map((one) => ("toJS" in one ? one.toJS() : undefined)));
 }
@@ -56,6 +77,7 @@ function readRendered(objects: readonly unknown[]): Rendered {
   );
   return {
     configMaps: ofKind("ConfigMap"),
+    rights: ["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"].flatMap(ofKind),
     args: listAt(container, "args").map(String),
     env: Object.fromEntries(
       listAt(container, "env")

@@ -39,11 +39,13 @@ export interface IstiodOptions {
   readonly mounted?: boolean;
   /** Beside what its chart sets. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Who it is to the API server; an administrator if absent. */
+  readonly kubeconfig?: string;
 }
 
 /** What istiod needs of the API: its chart's ConfigMaps. */
-export async function installIstiod(stage: Stage, plane: ControlPlane): Promise<Rendered> {
-  const rendered = await renderIstiod(stage, plane, programs.source);
+export async function installIstiod(stage: Stage, plane: ControlPlane, more: object = {}): Promise<Rendered> {
+  const rendered = await renderIstiod(stage, plane, programs.source, more);
   const { client } = stage.clusters[plane.cluster].kube;
   const { namespace } = plane;
   for (const one of rendered.configMaps) await createObject(client, resources.configMaps, { namespace }, one);
@@ -55,7 +57,7 @@ export async function startIstiod(
   stage: Stage,
   plane: ControlPlane,
   rendered: Rendered,
-  { name = "istiod", mounted = true, env = {} }: IstiodOptions = {},
+  { name = "istiod", mounted = true, env = {}, kubeconfig }: IstiodOptions = {},
 ): Promise<Istiod> {
   const cluster = stage.clusters[plane.cluster];
   const directory = stage.folder(plane.namespace, plane.cluster, name);
@@ -68,7 +70,7 @@ export async function startIstiod(
     directory,
     args: [
       ...rendered.args,
-      `--kubeconfig=${cluster.kubeconfig}`,
+      `--kubeconfig=${kubeconfig ?? cluster.kubeconfig}`,
       `--httpAddr=127.0.0.1:${http}`,
       `--httpsAddr=127.0.0.1:${webhooks}`,
       "--grpcAddr=",

@@ -18,6 +18,7 @@ import { inject } from "./inject.ts";
 import { type Istiod, installIstiod, rotateEverySeconds, type Sidecar, startIstiod, startSidecar } from "./istio.ts";
 import { rootsIn, secretOf, tokenOf } from "./kubelet.ts";
 import { declareCalling, declareServing, installDefinitions } from "./objects.ts";
+import { judgeRegistrar, signedFor, startRegistrar } from "./registrar.ts";
 import { type ControlPlane, openStage, planes, ready, type Stage, spiffeId, workloads } from "./stage.ts";
 import { judgeZtunnels } from "./ztunnel.ts";
 
@@ -231,6 +232,32 @@ test("a VM shows istiod the certificate it got for its token, and needs no token
     const options = { name: "press-elsewhere", token: false, log: "grpc:debug,xdsproxy:debug", env };
     await using elsewhere = await startSidecar(stage, press, istiods.east, options);
     await elsewhere.await(() => assert.match(elsewhere.log(), /remote error: tls: bad certificate/));
+  });
+});
+
+test("a workload that has its certificate through an istiod as RA, and those that have it from the agent, take each other", async (t) => {
+  const { rootsPem } = await certificateOf(tillSidecar);
+  await using registrar = await startRegistrar(stage, rootsPem);
+  // Its certificate is all that is wanted of it: another Envoy would take calls to till.
+  const env = { CA_ADDR: registrar.xds, ISTIO_META_CERT_SIGNER: "shop", DISABLE_ENVOY: "true" };
+  await using sidecar = await startSidecar(stage, till, registrar, { name: "till-by-ra", env });
+  const got = await certificateOf(sidecar);
+  assert.equal(got.rootsPem, rootsPem);
+  await t.test("cart's Envoy calls who serves with it", async () => {
+    await using _ = await startServer(at.server, got);
+    assert.equal((await call(cartCalls.server, "server.example")).status, 200);
+  });
+  await t.test("till's Envoy takes it, and its policy stops it", async () => {
+    assert.equal((await callWith(at.till, rootsPem, got)).status, 403);
+  });
+  await t.test("whom istiod has authenticated and the tenant does not know gets nothing", async () => {
+    await judgeRegistrar(stage, registrar);
+    assert.deepEqual([...signedFor(stage)], [`${spiffeId(till)} by requester:istio-ra/istiod-ra`]);
+  });
+  await t.test("istiod leaves the cluster's roots alone", async () => {
+    const { west } = stage.clusters;
+    await ready(west);
+    assert.equal(await rootsIn(west, "shop"), stage.site.servingRootsPem["west"]);
   });
 });
 

@@ -8,6 +8,7 @@ import { createObject } from "../../src/kube/objects.ts";
 import { resources } from "../../src/kube/resource.ts";
 import { clusterDocument, document, hubName } from "../support/documents.ts";
 import { openRealCluster, type RealCluster } from "../support/kube-cluster.ts";
+import { applyCrds } from "../support/kube-crds.ts";
 import { eventually } from "../support/patience.ts";
 import { freePort, startDaemon } from "../support/processes.ts";
 import { makeSite, type Site } from "../support/site.ts";
@@ -29,6 +30,10 @@ export const planes = {
   /** A tenant with a trust domain of its own has an istiod of its own. */
   media: { cluster: "east", tenant: "media", namespace: "istio-media", revision: "media" },
 } as const satisfies Record<string, ControlPlane>;
+
+/** An istiod that signs nothing: it hands on what it is asked for as CertificateSigningRequests, by an account of its own. */
+export const registrar: ControlPlane = { cluster: "west", tenant: "shop", namespace: "istio-ra", revision: "ra" };
+export const registrarAccount = { namespace: registrar.namespace, name: "istiod-ra" };
 
 export function istiodName({ revision, namespace }: ControlPlane): string {
   return `istiod${revision === undefined ? "" : `-${revision}`}.${namespace}.svc`;
@@ -120,7 +125,12 @@ function documents(kubes: Readonly<Record<ClusterName, RealCluster>>): readonly 
       trustDomain: shop,
       root: "main",
       rules: [
-        { name: "pods", clusters: clusterNames, namespaces: ["shop"], proofs: pods },
+        {
+          name: "pods",
+          clusters: clusterNames,
+          namespaces: ["shop"],
+          proofs: [...pods, "requester:istio-ra/istiod-ra"],
+        },
         { name: "vms", clusters: ["east"], namespaces: ["shop-vms"], proofs: ["token", "certificate"] },
       ],
     }),
@@ -133,6 +143,8 @@ function documents(kubes: Readonly<Record<ClusterName, RealCluster>>): readonly 
       clusterDocument(name, {
         tokens: { issuer: kubes[name].issuer, keys: { jwks: JSON.parse(kubes[name].jwks) } },
         agent: { namespace: "espalier-system", serviceAccount: "espalier-agent" },
+        requesters:
+          name === registrar.cluster ? [{ account: `${registrarAccount.namespace}/${registrarAccount.name}` }] : [],
         servingNames: [agentName, ...planesIn(name).map(istiodName)],
         ztunnelAccounts: ["istio-system/ztunnel"],
       }),
@@ -141,7 +153,7 @@ function documents(kubes: Readonly<Record<ClusterName, RealCluster>>): readonly 
 }
 
 function planesIn(name: ClusterName): readonly ControlPlane[] {
-  return Object.values<ControlPlane>(planes).filter(({ cluster }) => cluster === name);
+  return [...Object.values<ControlPlane>(planes), registrar].filter(({ cluster }) => cluster === name);
 }
 
 /** Namespaces, accounts and pods, as they are before anything of Istio or Espalier runs. */
@@ -149,8 +161,9 @@ async function furnish(name: ClusterName, kube: RealCluster): Promise<void> {
   for (const node of ["node1", "node2"]) {
     await createObject(kube.client, resources.nodes, {}, { apiVersion: "v1", kind: "Node", metadata: { name: node } });
   }
-  for (const namespace of ["espalier-system", "istio-system", "istio-media", "shop", "shop-vms", "media"])
+  for (const namespace of ["espalier-system", "istio-system", "istio-media", "istio-ra", "shop", "shop-vms", "media"])
     await kube.namespace(namespace);
+  await applyCrds(kube.client, "agent");
   await kube.account("espalier-system", "espalier-agent");
   await kube.pod("espalier-system", "espalier-agent-0", "espalier-agent", "node1");
   await kube.account(ztunnel.namespace, ztunnel.account);
@@ -187,6 +200,7 @@ async function writeAgentConfig(
       kubeconfig,
       namespace: "espalier-system",
       ztunnelAccounts: ["istio-system/ztunnel"],
+      signingRequests: true,
       revisions: planesIn(name).flatMap(({ revision, namespace }) =>
         revision === undefined ? [] : [{ name: revision, istiodNamespace: namespace }],
       ),
