@@ -61,6 +61,7 @@ test("what the issuer takes, the API server takes", async () => {
     cluster("east", { keys: "{ url: 'https://a.example:8443/keys?a=b' }", more: "suspended: true" }),
     cluster("east", { keys: "{ joined: true }" }),
     cluster("east", { keys: "{ proposed: approved }", more: "ztunnelAccounts: [istio-system/ztunnel]" }),
+    cluster("east", { more: "requesters: [{ account: a/b.c, namespace: d, servingNames: [e.f] }, { account: a/b }]" }),
   ];
   for (const text of accepted) {
     assert.deepEqual(

@@ -186,6 +186,21 @@ const rows: readonly (readonly [what: string, text: string, line: string])[] = [
     'all.yaml:9:29 spec.servingNames[1]: "a.example" is listed twice',
   ],
   [
+    "a requester that is no account",
+    cluster("east", { more: "requesters: [{ account: istiod }]" }),
+    'all.yaml:10:18 spec.requesters[0].account: must be <namespace>/<service account>, not "istiod"',
+  ],
+  [
+    "a requester in no namespace",
+    cluster("east", { more: "requesters: [{ account: a/b, namespace: A }]" }),
+    'all.yaml:10:32 spec.requesters[0].namespace: must be a DNS label: 1 to 63 of a-z, 0-9 and -, with - not at an end, not "A"',
+  ],
+  [
+    "a wildcard that a requester may serve under",
+    cluster("east", { more: 'requesters: [{ account: a/b, servingNames: ["*.a"] }]' }),
+    'all.yaml:10:47 spec.requesters[0].servingNames[0]: must be a DNS name in lower case, without a wildcard, not "*.a"',
+  ],
+  [
     "a default below the minimum",
     tenant("shop", { more: "profiles: { workload: { defaultSeconds: 500 } }" }),
     "all.yaml:9:27 spec.profiles.workload.defaultSeconds: is less than minimumSeconds, 600",
