@@ -24,6 +24,7 @@ import { renewAuthorities, signingNow, startRenewal } from "./renew.ts";
 import { countWaiting, openRotations } from "./rotations.ts";
 import { startServerCertificate } from "./server-certificate.ts";
 import { adminService, issuerService } from "./services.ts";
+import { openShares } from "./share.ts";
 import { openSource } from "./source.ts";
 import { openStorage } from "./storage.ts";
 import { tellRefused } from "./tell-refused.ts";
@@ -154,7 +155,7 @@ export async function startIssuer(config: IssuerConfig, options: IssuerParts): P
   const operators = adminService({ ...parts, live, rotations });
   stack.use(await startAdminSocket(config.adminSocket, operators));
   const onUnreadable: OnUnreadable = (method, refusal) => void tellRefused(refusal, { method }, parts);
-  const service = issuerService({ ...parts, live, dispatch, draining: draining.signal });
+  const service = issuerService({ ...parts, live, dispatch, shares: openShares(), draining: draining.signal });
   const onLimited: OnLimited = (limited) => log.warn("too much at the port", { ...limited });
   const admit = admitOperators({ ...parts, hub: config.hub });
   const adminPort =

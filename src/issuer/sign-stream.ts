@@ -14,6 +14,7 @@ import type { Dispatch } from "./dispatch.ts";
 import type { Asked, Outcome, Shown } from "./item.ts";
 import type { LiveWorld } from "./live.ts";
 import { readObjectRequest } from "./object-request.ts";
+import type { Shares } from "./share.ts";
 import { tellRefused } from "./tell-refused.ts";
 import type { World } from "./world.ts";
 
@@ -29,13 +30,14 @@ export interface SignParts {
   /** Set off when the issuer closes: what was read is answered, and then the stream ends. */
   readonly draining: AbortSignal;
   readonly dispatch: Dispatch;
+  readonly shares: Shares;
   readonly live: Pick<LiveWorld, "world">;
   readonly now: () => Date;
   readonly log: Log;
   readonly metrics: Metrics;
 }
 
-/** Items of one stream that may be unanswered; beyond it we stop reading, and the agent feels it. */
+/** Items of one stream that may be unanswered, or whose answer is not read; beyond it we stop reading, and the agent feels it. */
 const itemsInFlightMax = 1024;
 /** The longest an item waits here, whatever its agent says. */
 const waitMsMax = 20_000;
@@ -48,8 +50,11 @@ export function acceptSigning(
   agent: AgentConnection,
   parts: SignParts,
 ): void {
+  const { shares, draining } = parts;
   let inFlight = 0;
   let paused = false;
+  /** For the share of its cluster. */
+  let held = false;
   let ended = false;
   let ready: Answered[] = [];
 
@@ -59,25 +64,36 @@ export function acceptSigning(
     if (ended || answers.length === 0) return;
     stream.write(toReplies(answers), () => {
       inFlight -= answers.length;
-      if (parts.draining.aborted) return drain();
-      if (paused && inFlight < itemsInFlightMax / 2) {
-        paused = false;
-        stream.resume();
-      }
+      if (draining.aborted) return drain();
+      readOn();
     });
   };
 
+  const readOn = (): void => {
+    if (!paused || held || ended || draining.aborted || inFlight >= itemsInFlightMax / 2) return;
+    paused = false;
+    stream.resume();
+  };
+  const onRoom = (): void => {
+    held = false;
+    readOn();
+  };
+
   stream.onMessage(({ items }) => {
-    inFlight += items.length;
-    if (inFlight > itemsInFlightMax && !paused) {
-      paused = true;
-      stream.pause();
-    }
     const refusal = checkBatch(items, agent, parts);
     // The agent comes back with the certificate it has by then; what waited on this stream goes with it.
     if (refusal !== undefined) {
       stream.pause();
       return stream.fail(tellRefused(refusal, { method: "Sign", cluster: agent.cluster }, parts));
+    }
+    inFlight += items.length;
+    if (!shares.take(agent.cluster, items.length) && !held) {
+      held = true;
+      shares.hold(agent.cluster, onRoom);
+    }
+    if (!paused && (held || inFlight > itemsInFlightMax)) {
+      paused = true;
+      stream.pause();
     }
     signBatch(items, agent, parts, (answered) => {
       // What is answered in one turn goes out in one message.
@@ -88,10 +104,11 @@ export function acceptSigning(
     stream.pause();
     if (inFlight === 0) stream.end();
   };
-  parts.draining.addEventListener("abort", drain);
+  draining.addEventListener("abort", drain);
   stream.onEnd(() => {
     ended = true;
-    parts.draining.removeEventListener("abort", drain);
+    shares.leave(agent.cluster, onRoom);
+    draining.removeEventListener("abort", drain);
     stream.end();
   });
 }
@@ -104,6 +121,10 @@ export async function signOnce(
 ): Promise<SignReplies> {
   const refusal = checkBatch(items, agent, parts);
   if (refusal !== undefined) throw refusal;
+  if (!parts.shares.take(agent.cluster, items.length)) {
+    parts.shares.give(agent.cluster, items.length);
+    throw new Refusal("overloaded", `cluster "${agent.cluster}" has as much unanswered as one may`);
+  }
   return await new Promise((resolve) => {
     const answers: Answered[] = [];
     signBatch(items, agent, parts, (answered) => {
@@ -147,6 +168,7 @@ function signBatch(
   for (const item of items) {
     const settle = (outcome: Outcome): void => {
       const reference = outcome.kind === "refused" ? randomBytes(6).toString("hex") : "";
+      parts.shares.give(agent.cluster, 1);
       tell(outcome, reference, agent.cluster, arrived, parts);
       answer({ id: item.id, outcome, reference });
     };

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as fc from "fast-check";
-import { openQueue } from "../../src/issuer/queue.ts";
+import { openQueue } from "../../src/rpc/queue.ts";
 
 test("tenants are served one after the other, each in its own order", () => {
   const queue = openQueue<string>(1000);

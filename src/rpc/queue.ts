@@ -1,12 +1,12 @@
 /**
- * What waits to be signed: bounded in bytes, and fair between tenants. One tenant's storm fills its own place first; what
- * cannot be held is given up, newest first, by whoever holds most.
+ * What waits to be served, in lines: one for each tenant, cluster or namespace. Bounded, and fair between them: one's storm fills
+ * its own place first; what cannot be held is given up, newest first, by whoever holds most.
  */
 
 export interface FairQueue<T> {
-  /** Takes an item in. What comes back had to be given up for it: the item itself, or another of the greediest tenant. */
-  push(tenant: string, bytes: number, item: T): T | undefined;
-  /** Up to `max` items, one tenant after the other. */
+  /** Takes an item in. What comes back had to be given up for it: the item itself, or another of the longest line. */
+  push(line: string, bytes: number, item: T): T | undefined;
+  /** Up to `max` items, one line after the other. */
   take(max: number): T[];
   readonly size: number;
   readonly bytes: number;
@@ -18,7 +18,7 @@ interface Waiting<T> {
 }
 
 interface Line<T> {
-  readonly tenant: string;
+  readonly name: string;
   readonly waiting: Waiting<T>[];
   /** Where the line begins: taken items are cut off in bulk, so that taking stays cheap. */
   head: number;
@@ -37,14 +37,14 @@ export function openQueue<T>(bytesMax: number): FairQueue<T> {
     line.bytes -= last.bytes;
     bytes -= last.bytes;
     size -= 1;
-    if (line.head >= line.waiting.length) lines.delete(line.tenant);
+    if (line.head >= line.waiting.length) lines.delete(line.name);
     return last.item;
   };
 
   return {
-    push(tenant, itemBytes, item) {
-      const line = lines.get(tenant) ?? { tenant, waiting: [], head: 0, bytes: 0 };
-      lines.set(tenant, line);
+    push(name, itemBytes, item) {
+      const line = lines.get(name) ?? { name, waiting: [], head: 0, bytes: 0 };
+      lines.set(name, line);
       line.waiting.push({ bytes: itemBytes, item });
       line.bytes += itemBytes;
       bytes += itemBytes;
@@ -56,7 +56,7 @@ export function openQueue<T>(bytesMax: number): FairQueue<T> {
       for (const line of lines.values()) {
         if (taken.length === max) break;
         // Served: out of the order, or to its back, where this loop meets it again.
-        lines.delete(line.tenant);
+        lines.delete(line.name);
         const next = line.waiting[line.head];
         if (next === undefined) continue;
         line.head += 1;
@@ -64,7 +64,7 @@ export function openQueue<T>(bytesMax: number): FairQueue<T> {
         bytes -= next.bytes;
         size -= 1;
         taken.push(next.item);
-        if (line.head < line.waiting.length) lines.set(line.tenant, shorten(line));
+        if (line.head < line.waiting.length) lines.set(line.name, shorten(line));
       }
       return taken;
     },
