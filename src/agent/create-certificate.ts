@@ -7,14 +7,15 @@
  *   sign           at the issuer, which proves the caller again, decides, writes down and signs
  *   check          that what came back is what was asked, before it is handed over
  */
+import { workloadOf } from "../identity.ts";
 import type { IstioCertificateRequest__Output } from "../rpc/gen/istio/v1/auth/IstioCertificateRequest.ts";
 import type { IstioCertificateResponse } from "../rpc/gen/istio/v1/auth/IstioCertificateResponse.ts";
 import type { Caller } from "../rpc/server.ts";
-import { type AuthenticateParts, authenticate } from "./authenticate.ts";
+import { type Authenticated, type AuthenticateParts, authenticate } from "./authenticate.ts";
 import type { Check } from "./check.ts";
 import type { Hub } from "./hub.ts";
 import { type ImpersonateParts, show } from "./impersonate.ts";
-import { readRequest } from "./request.ts";
+import { type IstioRequest, readRequest } from "./request.ts";
 
 export interface CreateCertificateParts extends AuthenticateParts {
   readonly hub: Hub;
@@ -32,11 +33,13 @@ export async function createCertificate(
   const authenticated = await authenticate(caller, parts);
   const asked = readRequest(request);
   const shown = await show(authenticated, asked, parts.impersonation);
-  const issued = await parts.hub.sign({
-    ...shown,
-    csr: asked.csr,
-    validitySeconds: asked.validitySeconds,
-    signer: asked.signer,
-  });
+  const { csr, validitySeconds, signer } = asked;
+  const issued = await parts.hub.sign({ ...shown, csr, validitySeconds, signer }, namespaceOf(authenticated, asked));
   return { certChain: parts.check(issued, { key: asked.spki, names: { uri: asked.identity, dns: [] } }) };
+}
+
+/** What a storm of one namespace must not hold up is another. By the proof: a CSR could name all of them. */
+function namespaceOf(by: Authenticated, { impersonated, identity }: IstioRequest): string {
+  if (by.by === "certificate") return "";
+  return (impersonated === "" ? by.account : workloadOf(identity))?.namespace ?? "";
 }

@@ -20,8 +20,11 @@ export interface SignedLeaf {
 export type Ask = Omit<SignItem, "id" | "deadlineMs" | "proof">;
 
 export interface Hub extends AsyncDisposable {
-  /** @throws Refusal as the issuer gave it, or `unavailable`. */
-  sign(ask: Ask): Promise<SignedLeaf>;
+  /**
+   * Who waits takes turns with those of other lines: the namespace that was proven, or none.
+   * @throws Refusal as the issuer gave it, `overloaded` or `unavailable`.
+   */
+  sign(ask: Ask, line?: string): Promise<SignedLeaf>;
   /** Opens new connections with new credentials and lets the old ones finish. */
   reconnect(): void;
   connected(): number;
@@ -33,7 +36,7 @@ export interface HubParts extends Omit<LaneParts, "onUsable" | "onBroken"> {
   readonly deadlineMs: number;
 }
 
-/** Requests that wait for a connection, or on one, at most; each is one CSR and one token. */
+/** Requests that wait for a connection at most; each is one CSR and one token. */
 const waitingMax = 4096;
 
 export function openHub(parts: HubParts): Hub {
@@ -43,9 +46,7 @@ export function openHub(parts: HubParts): Hub {
   const submit = (pending: Pending): void => {
     let best: Lane | undefined;
     for (const lane of lanes) if (lane.usable() && (best === undefined || lane.load() < best.load())) best = lane;
-    if (best !== undefined && best.load() < waitingMax) return best.submit(pending);
-    if (best !== undefined)
-      return pending.reject(new Refusal("overloaded", "more waits for the issuers than can be held"));
+    if (best !== undefined) return best.submit(pending);
     if (waiting.length >= waitingMax)
       return pending.reject(new Refusal("overloaded", "no issuer is connected and too much waits already"));
     waiting.push(pending);
@@ -70,7 +71,7 @@ export function openHub(parts: HubParts): Hub {
 
   lanes = openAll();
   return {
-    sign: (ask) =>
+    sign: (ask, line = "") =>
       new Promise((resolve, reject) => {
         const deadline = parts.now().getTime() + parts.deadlineMs;
         let open = true;
@@ -80,6 +81,7 @@ export function openHub(parts: HubParts): Hub {
         };
         const pending: Pending = {
           ask,
+          line,
           deadline,
           settled: () => !open,
           resolve: (signed) => {

@@ -1,16 +1,21 @@
-/** One connection to one issuer and the Sign stream on it. What comes in one turn of the loop goes out in one batch. */
+/**
+ * One connection to one issuer and the Sign stream on it. What comes in one turn of the loop goes out in one batch; what has to
+ * wait takes turns by its line.
+ */
 import { isRefusalCode, Refusal } from "../errors.ts";
 import type { Log } from "../ops/log.ts";
 import { type ClientTls, closeClient, type IssuerClient, openIssuer, openSignStream } from "../rpc/client.ts";
 import type { SignBatch } from "../rpc/gen/espalier/v1/SignBatch.ts";
 import type { SignItem } from "../rpc/gen/espalier/v1/SignItem.ts";
 import type { SignReplies__Output } from "../rpc/gen/espalier/v1/SignReplies.ts";
+import { openQueue } from "../rpc/queue.ts";
 import { readStatus } from "../rpc/status.ts";
 import type { Stream } from "../rpc/stream.ts";
 import type { Ask, SignedLeaf } from "./hub.ts";
 
 export interface Pending {
   readonly ask: Ask;
+  readonly line: string;
   /** Milliseconds since the epoch. */
   readonly deadline: number;
   settled(): boolean;
@@ -39,6 +44,8 @@ export interface LaneParts {
 }
 
 const batchMax = 32;
+/** Requests that wait on it; each is one CSR and one token. */
+const waitingMax = 4096;
 /** More would only wait in the issuer's queue instead of ours. */
 const batchesInFlightMax = 4;
 const connectDeadlineMs = 5_000;
@@ -62,7 +69,7 @@ export function openLane(address: string, parts: LaneParts): Lane {
   let timer: NodeJS.Timeout | undefined;
   let closing: (() => void) | undefined;
   let closed = false;
-  let queued: Pending[] = [];
+  const queued = openQueue<Pending>(waitingMax);
   let scheduled = false;
   let batches = 0;
   let nextId = 0;
@@ -92,8 +99,7 @@ export function openLane(address: string, parts: LaneParts): Lane {
     stream = undefined;
     if (client !== undefined) closeClient(client);
     client = undefined;
-    const lost = [...queued, ...[...sent.values()].map((s) => s.pending)];
-    queued = [];
+    const lost = [...queued.take(waitingMax), ...[...sent.values()].map((s) => s.pending)];
     sent.clear();
     batches = 0;
     if (!closed) {
@@ -114,11 +120,11 @@ export function openLane(address: string, parts: LaneParts): Lane {
     scheduled = false;
     const signing = stream;
     if (signing === undefined) return;
-    while (queued.length > 0 && batches < batchesInFlightMax) {
+    while (queued.size > 0 && batches < batchesInFlightMax) {
       const now = parts.now().getTime();
       const items: SignItem[] = [];
       const batch: Batch = { left: 0 };
-      for (const pending of queued.splice(0, batchMax)) {
+      for (const pending of queued.take(batchMax)) {
         if (pending.settled()) continue;
         nextId = (nextId + 1) >>> 0;
         sent.set(nextId, { pending, batch });
@@ -144,8 +150,8 @@ export function openLane(address: string, parts: LaneParts): Lane {
       if (issued && chain !== undefined) answered.pending.resolve({ leaf: issued.leaf, chain });
       else answered.pending.reject(toRefusal(refused));
     }
-    if (queued.length > 0) schedule();
-    if (sent.size === 0 && queued.length === 0) closing?.();
+    if (queued.size > 0) schedule();
+    if (sent.size === 0 && queued.size === 0) closing?.();
   };
 
   const schedule = (): void => {
@@ -157,9 +163,10 @@ export function openLane(address: string, parts: LaneParts): Lane {
   connect();
   return {
     usable: () => stream !== undefined && closing === undefined && !closed,
-    load: () => sent.size + queued.length,
+    load: () => sent.size + queued.size,
     submit: (pending) => {
-      queued.push(pending);
+      const givenUp = queued.push(pending.line, 1, pending);
+      givenUp?.reject(new Refusal("overloaded", "more waits for the issuers than can be held"));
       schedule();
     },
     finish: () =>
@@ -172,7 +179,7 @@ export function openLane(address: string, parts: LaneParts): Lane {
           if (client !== undefined) closeClient(client);
           resolve();
         };
-        if (sent.size === 0 && queued.length === 0) return closing();
+        if (sent.size === 0 && queued.size === 0) return closing();
         // An issuer that never answers holds nobody up: by then whoever asked has been told.
         setTimeout(() => closing?.(), finishMsMax).unref();
       }),

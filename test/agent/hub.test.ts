@@ -186,3 +186,34 @@ test("no more waits for an issuer that does not answer than can be held", async 
   // Until what waited has been passed over.
   await delay(500);
 });
+
+test("a storm of one namespace holds up nobody of another", async () => {
+  using site = await makeSite();
+  await using issuer = await startIssuerOn(site);
+  using agent = await openThief(site, issuer.address, "east");
+  await using busy = await startFakeIssuer(site);
+  const sent: string[] = [];
+  busy.answer = async ({ id, signer }) => {
+    sent.push(signer);
+    return { replies: [{ id, refused: { code: "unavailable", message: "only a test", reference: "" } }], chains: [] };
+  };
+  await using hub = openHub({
+    addresses: [busy.address],
+    channelsPerIssuer: 1,
+    deadlineMs: 20_000,
+    tls: () => issuerTls(site, agent.identity),
+    now: () => new Date(),
+    log: openKeptLog(),
+  });
+  await eventually(() => assert.equal(hub.connected(), 1));
+  const ask = async (line: string): Promise<unknown> =>
+    await hub.sign({ csr: new Uint8Array(1), signer: line }, line).catch(readStatus);
+  const storm = Array.from({ length: 4_096 }, async () => await ask("storm"));
+  const quiet = Array.from({ length: 3 }, async () => await ask("quiet"));
+  const [first, ...others] = await Promise.all([...quiet, ...storm]);
+  assert.ok(first instanceof Refusal && first.code === "unavailable");
+  assert.deepEqual(sent.slice(0, 6), ["storm", "quiet", "storm", "quiet", "storm", "quiet"]);
+  // Who came last to a full queue is served: the storm's newest made room.
+  const overloaded = others.filter((one) => one instanceof Refusal && one.code === "overloaded");
+  assert.deepEqual([overloaded.length, others.indexOf(overloaded[0])], [3, 2 + 4_096 - 3]);
+});
