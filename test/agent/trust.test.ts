@@ -1,15 +1,29 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
-import { openHubRoots } from "../../src/agent/hub-roots.ts";
+import { hashesOf, openHubRoots } from "../../src/agent/hub-roots.ts";
 import type { KeptTrust } from "../../src/agent/kept-trust.ts";
 import { openStore } from "../../src/agent/store.ts";
 import { startTrust, type TrustParts } from "../../src/agent/trust.ts";
+import { certificateLabel, toPem } from "../../src/pki/pem.ts";
+import { ago, daySeconds } from "../support/clock.ts";
 import { openKeptLog } from "../support/kept-log.ts";
 import { eventually } from "../support/patience.ts";
+import { makeAuthority } from "../support/pki.ts";
 import { makeSite } from "../support/site.ts";
 import { startIssuerOn } from "../support/stack.ts";
 import { issuerTls, openThief } from "../support/thief.ts";
+
+const unheard: KeptTrust = {
+  version: "kept by another",
+  servingRootsPem: "",
+  servingNames: [],
+  clusterSuspended: false,
+  tokenKeysMissing: false,
+  crlsPem: "",
+  crlNamespaces: [],
+  tenants: [],
+};
 
 test("trust that some namespace does not take holds up no later trust, and the hub hears which", async () => {
   using site = await makeSite();
@@ -124,4 +138,38 @@ test("an agent that cannot read what another has kept does not lead on its own m
     log: openKeptLog(),
   });
   await assert.rejects(trust.catchUp(), /API server is away/);
+});
+
+test("an agent to whom no issuer is known any more finds their root where another agent of its cluster has kept it", async () => {
+  using site = await makeSite();
+  await using issuer = await startIssuerOn(site);
+  using agent = await openThief(site, issuer.address, "east");
+  const life = { notBefore: ago(7200), notAfter: ago(-daySeconds) };
+  const old = toPem(certificateLabel, (await makeAuthority("P-256", life)).certificate);
+  const hubRoots = openHubRoots(old);
+  const kept = { ...unheard, hubRoots: { pem: site.hubRootPem, from: hashesOf(old) } };
+  let reads = 0;
+  const taken: string[] = [];
+  await using trust = await startTrust({
+    addresses: [issuer.address],
+    agent: "agent-2",
+    tls: () => ({ ...issuerTls(site, agent.identity), rootsPem: hubRoots.pem() }),
+    hubRoots,
+    jwks: () => "",
+    onTrust: async (next) => {
+      taken.push(next.version);
+      hubRoots.take(next.hubRoots);
+    },
+    onRefused: () => {},
+    wholeCluster: true,
+    everywhere: async () => undefined,
+    lacking: () => [],
+    // The other one writes it after this one has started.
+    store: { read: async () => (reads++ === 0 ? undefined : JSON.stringify(kept)), write: async () => {} },
+    now: () => new Date(),
+    log: openKeptLog(),
+  });
+  await eventually(() => assert.equal(taken.length, 2));
+  assert.equal(taken[0], unheard.version);
+  assert.equal(trust.current()?.hubRoots?.pem, site.hubRootPem);
 });

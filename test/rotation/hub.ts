@@ -23,6 +23,7 @@ import { type Relay, startRelay } from "../support/relay.ts";
 const settleSeconds = 60;
 const cutMs = 30_000;
 const askMs = 100;
+const servingNames = { east: groundServingName, west: "west.example" } as const;
 const phaseMsMax = 300_000;
 /** Calls after everything is over. */
 const calmMs = 15_000;
@@ -73,7 +74,10 @@ function layWest(): void {
     "clusters: [east], namespaces: [shop]",
     "clusters: [east, west], namespaces: [shop]",
   );
-  const cluster = documents.slice(documents.lastIndexOf("---")).replaceAll("east", "west");
+  const cluster = documents
+    .slice(documents.lastIndexOf("---"))
+    .replaceAll("east", "west")
+    .replace(groundServingName, servingNames.west);
   writeFileSync(mesh, `${documents}${cluster}`);
   const jwks = JSON.stringify(west.jwks);
   for (const file of [ground.at("west.json"), ground.at("hub", "resources", "west.json")]) writeFileSync(file, jwks);
@@ -109,6 +113,7 @@ async function startAsking(cluster: keyof typeof doors): Promise<{ readonly load
   const load = startLoad({
     address: `${groundServingName}:${doors[cluster]}`,
     servingRootPem,
+    servingName: servingNames[cluster],
     token,
     random: openRandom(1),
   });
@@ -162,9 +167,12 @@ async function servesUnder(port: number, rootPem: string): Promise<boolean> {
     servername: `issuer.${groundHub}`,
     ALPNProtocols: ["h2"],
   });
-  const came = await Promise.race([once(socket, "secureConnect"), once(socket, "error")]);
+  const serves = await once(socket, "secureConnect").then(
+    () => true,
+    () => false,
+  );
   socket.destroy();
-  return came.length === 0;
+  return serves;
 }
 
 async function serialsUnder(root: string): Promise<readonly string[]> {

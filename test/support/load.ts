@@ -35,6 +35,8 @@ export interface Held {
 export interface LoadConfig {
   readonly address: string;
   readonly servingRootPem: string;
+  /** What the agent serves with; the ground's by default. */
+  readonly servingName?: string;
   readonly token: (serviceAccount: string) => string;
   readonly random: Random;
 }
@@ -59,7 +61,13 @@ const accounts = 50;
 
 type Client = InstanceType<typeof IstioCertificateService>;
 
-export function startLoad({ address, servingRootPem, token, random }: LoadConfig): Load {
+export function startLoad({
+  address,
+  servingRootPem,
+  servingName = groundServingName,
+  token,
+  random,
+}: LoadConfig): Load {
   const began = performance.now();
   const calls: Call[] = [];
   const idle: Client[] = [];
@@ -68,7 +76,7 @@ export function startLoad({ address, servingRootPem, token, random }: LoadConfig
   );
   const open = (): Client =>
     new IstioCertificateService(address, credentials, {
-      "grpc.ssl_target_name_override": groundServingName,
+      "grpc.ssl_target_name_override": servingName,
       "grpc.use_local_subchannel_pool": 1,
       "grpc.enable_retries": 0,
     });
