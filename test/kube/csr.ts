@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { after, before, test } from "node:test";
@@ -21,7 +21,7 @@ import { resources, toPath } from "../../src/kube/resource.ts";
 import { agentSchema } from "../../src/ops/config.ts";
 import { toPem } from "../../src/pki/pem.ts";
 import { toCsr } from "../../src/pki/request.ts";
-import { document } from "../support/documents.ts";
+import { type Document, document } from "../support/documents.ts";
 import { kubeconfigOf, writeKubeconfig } from "../support/kube-cluster.ts";
 import { applyCrds } from "../support/kube-crds.ts";
 import { grantRights } from "../support/kube-rights.ts";
@@ -121,6 +121,7 @@ function tenants(named: (name: string) => string) {
       root: "main",
       rules: [rule("media")],
       requests: { dnsNames: ["media.example"] },
+      quotas: { liveCertificates: 1 },
     }),
   ];
 }
@@ -282,6 +283,19 @@ test("an issuer that goes with requests open is waited for", async () => {
   await deleteObject(site.cluster.client, resources.tenantIssuers, { namespace: names.shop, name: "later" });
   await makeIssuer("TenantIssuer", "later", { tenant: "shop" }, names.shop);
   await issued(name);
+});
+
+test("what the hub cannot give now is asked again, and told once", async () => {
+  await makeIssuer("TenantIssuer", "media", { tenant: "media" }, names.media);
+  const spec = { signerName: `tenantissuers.espalier.dev/${names.media}.media` };
+  await issued(await approved(carts.media, "DNS:media.example", spec));
+  const name = await approved(carts.media, "DNS:media.example", spec);
+  await eventually(async () => assert.deepEqual(await reasonsOf(name), ["Retrying"]));
+  const file = join(site.site.directory, "resources", "all.yaml");
+  const documents = readFileSync(file, "utf8").replace('"liveCertificates":1', '"liveCertificates":2');
+  site.site.declare(documents.split("\n---\n").map((one): Document => JSON.parse(one)));
+  await issued(name);
+  await eventually(async () => assert.deepEqual((await reasonsOf(name)).toSorted(), ["CertificateIssued", "Retrying"]));
 });
 
 test("who asks for what is not theirs is told why, and leaves nothing in the ledger", async (t) => {
