@@ -10,6 +10,7 @@ import type { Issuers } from "./issuers.ts";
 import type { KeptTrust } from "./kept-trust.ts";
 import { type DoorParts, type Outcome, startRequestDoor } from "./request-door.ts";
 import type { IssuerName, Step } from "./request-step.ts";
+import { decideIssuer } from "./tenant-issuer.ts";
 import { startWhenServed } from "./when-served.ts";
 
 export interface CertificateRequestsParts extends DoorParts {
@@ -50,7 +51,7 @@ function startServed(parts: CertificateRequestsParts): AsyncDisposable {
       namespace: namespaces.get(request.namespace),
       guards: { validating: validating.list(), mutating: mutating.list() },
       issuer: issuers[kind].get(name, namespace),
-      trust: trust(),
+      readinessOf: (issuer) => decideIssuer(issuer, trust()),
     });
   };
 

@@ -3,16 +3,15 @@ import { Refusal } from "../errors.ts";
 import type { Namespace } from "../kube/meta.ts";
 import { type CertificateRequest, isFinal, type RequestAsk } from "./certificate-request.ts";
 import { type Guards, unguarded } from "./guard.ts";
-import type { KeptTrust } from "./kept-trust.ts";
 import { failed, invalid, orEnd, type Step, toSign, wait } from "./request-step.ts";
-import type { TenantIssuer } from "./tenant-issuer.ts";
+import type { ReadinessOf, TenantIssuer } from "./tenant-issuer.ts";
 
 export interface Known {
   /** Undefined while the namespace is not in the list yet. */
   readonly namespace: Namespace | undefined;
   readonly guards: Guards;
   readonly issuer: TenantIssuer | undefined;
-  readonly trust: KeptTrust | undefined;
+  readonly readinessOf: ReadinessOf;
 }
 
 /** cert-manager's own, where a request states none. */
@@ -45,7 +44,7 @@ export function decideRequest({ ask, namespace }: CertificateRequest, known: Kno
     return toSign(
       { request, usages: usages.length > 0 ? usages : defaultUsages, validitySeconds, asker },
       known.issuer,
-      known.trust,
+      known.readinessOf,
     );
   });
 }

@@ -1,17 +1,16 @@
 /** What comes next for a CertificateSigningRequest, as a pure function of what is known. request-door.ts does it. */
-import type { KeptTrust } from "./kept-trust.ts";
 import { failed, invalid, type Step, toSign } from "./request-step.ts";
 import type { SigningAsk, SigningRequest } from "./signing-request.ts";
-import type { TenantIssuer } from "./tenant-issuer.ts";
+import type { ReadinessOf, TenantIssuer } from "./tenant-issuer.ts";
 
 export interface Known {
   /** The one that the signer's name stands for. */
   readonly issuer: TenantIssuer | undefined;
-  readonly trust: KeptTrust | undefined;
+  readonly readinessOf: ReadinessOf;
 }
 
 /** Whoever may approve has looked at it by then; the API server lets nobody change what was approved. */
-export function decideSigningRequest({ ask }: SigningRequest, { issuer, trust }: Known): Step {
+export function decideSigningRequest({ ask }: SigningRequest, { issuer, readinessOf }: Known): Step {
   if (ask === undefined || ask.ended || ask.denied || !ask.approved) return { kind: "none" };
   const namespace = namespaceOf(ask);
   if (namespace === undefined)
@@ -29,7 +28,7 @@ export function decideSigningRequest({ ask }: SigningRequest, { issuer, trust }:
   if (signer.name === "")
     return invalid("the signer names no issuer: it is tenantissuers.espalier.dev/<namespace>.<name>");
   const asker = { namespace, issuer: { kind: signer.kind, name: signer.name }, username, groups, isCa: false };
-  return toSign({ request, usages, validitySeconds, asker }, issuer, trust);
+  return toSign({ request, usages, validitySeconds, asker }, issuer, readinessOf);
 }
 
 /** As the API server names a ServiceAccount, and the groups that it puts every one of them in; others may have found a way to the name alone. */

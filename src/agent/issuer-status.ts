@@ -1,18 +1,20 @@
-/** Says of each TenantIssuer and TenantClusterIssuer whether certificates can be had through it, in its Ready condition. */
+/** Says of each TenantIssuer and TenantClusterIssuer whether certificates can be had through it: by its Ready condition, and an Event when that changes. */
 
 import { isConflict, isNotFound } from "../kube/api-error.ts";
 import { applyObject } from "../kube/apply.ts";
 import type { Client } from "../kube/client.ts";
 import { toCondition } from "../kube/condition.ts";
+import type { EventRecorder } from "../kube/events.ts";
 import { keyOf } from "../kube/meta.ts";
 import { startQueue } from "../kube/queue.ts";
 import type { Log } from "../ops/log.ts";
 import { type Issuers, issuerResources } from "./issuers.ts";
 import type { KeptTrust } from "./kept-trust.ts";
-import { decideIssuer, type TenantIssuer } from "./tenant-issuer.ts";
+import { decideIssuer, type Readiness, type TenantIssuer } from "./tenant-issuer.ts";
 
 export interface IssuerStatusParts {
   readonly client: Client;
+  readonly events: EventRecorder;
   readonly issuers: Issuers;
   readonly trust: () => KeptTrust | undefined;
   readonly now: () => Date;
@@ -22,7 +24,7 @@ export interface IssuerStatusParts {
 /** What the hub says of a tenant changes at any time; looking costs nothing where it has not. */
 const lookAgainMs = 10_000;
 
-export function startIssuerStatus({ client, issuers, trust, now, log }: IssuerStatusParts): AsyncDisposable {
+export function startIssuerStatus({ client, events, issuers, trust, now, log }: IssuerStatusParts): AsyncDisposable {
   const work = async (key: string, signal: AbortSignal): Promise<{ againAfterMs: number } | void> => {
     const issuer = findIssuer(issuers, key);
     if (issuer === undefined) return;
@@ -34,7 +36,13 @@ export function startIssuerStatus({ client, issuers, trust, now, log }: IssuerSt
       ready.message === wanted.message &&
       ready.observedGeneration === observedGeneration;
     if (!isSaid) await write(issuer, { observedGeneration, conditions: [toCondition(wanted, ready, now())] }, signal);
+    if (ready?.reason !== wanted.reason) tell(issuer, wanted);
     return { againAfterMs: lookAgainMs };
+  };
+
+  const tell = (issuer: TenantIssuer, { status, reason, message: note }: Readiness): void => {
+    const type = status === "True" ? "Normal" : "Warning";
+    events.record({ resource: issuerResources[issuer.kind], object: issuer, type, reason, action: "Check", note });
   };
 
   const write = async ({ kind, namespace, name, uid }: TenantIssuer, status: object, signal: AbortSignal) => {

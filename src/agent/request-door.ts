@@ -15,6 +15,7 @@ import type { Log } from "../ops/log.ts";
 import type { Metrics } from "../ops/metrics.ts";
 import type { Hub } from "./hub.ts";
 import { openRequestCheck, type RequestCertificate } from "./request-certificate.ts";
+import { type DoorName, toItem } from "./request-item.ts";
 import { type End, type Sign, type Step, toEnd, type Wait } from "./request-step.ts";
 
 export interface RequestMeta extends Meta {
@@ -24,7 +25,7 @@ export interface RequestMeta extends Meta {
 
 export interface RequestDoor<T extends RequestMeta> {
   /** As the hub calls it. */
-  readonly door: "certificate-request" | "csr";
+  readonly door: DoorName;
   readonly resource: Resource;
   readonly requests: Informer<T, string>;
   /** All that a decision rests on; before each is known once, nothing is said of any request. */
@@ -59,8 +60,6 @@ const workers = 32;
 const backOff = { msMin: 500, msMax: 60_000 };
 /** What others mend brings news of its own, but for what the hub says of a tenant. */
 const lookAgainMs = 10_000;
-/** Of the groups of who made it. */
-const groupsMax = 64;
 /** Requests that have ended, and whose end the informer may not have seen yet; and those that wait. */
 const rememberedMax = 10_000;
 
@@ -77,23 +76,7 @@ export function startRequestDoor<T extends RequestMeta>(
   const waits = new Map<string, string>();
 
   const sign = async (request: T, step: Sign): Promise<RequestCertificate> => {
-    const { der, validitySeconds, tenant, profile, usages, asker } = step;
-    const { issuer, groups, ...told } = asker;
-    const signed = await hub.sign({
-      csr: der,
-      validitySeconds,
-      signer: tenant,
-      idempotencyKey: request.uid,
-      request: {
-        ...told,
-        door,
-        name: request.name,
-        issuer: `${issuer.kind}/${issuer.name}`,
-        profile,
-        groups: groups.slice(0, groupsMax),
-        usages: [...usages],
-      },
-    });
+    const signed = await hub.sign(toItem(door, request, step));
     return check(signed, step);
   };
 

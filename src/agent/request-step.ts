@@ -2,8 +2,7 @@
 import { Refusal, refusals } from "../errors.ts";
 import { type NamedCsr, readNamedCsr } from "../pki/named-csr.ts";
 import { csrLabels, readPem } from "../pki/pem.ts";
-import type { KeptTrust } from "./kept-trust.ts";
-import { decideIssuer, type IssuerKind, mayUse, type TenantIssuer } from "./tenant-issuer.ts";
+import { type IssuerKind, mayUse, type ReadinessOf, type TenantIssuer } from "./tenant-issuer.ts";
 
 export type Step =
   /** Not ours, done, or not approved. */
@@ -63,7 +62,7 @@ export const requestLengthMax = 64 * 1024;
 export const tooLong = "too long";
 
 /** The issuer is there, is for that namespace, and its tenant takes requests: then what is asked is read. */
-export function toSign(wanted: Wanted, issuer: TenantIssuer | undefined, trust: KeptTrust | undefined): Step {
+export function toSign(wanted: Wanted, issuer: TenantIssuer | undefined, readinessOf: ReadinessOf): Step {
   const { namespace, issuer: named } = wanted.asker;
   const name = `${named.kind} "${named.name}"`;
   if (issuer === undefined)
@@ -73,7 +72,7 @@ export function toSign(wanted: Wanted, issuer: TenantIssuer | undefined, trust: 
       "IssuerNotForNamespace",
       `${name} is not for namespace "${namespace}": its spec.namespaces does not name it`,
     );
-  const readiness = decideIssuer(issuer, trust);
+  const readiness = readinessOf(issuer);
   if (readiness.status !== "True") return wait("IssuerNotReady", `${name} is not ready: ${readiness.message}`);
   const { request, usages, validitySeconds, asker } = wanted;
   const { tenant, profile } = issuer;

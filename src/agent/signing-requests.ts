@@ -9,6 +9,7 @@ import type { Issuers } from "./issuers.ts";
 import type { KeptTrust } from "./kept-trust.ts";
 import { type DoorParts, type Outcome, startRequestDoor } from "./request-door.ts";
 import { readSigningRequest, type Signer, type SigningRequest } from "./signing-request.ts";
+import { decideIssuer } from "./tenant-issuer.ts";
 
 export interface SigningRequestsParts extends DoorParts {
   readonly issuers: Issuers;
@@ -36,7 +37,11 @@ export function startSigningRequests(parts: SigningRequestsParts): AsyncDisposab
         resource,
         requests,
         followed: [requests, ...Object.values(issuers)],
-        decide: (request) => decideSigningRequest(request, { issuer: issuerOf(request, issuers), trust: trust() }),
+        decide: (request) =>
+          decideSigningRequest(request, {
+            issuer: issuerOf(request, issuers),
+            readinessOf: (issuer) => decideIssuer(issuer, trust()),
+          }),
         // It has no condition for that: an Event says it, once while this agent leads.
         isTold: () => false,
         toStatus,

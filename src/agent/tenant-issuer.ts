@@ -40,6 +40,9 @@ export function mayUse({ namespaces }: TenantIssuer, namespace: string): boolean
 /** Without what only the writing of it adds. */
 export type Readiness = Pick<Condition, "status" | "reason" | "message">;
 
+/** Whether certificates can be had through an issuer, by what whoever asks knows of it. */
+export type ReadinessOf = (issuer: TenantIssuer) => Readiness;
+
 /** What the hub has said of its tenant. Whether the tenant gives a namespace anything is asked with each request. */
 export function decideIssuer({ tenant }: Pick<TenantIssuer, "tenant">, trust: KeptTrust | undefined): Readiness {
   const no = (reason: string, message: string): Readiness => ({ status: "False", reason, message });
@@ -59,4 +62,15 @@ export function decideIssuer({ tenant }: Pick<TenantIssuer, "tenant">, trust: Ke
       `MeshTenant "${tenant}" gives nothing to requests: at the hub it needs, in a rule for this cluster, the proof "request" and spec.requests, or the proof "requester:…" of one of the MeshCluster's requesters`,
     );
   return { status: "True", reason: "Ready", message: `MeshTenant "${tenant}" takes requests of this cluster` };
+}
+
+/** What it says of itself, for whoever does not hear from the hub. */
+export function saidOf({ ready, generation }: TenantIssuer): Readiness {
+  if (ready?.observedGeneration === generation) return ready;
+  return {
+    status: "False",
+    reason: "NotLookedAt",
+    message:
+      "no agent of this cluster has looked at it: `espalier agent check`, and kubernetes.certManager in agent.yaml",
+  };
 }

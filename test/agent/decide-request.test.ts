@@ -4,7 +4,7 @@ import { readCertificateRequest } from "../../src/agent/certificate-request.ts";
 import { decideRequest, type Known, readDuration } from "../../src/agent/decide-request.ts";
 import type { KeptTrust } from "../../src/agent/kept-trust.ts";
 import { type Step, toEnd } from "../../src/agent/request-step.ts";
-import { readTenantIssuer } from "../../src/agent/tenant-issuer.ts";
+import { decideIssuer, readTenantIssuer } from "../../src/agent/tenant-issuer.ts";
 import { Refusal } from "../../src/errors.ts";
 import { certificateLabel, toPem } from "../../src/pki/pem.ts";
 import { approved, certificateRequest, chartGuards } from "../support/certificate-requests.ts";
@@ -35,11 +35,17 @@ const trust: KeptTrust = {
   crlNamespaces: [],
   tenants: [tenant],
 };
+
+/** What the agent knows that has heard this from its hub. */
+function heard(from: KeptTrust | undefined): Pick<Known, "readinessOf"> {
+  return { readinessOf: (one) => decideIssuer(one, from) };
+}
+
 const known: Known = {
   namespace: { namespace: "", name: "shop", ...meta, labels: new Map(), deletedAt: undefined },
   guards: chartGuards({}),
   issuer,
-  trust,
+  ...heard(trust),
 };
 
 function decide(spec: object = {}, status?: object, more: Partial<Known> = {}): Step {
@@ -107,26 +113,16 @@ test("in a namespace that is not guarded a request fails, before anybody has app
 const waits: readonly (readonly [what: string, more: Partial<Known>, event: string, says: RegExp])[] = [
   ["an issuer that is not there", { issuer: undefined }, "IssuerNotFound", /no TenantIssuer "shop"/],
   ["a namespace that is not known yet", { namespace: undefined }, "NamespaceNotFound", /shop/],
-  ["a hub that has not been heard of", { trust: undefined }, "IssuerNotReady", /hub/],
-  [
-    "a tenant that the hub does not know",
-    { trust: { ...trust, tenants: [] } },
-    "IssuerNotReady",
-    /no MeshTenant "shop"/,
-  ],
+  ["a hub that has not been heard of", heard(undefined), "IssuerNotReady", /hub/],
+  ["a tenant that the hub does not know", heard({ ...trust, tenants: [] }), "IssuerNotReady", /no MeshTenant "shop"/],
   [
     "a tenant that takes no requests",
-    { trust: { ...trust, tenants: [{ ...tenant, requests: false }] } },
+    heard({ ...trust, tenants: [{ ...tenant, requests: false }] }),
     "IssuerNotReady",
     /spec\.requests/,
   ],
-  [
-    "a suspended tenant",
-    { trust: { ...trust, tenants: [{ ...tenant, suspended: true }] } },
-    "IssuerNotReady",
-    /suspended/,
-  ],
-  ["a suspended cluster", { trust: { ...trust, clusterSuspended: true } }, "IssuerNotReady", /suspended/],
+  ["a suspended tenant", heard({ ...trust, tenants: [{ ...tenant, suspended: true }] }), "IssuerNotReady", /suspended/],
+  ["a suspended cluster", heard({ ...trust, clusterSuspended: true }), "IssuerNotReady", /suspended/],
 ];
 
 for (const [what, more, event, says] of waits)

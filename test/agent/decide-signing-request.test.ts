@@ -4,7 +4,7 @@ import { decideSigningRequest, type Known } from "../../src/agent/decide-signing
 import type { KeptTrust } from "../../src/agent/kept-trust.ts";
 import type { Step } from "../../src/agent/request-step.ts";
 import { readSigningRequest } from "../../src/agent/signing-request.ts";
-import { readTenantIssuer } from "../../src/agent/tenant-issuer.ts";
+import { decideIssuer, readTenantIssuer } from "../../src/agent/tenant-issuer.ts";
 import { toPem } from "../../src/pki/pem.ts";
 import { csrOf } from "../support/named-csr.ts";
 
@@ -39,6 +39,11 @@ const trust: KeptTrust = {
   tenants: [tenant],
 };
 
+/** What the agent knows that has heard this from its hub. */
+function heard(from: KeptTrust | undefined): Pick<Known, "readinessOf"> {
+  return { readinessOf: (one) => decideIssuer(one, from) };
+}
+
 function accountOf(namespace: string, name = "cart") {
   const groups = ["system:serviceaccounts", `system:serviceaccounts:${namespace}`, "system:authenticated"];
   return { username: `system:serviceaccount:${namespace}:${name}`, groups };
@@ -59,7 +64,7 @@ function signingRequest(spec: object = {}, status: object = { conditions: [appro
 }
 
 function decide(spec: object = {}, status?: object, known: Partial<Known> = {}): Step {
-  return decideSigningRequest(signingRequest(spec, status), { issuer: cluster, trust, ...known });
+  return decideSigningRequest(signingRequest(spec, status), { issuer: cluster, ...heard(trust), ...known });
 }
 
 test("an approved one is signed for the namespace of the ServiceAccount that made it, with all that it asks", () => {
@@ -148,7 +153,7 @@ test("whether another namespace has an issuer, nobody learns", () => {
 test("what others can mend is waited for", () => {
   const missing = decide({}, undefined, { issuer: undefined });
   assert.deepEqual([missing.kind, "event" in missing && missing.event], ["wait", "IssuerNotFound"]);
-  const unheard = decide({}, undefined, { trust: undefined });
+  const unheard = decide({}, undefined, heard(undefined));
   assert.deepEqual([unheard.kind, "event" in unheard && unheard.event], ["wait", "IssuerNotReady"]);
 });
 

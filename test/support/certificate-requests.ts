@@ -3,11 +3,13 @@ import { type Guards, readGuard } from "../../src/agent/guard.ts";
 
 export type WebhookOverrides = Readonly<Record<string, unknown>>;
 
-/** The two configurations of cert-manager's chart. */
-export function chartGuards(overrides: {
+export interface WebhooksOverrides {
   readonly validating?: WebhookOverrides;
   readonly mutating?: WebhookOverrides;
-}): Guards {
+}
+
+/** The two configurations of cert-manager's chart, as objects. */
+export function chartWebhooks(overrides: WebhooksOverrides) {
   const rule = { apiVersions: ["v1"], scope: "*" };
   const validating = {
     rules: [
@@ -26,15 +28,19 @@ export function chartGuards(overrides: {
     rules: [{ ...rule, apiGroups: ["cert-manager.io"], operations: ["CREATE"], resources: ["certificaterequests"] }],
     namespaceSelector: {},
   };
-  const toGuard = (webhook: object, more: WebhookOverrides = {}) =>
-    readGuard({
-      metadata: { name: "cert-manager-webhook", uid: "u", resourceVersion: "1" },
-      webhooks: [{ name: "webhook.cert-manager.io", failurePolicy: "Fail", objectSelector: {}, ...webhook, ...more }],
-    });
+  const toObject = (webhook: object, more: WebhookOverrides = {}) => ({
+    metadata: { name: "cert-manager-webhook", uid: "u", resourceVersion: "1" },
+    webhooks: [{ name: "webhook.cert-manager.io", failurePolicy: "Fail", objectSelector: {}, ...webhook, ...more }],
+  });
   return {
-    validating: [toGuard(validating, overrides.validating)],
-    mutating: [toGuard(mutating, overrides.mutating)],
+    validating: toObject(validating, overrides.validating),
+    mutating: toObject(mutating, overrides.mutating),
   };
+}
+
+export function chartGuards(overrides: WebhooksOverrides): Guards {
+  const { validating, mutating } = chartWebhooks(overrides);
+  return { validating: [readGuard(validating)], mutating: [readGuard(mutating)] };
 }
 
 /** A CertificateRequest of cert-manager's own, approved. */
