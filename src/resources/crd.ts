@@ -86,7 +86,9 @@ export function toCrd(kind: DefinedKind): Readonly<Record<string, unknown>> {
     subresources: { status: {} },
     additionalPrinterColumns: [
       ...columns.map(([name, type, jsonPath]) => ({ name, type, jsonPath })),
-      ...conditions.map((type) => ({ name: type, type: "string", jsonPath: conditionPath(type) })),
+      ...conditions.map((type) => ({ name: type, type: "string", jsonPath: conditionPath(type, "status") })),
+      { name: "Reason", type: "string", jsonPath: conditionPath("Ready", "reason") },
+      { name: "Message", type: "string", jsonPath: conditionPath("Ready", "message"), priority: 1 },
       { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" },
     ],
     schema: { openAPIV3Schema: toDocumentSchema(kind) },
@@ -103,8 +105,8 @@ export function toCrd(kind: DefinedKind): Readonly<Record<string, unknown>> {
   };
 }
 
-function conditionPath(type: string): string {
-  return `.status.conditions[?(@.type=="${type}")].status`;
+function conditionPath(type: string, field: "status" | "reason" | "message"): string {
+  return `.status.conditions[?(@.type=="${type}")].${field}`;
 }
 
 /** What zod says of a value, as far as a structural schema has it; and the keywords that rule.ts adds. */
