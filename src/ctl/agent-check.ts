@@ -1,9 +1,10 @@
 /** `agent check`: what is wrong with the agents of a cluster and with what Istio was told, the first thing to mend first. */
 import type { Command } from "commander";
-import { type Finding, runChecks } from "../checkup/checks.ts";
+import { runChecks } from "../checkup/checks.ts";
 import { openView } from "../checkup/view.ts";
 import { Refusal } from "../errors.ts";
 import { type Context, type Output, withOutput } from "./context.ts";
+import { toLines } from "./findings.ts";
 import { toJson } from "./output.ts";
 
 interface CheckOptions {
@@ -35,7 +36,7 @@ export function addAgentCheck(agent: Command, context: Context): void {
 async function check({ config: configFile, output, ...options }: CheckOptions, context: Context): Promise<void> {
   using view = await openView({ ...options, configFile, now: context.now });
   const found = await runChecks(view);
-  context.stdout(output === "json" ? toJson(found) : toText(found));
+  context.stdout(output === "json" ? toJson(found) : toLines(found));
   const failed = found.filter(({ state }) => state === "fail");
   const [first] = failed;
   if (first !== undefined)
@@ -43,18 +44,4 @@ async function check({ config: configFile, output, ...options }: CheckOptions, c
       "not-ready",
       `${failed.length === 1 ? "1 check" : `${failed.length} checks`} failed, ${first.id} first`,
     );
-}
-
-const marks: Readonly<Record<Finding["state"], string>> = { ok: "ok", warn: "WARN", fail: "FAIL", skipped: "-" };
-
-/** Two lines for what is wrong: what it is, and what mends it. */
-function toText(found: readonly Finding[]): string {
-  const width = Math.max(...found.map(({ id }) => id.length));
-  const first = found.find(({ state }) => state === "fail");
-  const lines = found.flatMap((one) => {
-    const line = `${marks[one.state].padEnd(5)} ${one.id.padEnd(width)}  ${one.says}`;
-    if (one.state !== "fail" && one.state !== "warn") return [line];
-    return [line, `${" ".repeat(width + 8)}${one === first ? "fix this first" : "then"}: ${one.fix}`];
-  });
-  return `${lines.join("\n")}\n`;
 }

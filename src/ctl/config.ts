@@ -1,11 +1,10 @@
 /** `config check`: says what an issuer or agent would say of its files, without starting one. */
-import { stat } from "node:fs/promises";
 import type { Command } from "commander";
-import { Refusal } from "../errors.ts";
-import { readAgentConfig, readIssuerConfig } from "../ops/config.ts";
+import { readAgentConfig } from "../ops/config.ts";
 import { loadDirectory } from "../resources/load.ts";
 import { toLine } from "../resources/problem.ts";
 import { type Context, type Output, withOutput } from "./context.ts";
+import { findDocuments } from "./documents.ts";
 import { toJson } from "./output.ts";
 
 export function addConfig(program: Command, context: Context): void {
@@ -32,9 +31,6 @@ async function check(
   options: { hub?: string; agent?: true; output: Output },
   { stdout }: Context,
 ): Promise<void> {
-  const found = await stat(path).catch((cause: unknown) => {
-    throw new Refusal("config", `cannot read ${path}`, { cause });
-  });
   if (options.agent) {
     const { cluster, hub } = await readAgentConfig(path);
     return stdout(
@@ -43,7 +39,7 @@ async function check(
         : `${path}: an agent of cluster "${cluster}" of hub "${hub}"; it holds\n`,
     );
   }
-  const { directory, hub } = found.isDirectory() ? { directory: path, hub: options.hub } : await readIssuer(path);
+  const { directory, hub } = await findDocuments(path, options.hub);
   if (directory === undefined) {
     return stdout(
       options.output === "json"
@@ -59,10 +55,4 @@ async function check(
   stdout(
     `${directory}: roots ${counts.roots}, tenants ${counts.tenants}, clusters ${counts.clusters}; they hold together\n`,
   );
-}
-
-/** Without a directory, the resources are not in files. */
-async function readIssuer(path: string): Promise<{ readonly directory: string | undefined; readonly hub: string }> {
-  const { resources, kubernetes, hub } = await readIssuerConfig(path);
-  return { directory: kubernetes === undefined ? resources : undefined, hub };
 }

@@ -9,6 +9,7 @@ import type { Context } from "./context.ts";
 import { addCrl } from "./crl.ts";
 import { addCustody } from "./custody.ts";
 import { addDb } from "./db.ts";
+import { addExplain } from "./explain.ts";
 import { addInit } from "./init.ts";
 import { addIstio } from "./istio.ts";
 import { addLedger } from "./ledger.ts";
@@ -40,6 +41,7 @@ export function toProgram(context: Context): Command {
     addRevoke,
     addCrl,
     addBlastRadius,
+    addExplain,
     addLedger,
     addDb,
     addCustody,

@@ -5,6 +5,7 @@ import type { Ledger } from "../ledger/ledger.ts";
 import { type Certificate, readCertificate } from "../pki/certificate.ts";
 import { verifySignature } from "../pki/chain.ts";
 import { readServiceAccount, type ServiceAccount } from "../token/account.ts";
+import type { Jwk } from "../token/jwk.ts";
 import type { Proven, Shown } from "./item.ts";
 import type { ClusterState, World } from "./world.ts";
 
@@ -37,9 +38,7 @@ export async function authenticate(shown: Shown, clusterName: string, parts: Aut
 /** A token, verified again with the keys of the connection's cluster and no other. */
 function verifyToken(token: string, cluster: ClusterState, at: Date): ServiceAccount {
   const { issuer, audiences } = cluster.tokens;
-  const keys = cluster.keys();
-  // Ours, not the caller's: UNAUTHENTICATED would not be retried.
-  if (keys.length === 0) throw new Refusal("unavailable", "the cluster's token keys have not been had yet");
+  const keys = tokenKeys(cluster);
   try {
     return readServiceAccount(token, { issuer, audiences, keys, at });
   } catch (error) {
@@ -48,6 +47,14 @@ function verifyToken(token: string, cluster: ClusterState, at: Date): ServiceAcc
       throw new Refusal("unavailable", "the key of the token is proposed and not approved yet");
     throw error;
   }
+}
+
+/** @throws Refusal `unavailable` where there are none. */
+export function tokenKeys(cluster: ClusterState): readonly Jwk[] {
+  const keys = cluster.keys();
+  // Ours, not the caller's: UNAUTHENTICATED would not be retried.
+  if (keys.length === 0) throw new Refusal("unavailable", "the cluster's token keys have not been had yet");
+  return keys;
 }
 
 function holds(read: () => unknown): boolean {

@@ -6,7 +6,7 @@ import { spiffeIdOf } from "../pki/named-leaf.ts";
 import { isNamedUsage, toLeafUsages } from "../pki/named-usage.ts";
 import { decideRequest, type NamedGrant } from "../policy/decide-request.ts";
 import type { Grant } from "../policy/grant.ts";
-import { decideForOther, requesterOf } from "../policy/requester.ts";
+import { decideForOther, type Requester, requesterOf } from "../policy/requester.ts";
 import { type AllowedNames, type AllowedRequest, active, type Judged, toKey } from "./allowed.ts";
 import type { Asked, ObjectRequest, Proven } from "./item.ts";
 import type { World } from "./world.ts";
@@ -56,15 +56,30 @@ function grantFor(
   const { namespace, usages } = request;
   const isCa = request.isCa || csr.isCa;
   const named = { cluster, namespace, tenant, subject: attributes, names, usages, isCa, validitySeconds };
-  const requesters = world.declared.clusters.get(cluster)?.requesters ?? [];
-  const requester = requesterOf(requesters, request);
-  if (requester !== undefined && spiffeIdOf(names) !== undefined) {
+  const requester = requesterFor(names, request, cluster, world);
+  if (requester !== undefined) {
     const grant = decideForOther(world.table, requester, named);
     return { grant, content: { profile: grant.profile, names: { uri: grant.identity, dns: [] } } };
   }
-  const own = requesters.filter((one) => one.namespace === namespace).flatMap((one) => one.servingNames);
+  const own = requestersOf(cluster, world)
+    .filter((one) => one.namespace === namespace)
+    .flatMap((one) => one.servingNames);
   const grant = decideRequest(world.table, named, servingNames(world, own));
   return { grant, content: { profile: "request", leaf: { subject, names, usages: grant.usages } } };
+}
+
+/** Who asks for another here, if anybody does. */
+export function requesterFor(
+  names: NamedCsr["names"],
+  request: ObjectRequest,
+  cluster: string,
+  world: World,
+): Requester | undefined {
+  return spiffeIdOf(names) === undefined ? undefined : requesterOf(requestersOf(cluster, world), request);
+}
+
+function requestersOf(cluster: string, { declared }: World): readonly Requester[] {
+  return declared.clusters.get(cluster)?.requesters ?? [];
 }
 
 /** What the CSR says of them, if anything, is what the object says: one of the two was approved, and not the other. */

@@ -3,8 +3,8 @@ import { Refusal } from "../errors.ts";
 import type { ObjectRequest__Output } from "../rpc/gen/espalier/v1/ObjectRequest.ts";
 import type { ObjectRequest } from "./item.ts";
 
-const label = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
-const objectName = /^[a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?$/;
+export const label = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
+export const objectName = /^[a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?$/;
 const issuerName = /^Tenant(?:Cluster)?Issuer\/[a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?$/;
 const groupsMax = 64;
 const usagesMax = 32;

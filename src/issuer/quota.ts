@@ -11,6 +11,8 @@ import { type LiveCounts, openLiveCounts } from "./live-counts.ts";
 export interface Quotas {
   /** Counts one certificate. @throws Refusal `quota`, which says which limit and whose. */
   take(allowed: Taken, limits: QuotaLimits, at: Date): void;
+  /** Counts nothing. @throws as `take` would for the tenant; a token is not looked at. */
+  look(tenant: string, limits: QuotaLimits, at: Date): void;
 }
 
 export interface Taken extends Pick<Allowed, "log" | "tokenSha256" | "validitySeconds"> {
@@ -20,6 +22,8 @@ export interface Taken extends Pick<Allowed, "log" | "tokenSha256" | "validitySe
 const windowMs = 3_600_000;
 /** Of a window; some 100 bytes each. */
 const tokensMax = 100_000;
+
+type Rate = NonNullable<QuotaLimits["rate"]>;
 
 interface Bucket {
   level: number;
@@ -51,17 +55,32 @@ export function openQuotas(live: LiveCounts = openLiveCounts()): Quotas {
     return true;
   };
 
-  const takeOfTenant = (tenant: string, { perSecond, burst }: { perSecond: number; burst: number }, atMs: number) => {
+  /** As full as it is by now. @throws Refusal `quota` where it holds less than one certificate. */
+  const fill = (tenant: string, { perSecond, burst }: Rate, atMs: number): Bucket => {
     const bucket = buckets.get(tenant) ?? { level: burst, atMs };
     buckets.set(tenant, bucket);
     bucket.level = Math.min(burst, bucket.level + (Math.max(0, atMs - bucket.atMs) * perSecond) / 1000);
     bucket.atMs = atMs;
-    if (bucket.level < 1) return false;
-    bucket.level -= 1;
-    return true;
+    if (bucket.level >= 1) return bucket;
+    throw new Refusal(
+      "quota",
+      `the tenant asks for more than ${perSecond} certificates a second (spec.quotas.rate of its MeshTenant)`,
+    );
+  };
+
+  const checkLive = (tenant: string, most: number, at: Date): void => {
+    if (live.count(tenant, at) < most) return;
+    throw new Refusal(
+      "quota",
+      `the tenant has ${most} certificates that have not ended (spec.quotas.liveCertificates of its MeshTenant)`,
+    );
   };
 
   return {
+    look(tenant, { rate, liveCertificates }, at) {
+      if (rate !== undefined) fill(tenant, rate, at.getTime());
+      if (liveCertificates !== undefined) checkLive(tenant, liveCertificates, at);
+    },
     take({ log, names, tokenSha256, validitySeconds }, { perTokenHour, rate, liveCertificates }, at) {
       const atMs = at.getTime();
       // The token first: whoever repeats one uses up nothing of its tenant's.
@@ -71,19 +90,9 @@ export function openQuotas(live: LiveCounts = openLiveCounts()): Quotas {
           `this token has had ${perTokenHour} certificates for this identity within an hour (spec.quotas.perTokenHour of its MeshTenant)`,
         );
       }
-      if (rate !== undefined && !takeOfTenant(log, rate, atMs)) {
-        throw new Refusal(
-          "quota",
-          `the tenant asks for more than ${rate.perSecond} certificates a second (spec.quotas.rate of its MeshTenant)`,
-        );
-      }
+      if (rate !== undefined) fill(log, rate, atMs).level -= 1;
       if (liveCertificates === undefined) return;
-      if (live.count(log, at) >= liveCertificates) {
-        throw new Refusal(
-          "quota",
-          `the tenant has ${liveCertificates} certificates that have not ended (spec.quotas.liveCertificates of its MeshTenant)`,
-        );
-      }
+      checkLive(log, liveCertificates, at);
       live.add(log, new Date(atMs + validitySeconds * 1000));
     },
   };

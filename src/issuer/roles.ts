@@ -36,6 +36,7 @@ export const leastRole: Readonly<Record<Verb, OperatorRole>> = {
   ListRevocations: "viewer",
   BringCrl: "admin",
   BlastRadius: "viewer",
+  Explain: "viewer",
 };
 
 export function isVerb(method: string): method is Verb {

@@ -97,9 +97,10 @@ export async function startIssuer(config: IssuerConfig, options: IssuerParts): P
   stack.use(startPruning(config.retention, { ...parts, leads }));
   const liveCounts = openLiveCounts();
   stack.use(startRecounts(liveCounts, { ...parts, live }));
+  const quotas = openQuotas(liveCounts);
   const dispatch = openDispatch({
     ...parts,
-    quotas: openQuotas(liveCounts),
+    quotas,
     world: () => live.world(),
     queueBytes: config.queueBytes,
   });
@@ -152,7 +153,7 @@ export async function startIssuer(config: IssuerConfig, options: IssuerParts): P
   addAlarms(metrics, { ...storage, live, now, refused: following.refused, servingEnd: certificate.notAfter });
 
   const draining = new AbortController();
-  const operators = adminService({ ...parts, live, rotations });
+  const operators = adminService({ ...parts, live, rotations, quotas, refused: following.refused });
   stack.use(await startAdminSocket(config.adminSocket, operators));
   const onUnreadable: OnUnreadable = (method, refusal) => void tellRefused(refusal, { method }, parts);
   const service = issuerService({ ...parts, live, dispatch, shares: openShares(), draining: draining.signal });

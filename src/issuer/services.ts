@@ -14,6 +14,8 @@ import type { Stream } from "../rpc/stream.ts";
 import { createJoinToken, createRoot, setSuspended } from "./admin.ts";
 import { measureReach } from "./blast-radius.ts";
 import { toAuthorities, toCluster, toEntry, toRoot, toTenant } from "./describe.ts";
+import type { ExplainParts } from "./explain.ts";
+import { answer } from "./explain-verb.ts";
 import { type JoinParts, join } from "./join.ts";
 import { approveKeys, listKeys, rejectKeys, removeKeys } from "./key-verbs.ts";
 import { createOperator, type OperatorParts, revokeOperator, toOperator } from "./operators.ts";
@@ -123,7 +125,9 @@ function checkSignatures({ authorities }: World): CheckSignature {
   };
 }
 
-export function adminService(parts: OperatorParts & RotationVerbParts): AdminHandlers {
+export function adminService(
+  parts: OperatorParts & RotationVerbParts & NonNullable<ExplainParts["made"]>,
+): AdminHandlers {
   const { live, state, ledger } = parts;
   const verifications = limitRuns(verifyingMax, "verifications");
   const listings = limitRuns(listingMax, "listings");
@@ -178,6 +182,7 @@ export function adminService(parts: OperatorParts & RotationVerbParts): AdminHan
     CreateOperator: unary(unaryDeadlineMs, async (request) => await createOperator(request, parts)),
     ListOperators: unary(unaryDeadlineMs, async () => ({ operators: (await state.operators()).map(toOperator) })),
     RevokeOperator: unary(unaryDeadlineMs, async (request) => await revokeOperator(request, parts)),
+    Explain: unary(unaryDeadlineMs, async (request) => answer(request, { ...parts, world: live.world(), made: parts })),
     VerifyLedger: serverStream(({ log }) =>
       verifications(async function* () {
         for await (const report of ledger.verify(log === "" ? undefined : log, checkSignatures(live.world()))) {

@@ -63,8 +63,14 @@ export function decide(table: RuleTable, request: Request): Grant {
   };
 }
 
-/** The tenant derived, or the one asked for if its rules match too; that tenant's own most specific rule then decides. */
-function choose(table: RuleTable, { workload, requestedSigner }: Request): Match {
+/**
+ * The tenant derived, or the one asked for if its rules match too; that tenant's own most specific rule then decides.
+ * @throws Refusal `no-rule`, `signer-denied`
+ */
+export function choose(
+  table: RuleTable,
+  { workload, requestedSigner }: Pick<Request, "workload" | "requestedSigner">,
+): Match {
   const derived = tenantOf(table, workload);
   if (derived === undefined) {
     const { cluster, namespace, serviceAccount } = workload;

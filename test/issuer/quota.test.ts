@@ -189,3 +189,17 @@ async function liveOf({ registry }: Metrics): Promise<number | undefined> {
   const found = await registry.getSingleMetric("espalier_issuer_live_certificates")?.get();
   return found?.values[0]?.value;
 }
+
+test("who only looks is told what would be, and uses up nothing", () => {
+  const quotas = openQuotas();
+  const rated = { perTokenHour: 10, rate: { perSecond: 1, burst: 2 } };
+  const at = new Date(start);
+  for (let n = 0; n < 10; n++) quotas.look("payments", rated, at);
+  assert.equal(given(quotas, rated, { atMs: 0, count: 5 }), 2);
+  assert.throws(() => quotas.look("payments", rated, at), { code: "quota", message: /spec\.quotas\.rate/ });
+  quotas.look("payments", rated, new Date(start + 1_000));
+  const full = { perTokenHour: 10, liveCertificates: 1 };
+  quotas.look("media", full, at);
+  assert.equal(given(quotas, full, { atMs: 0, count: 5, tenant: "media" }), 1);
+  assert.throws(() => quotas.look("media", full, at), { code: "quota", message: /spec\.quotas\.liveCertificates/ });
+});

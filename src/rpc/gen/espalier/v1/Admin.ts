@@ -15,6 +15,8 @@ import type { CreateJoinTokenRequest as _espalier_v1_CreateJoinTokenRequest, Cre
 import type { CreateOperatorRequest as _espalier_v1_CreateOperatorRequest, CreateOperatorRequest__Output as _espalier_v1_CreateOperatorRequest__Output } from '../../espalier/v1/CreateOperatorRequest.ts';
 import type { CreateRootRequest as _espalier_v1_CreateRootRequest, CreateRootRequest__Output as _espalier_v1_CreateRootRequest__Output } from '../../espalier/v1/CreateRootRequest.ts';
 import type { Entry as _espalier_v1_Entry, Entry__Output as _espalier_v1_Entry__Output } from '../../espalier/v1/Entry.ts';
+import type { ExplainRequest as _espalier_v1_ExplainRequest, ExplainRequest__Output as _espalier_v1_ExplainRequest__Output } from '../../espalier/v1/ExplainRequest.ts';
+import type { Explanation as _espalier_v1_Explanation, Explanation__Output as _espalier_v1_Explanation__Output } from '../../espalier/v1/Explanation.ts';
 import type { ImportAuthorityRequest as _espalier_v1_ImportAuthorityRequest, ImportAuthorityRequest__Output as _espalier_v1_ImportAuthorityRequest__Output } from '../../espalier/v1/ImportAuthorityRequest.ts';
 import type { JoinToken as _espalier_v1_JoinToken, JoinToken__Output as _espalier_v1_JoinToken__Output } from '../../espalier/v1/JoinToken.ts';
 import type { ListClusterKeysRequest as _espalier_v1_ListClusterKeysRequest, ListClusterKeysRequest__Output as _espalier_v1_ListClusterKeysRequest__Output } from '../../espalier/v1/ListClusterKeysRequest.ts';
@@ -114,6 +116,15 @@ export interface AdminClient extends grpc.Client {
   createRoot(argument: _espalier_v1_CreateRootRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Root__Output>): grpc.ClientUnaryCall;
   createRoot(argument: _espalier_v1_CreateRootRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Root__Output>): grpc.ClientUnaryCall;
   createRoot(argument: _espalier_v1_CreateRootRequest, callback: grpc.requestCallback<_espalier_v1_Root__Output>): grpc.ClientUnaryCall;
+  
+  Explain(argument: _espalier_v1_ExplainRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Explanation__Output>): grpc.ClientUnaryCall;
+  Explain(argument: _espalier_v1_ExplainRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Explanation__Output>): grpc.ClientUnaryCall;
+  Explain(argument: _espalier_v1_ExplainRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Explanation__Output>): grpc.ClientUnaryCall;
+  Explain(argument: _espalier_v1_ExplainRequest, callback: grpc.requestCallback<_espalier_v1_Explanation__Output>): grpc.ClientUnaryCall;
+  explain(argument: _espalier_v1_ExplainRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Explanation__Output>): grpc.ClientUnaryCall;
+  explain(argument: _espalier_v1_ExplainRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Explanation__Output>): grpc.ClientUnaryCall;
+  explain(argument: _espalier_v1_ExplainRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Explanation__Output>): grpc.ClientUnaryCall;
+  explain(argument: _espalier_v1_ExplainRequest, callback: grpc.requestCallback<_espalier_v1_Explanation__Output>): grpc.ClientUnaryCall;
   
   HoldRotation(argument: _espalier_v1_RotationRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_espalier_v1_Rotation__Output>): grpc.ClientUnaryCall;
   HoldRotation(argument: _espalier_v1_RotationRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_espalier_v1_Rotation__Output>): grpc.ClientUnaryCall;
@@ -311,6 +322,8 @@ export interface AdminHandlers extends grpc.UntypedServiceImplementation {
   
   CreateRoot: grpc.handleUnaryCall<_espalier_v1_CreateRootRequest__Output, _espalier_v1_Root>;
   
+  Explain: grpc.handleUnaryCall<_espalier_v1_ExplainRequest__Output, _espalier_v1_Explanation>;
+  
   HoldRotation: grpc.handleUnaryCall<_espalier_v1_RotationRequest__Output, _espalier_v1_Rotation>;
   
   ImportAuthority: grpc.handleUnaryCall<_espalier_v1_ImportAuthorityRequest__Output, _espalier_v1_TakenAuthority>;
@@ -364,6 +377,7 @@ export interface AdminDefinition extends grpc.ServiceDefinition {
   CreateJoinToken: MethodDefinition<_espalier_v1_CreateJoinTokenRequest, _espalier_v1_JoinToken, _espalier_v1_CreateJoinTokenRequest__Output, _espalier_v1_JoinToken__Output>
   CreateOperator: MethodDefinition<_espalier_v1_CreateOperatorRequest, _espalier_v1_OperatorCertificate, _espalier_v1_CreateOperatorRequest__Output, _espalier_v1_OperatorCertificate__Output>
   CreateRoot: MethodDefinition<_espalier_v1_CreateRootRequest, _espalier_v1_Root, _espalier_v1_CreateRootRequest__Output, _espalier_v1_Root__Output>
+  Explain: MethodDefinition<_espalier_v1_ExplainRequest, _espalier_v1_Explanation, _espalier_v1_ExplainRequest__Output, _espalier_v1_Explanation__Output>
   HoldRotation: MethodDefinition<_espalier_v1_RotationRequest, _espalier_v1_Rotation, _espalier_v1_RotationRequest__Output, _espalier_v1_Rotation__Output>
   ImportAuthority: MethodDefinition<_espalier_v1_ImportAuthorityRequest, _espalier_v1_TakenAuthority, _espalier_v1_ImportAuthorityRequest__Output, _espalier_v1_TakenAuthority__Output>
   ListAuthorities: MethodDefinition<_espalier_v1_ListRequest, _espalier_v1_TenantAuthorities, _espalier_v1_ListRequest__Output, _espalier_v1_TenantAuthorities__Output>
