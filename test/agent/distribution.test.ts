@@ -25,7 +25,7 @@ interface Setting extends AsyncDisposable {
 }
 
 /** Namespaces, the first of them istiod's, and the ConfigMap `roots` distributed to them. */
-async function openSetting(names: readonly string[], conflictPauseMs = 1_000): Promise<Setting> {
+async function openSetting(names: readonly string[], conflictPauseMs = 4_000): Promise<Setting> {
   await using stack = new AsyncDisposableStack();
   const api = stack.use(await startMemoryApi());
   const client = stack.use(openClient({ credentials: fixedCredentials(api.access) }));

@@ -1,11 +1,11 @@
 /** What every case of the Kubernetes contract stands on: a cluster, a relay before it, and a namespace of its own. */
 import { randomUUID } from "node:crypto";
-import { setTimeout as delay } from "node:timers/promises";
 import { type Client, openClient } from "../../src/kube/client.ts";
 import { type Access, fixedCredentials } from "../../src/kube/credentials.ts";
 import { createObject, deleteObject } from "../../src/kube/objects.ts";
 import { resources } from "../../src/kube/resource.ts";
 import { type Relay, startRelay } from "../support/kube-relay.ts";
+import { eventually } from "../support/patience.ts";
 
 export interface ContractCluster extends AsyncDisposable {
   readonly access: Access;
@@ -62,10 +62,8 @@ export async function createConfigMap(
 }
 
 /** Until it holds. @throws Error if it does not in time. */
-export async function until(what: string, holds: () => boolean | Promise<boolean>, withinMs = 60_000): Promise<void> {
-  const end = performance.now() + withinMs;
-  while (!(await holds())) {
-    if (performance.now() > end) throw new Error(`not in ${withinMs} ms: ${what}`);
-    await delay(10);
-  }
+export async function until(what: string, holds: () => boolean | Promise<boolean>, withinMs = 120_000): Promise<void> {
+  await eventually(async () => {
+    if (!(await holds())) throw new Error(`not in ${withinMs} ms: ${what}`);
+  }, withinMs);
 }

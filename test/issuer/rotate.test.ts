@@ -10,7 +10,7 @@ import { assertIssued } from "../support/workload.ts";
 
 const leafSeconds = 300;
 const settleSeconds = 60;
-const waitMs = 30_000;
+const waitMs = 120_000;
 
 /** One tenant with short certificates, in one cluster. */
 function documents(rules: readonly object[] = [{ name: "pods", clusters: ["east"], namespaces: ["pay-*"] }]) {
