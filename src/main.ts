@@ -1,6 +1,12 @@
 #!/usr/bin/env node
 /** The only reader of argv, env, streams and signals. */
-import { run } from "./ctl/run.ts";
+import { enableCompileCache } from "node:module";
+import { join } from "node:path";
+
+// Before anything else is loaded. What is built keeps what node has compiled of it beside it: who may write there may write the
+// program itself. A folder that others can write to would let them put their code into this process.
+if (import.meta.filename.endsWith(".js")) enableCompileCache(join(import.meta.dirname, ".compiled"));
+const { run } = await import("./ctl/run.ts");
 
 // What Espalier creates is nobody else's to read, whatever the shell it was started from says.
 process.umask(0o077);

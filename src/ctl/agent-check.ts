@@ -1,7 +1,5 @@
 /** `agent check`: what is wrong with the agents of a cluster and with what Istio was told, the first thing to mend first. */
 import type { Command } from "commander";
-import { runChecks } from "../checkup/checks.ts";
-import { openView } from "../checkup/view.ts";
 import { Refusal } from "../errors.ts";
 import { type Context, type Output, withOutput } from "./context.ts";
 import { toLines } from "./findings.ts";
@@ -34,6 +32,10 @@ export function addAgentCheck(agent: Command, context: Context): void {
 }
 
 async function check({ config: configFile, output, ...options }: CheckOptions, context: Context): Promise<void> {
+  const [{ runChecks }, { openView }] = await Promise.all([
+    import("../checkup/checks.ts"),
+    import("../checkup/view.ts"),
+  ]);
   using view = await openView({ ...options, configFile, now: context.now });
   const found = await runChecks(view);
   context.stdout(output === "json" ? toJson(found) : toLines(found));

@@ -1,12 +1,13 @@
 /** Runs one command line. The only place where an error becomes words on stderr and an exit code: 0 done, 1 refused, 2 not understood. */
-import { CommanderError } from "commander";
+import { type Command, CommanderError } from "commander";
 import { Refusal } from "../errors.ts";
+import { assemble } from "./assemble.ts";
 import type { Context } from "./context.ts";
-import { toProgram } from "./program.ts";
 
 export async function run(argv: readonly string[], context: Context): Promise<number> {
   try {
-    await toProgram(context).parseAsync([...argv], { from: "user" });
+    const program = await load(argv, context);
+    await program.parseAsync([...argv], { from: "user" });
     return 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
@@ -19,6 +20,16 @@ export async function run(argv: readonly string[], context: Context): Promise<nu
     context.stderr(`error: ${error instanceof Error && !plain ? (error.stack ?? error.message) : toWords(error)}\n`);
     return 1;
   }
+}
+
+/** What runs for long is started again and again, and is to be back soon: it does without all other verbs' modules. */
+async function load([first]: readonly string[], context: Context): Promise<Command> {
+  if (first === "issuer" || first === "agent") {
+    const { addProcesses } = await import("./processes.ts");
+    return assemble(context, [addProcesses]);
+  }
+  const { toProgram } = await import("./program.ts");
+  return toProgram(context);
 }
 
 function toWords(error: unknown): string {

@@ -1,7 +1,4 @@
-import { readFileSync } from "node:fs";
-import { z } from "zod";
+import manifest from "../../package.json" with { type: "json" };
 
-/** The package's own version: beside src/ in a checkout, beside dist/ where it is installed. */
-export const version = z
-  .object({ version: z.string() })
-  .parse(JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"))).version;
+/** The package's own version. */
+export const { version } = manifest;

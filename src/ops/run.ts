@@ -1,4 +1,5 @@
 /** The life of a process: run until a signal, become unready, drain, close in reverse. A second signal exits at once. */
+import { flushCompileCache } from "node:module";
 
 /**
  * Runs `start`, waits for SIGTERM or SIGINT, calls `unready`, disposes what `start` returned, and exits. A signal that comes before
@@ -20,6 +21,8 @@ export async function runUntilSignal(
   signals.on("SIGINT", stop);
   const running = await start();
   state = "running";
+  // Where node keeps what it has compiled it would do so at the end, and who is killed has none.
+  flushCompileCache();
   await told.promise;
   running.unready();
   await running[Symbol.asyncDispose]();

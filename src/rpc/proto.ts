@@ -1,25 +1,65 @@
 /**
- * The wire, loaded once from proto/. The options here and those in test/repo/proto-types.ts are the same, or the generated types would lie.
+ * The wire, from what `npm run proto` has made of proto/ (test/repo/proto-types.ts): reading that anew would be a good part of a start.
+ * The shape of values here and in the options of the generated types is the same, or those types would lie.
  */
-import { fileURLToPath } from "node:url";
 import grpc from "@grpc/grpc-js";
-import loader from "@grpc/proto-loader";
+import protobuf from "protobufjs";
 import type { ProtoGrpcType as AdminTypes } from "./gen/admin.ts";
 import type { ProtoGrpcType as IstioTypes } from "./gen/ca.ts";
+import descriptors from "./gen/descriptors.json" with { type: "json" };
 import type { ProtoGrpcType as IssuerTypes } from "./gen/issuer.ts";
 
-/** Where the .proto files are, in a checkout and in an installed package. */
-export const protoDirectory = fileURLToPath(new URL("../../proto/", import.meta.url));
+const shape = { longs: String, enums: String, defaults: true, oneofs: true };
 
-const options = { longs: String, enums: String, defaults: true, oneofs: true, includeDirs: [protoDirectory] };
+// The one place that casts: what the library wrote down itself has the shape that it asks for,
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion
+const root = protobuf.Root.fromJSON(descriptors as unknown as protobuf.INamespace);
 
-// The one place that casts: what proto-loader makes has the shape that its own generator wrote down.
+// and what is made of it the one that its own generator gave the types.
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters
-function load<T>(file: string): T {
+function load<T>(service: string): T {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion
-  return grpc.loadPackageDefinition(loader.loadSync(file, options)) as unknown as T;
+  return grpc.makeGenericClientConstructor(toDefinition(root.lookupService(service)), service) as unknown as T;
 }
 
-export const { IstioCertificateService } = load<IstioTypes>("istio/v1/auth/ca.proto").istio.v1.auth;
-export const { Issuer } = load<IssuerTypes>("espalier/v1/issuer.proto").espalier.v1;
-export const { Admin } = load<AdminTypes>("espalier/v1/admin.proto").espalier.v1;
+export const IstioCertificateService = load<IstioTypes["istio"]["v1"]["auth"]["IstioCertificateService"]>(
+  "istio.v1.auth.IstioCertificateService",
+);
+export const Issuer = load<IssuerTypes["espalier"]["v1"]["Issuer"]>("espalier.v1.Issuer");
+export const Admin = load<AdminTypes["espalier"]["v1"]["Admin"]>("espalier.v1.Admin");
+
+function toDefinition(service: protobuf.Service): grpc.ServiceDefinition {
+  return Object.fromEntries(
+    service.methodsArray.map((method) => {
+      const { name, requestStream = false, responseStream = false, resolvedRequestType, resolvedResponseType } = method;
+      if (resolvedRequestType === null || resolvedResponseType === null) throw new Error(`${name} is not resolved`);
+      const [request, response] = [toCodec(resolvedRequestType), toCodec(resolvedResponseType)];
+      return [
+        name,
+        {
+          path: `/${service.fullName.slice(1)}/${name}`,
+          originalName: name[0]?.toLowerCase() + name.slice(1),
+          requestStream,
+          responseStream,
+          requestSerialize: request.serialize,
+          requestDeserialize: request.deserialize,
+          responseSerialize: response.serialize,
+          responseDeserialize: response.deserialize,
+        },
+      ];
+    }),
+  );
+}
+
+function toCodec(type: protobuf.Type): {
+  readonly serialize: (value: Readonly<Record<string, unknown>>) => Buffer;
+  readonly deserialize: (bytes: Buffer) => object;
+} {
+  return {
+    serialize: (value) => {
+      const { buffer, byteOffset, byteLength } = type.encode(type.fromObject(value)).finish();
+      return Buffer.from(buffer, byteOffset, byteLength);
+    },
+    deserialize: (bytes) => type.toObject(type.decode(bytes), shape),
+  };
+}

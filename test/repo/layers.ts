@@ -25,12 +25,12 @@ export const layers: Readonly<Record<string, Layer>> = {
   ops: {
     imports: ["errors"],
     packages: ["pino", "prom-client", "yaml", "zod"],
-    node: ["crypto", "http", "net", ...disk],
+    node: ["crypto", "http", "module", "net", ...disk],
   },
   rpc: {
     imports: ["errors"],
-    packages: ["@grpc/grpc-js", "@grpc/proto-loader"],
-    node: ["crypto", "diagnostics_channel", "http2", "net", "stream", "tls", "url"],
+    packages: ["@grpc/grpc-js", "protobufjs"],
+    node: ["crypto", "diagnostics_channel", "http2", "net", "stream", "tls"],
   },
   // Kubernetes' API as we use it, and nothing of what we use it for.
   kube: {
@@ -89,7 +89,7 @@ export const layers: Readonly<Record<string, Layer>> = {
     packages: ["commander", "yaml", "zod"],
     node: ["crypto", ...disk],
   },
-  main: { imports: ["ctl"] },
+  main: { imports: ["ctl"], node: ["module", "path"] },
 };
 
 export const fileLinesMax = 400;

@@ -4,11 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import loader from "@grpc/proto-loader";
-import { IstioCertificateService, protoDirectory } from "../../src/rpc/proto.ts";
-import { genDirectory, writeTypes } from "./proto-types.ts";
+import { IstioCertificateService } from "../../src/rpc/proto.ts";
+import { genDirectory, protoDirectory, writeTypes } from "./proto-types.ts";
 
 function contents(directory: string): ReadonlyMap<string, string> {
-  const paths = readdirSync(directory, { recursive: true, encoding: "utf8" }).filter((path) => path.endsWith(".ts"));
+  const paths = readdirSync(directory, { recursive: true, encoding: "utf8" }).filter((path) =>
+    /\.(ts|json)$/.test(path),
+  );
   return new Map(paths.sort().map((path) => [path, readFileSync(join(directory, path), "utf8")]));
 }
 

@@ -3,8 +3,6 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
-import { compiled } from "../support/processes.ts";
 
 export interface Member extends AsyncDisposable {
   readonly name: string;
@@ -15,12 +13,12 @@ export interface Member extends AsyncDisposable {
   readonly endings: readonly string[];
 }
 
-const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 const waitMsMax = 60_000;
 /** A process that ends by itself is not started again faster than this. */
 const pauseMs = 1000;
 
-export function startMember(name: string, verb: readonly string[], logFile: string): Member {
+/** `command` is what node is given: its flags, our main file and a verb. */
+export function startMember(name: string, command: readonly string[], logFile: string): Member {
   const endings: string[] = [];
   const closing = new AbortController();
   let killed = false;
@@ -30,10 +28,7 @@ export function startMember(name: string, verb: readonly string[], logFile: stri
     while (!closing.signal.aborted) {
       const log = openSync(logFile, "a", 0o600);
       killed = false;
-      const started = spawn(process.execPath, [main, ...verb], {
-        stdio: ["ignore", log, log],
-        env: { ...process.env, ...compiled },
-      });
+      const started = spawn(process.execPath, command, { stdio: ["ignore", log, log] });
       closeSync(log);
       child = started;
       const [code, signal] = await once(started, "exit");

@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { layGround } from "../support/ground.ts";
+import { buildImage } from "../support/image.ts";
 import { type Load, startLoad } from "../support/load.ts";
 import { freePort } from "../support/processes.ts";
 import { openRandom } from "../support/random.ts";
@@ -33,14 +34,16 @@ export async function soak(
   say: (line: string) => void,
 ): Promise<Judged> {
   await using stack = new AsyncDisposableStack();
+  const image = stack.use(await buildImage());
   const trio = stack.use(await startTrio());
-  const ground = await layGround({ directory, port: trio.port, database: trio.database, synchronousStandby: true });
+  const { port, database } = trio;
+  const ground = await layGround({ directory, port, database, synchronousStandby: true, main: image.main });
   const logs = join(directory, "logs");
   mkdirSync(logs);
   const members = new Map<Name, Member>();
   let slowestMs = 0;
   const start = async (name: Name, verb: readonly string[], event: string): Promise<void> => {
-    const member = stack.use(startMember(name, verb, join(logs, `${name}.log`)));
+    const member = stack.use(startMember(name, [...image.node, ...verb], join(logs, `${name}.log`)));
     members.set(name, member);
     const began = performance.now();
     await member.event(event);

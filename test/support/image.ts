@@ -1,28 +1,37 @@
-/** What the image runs, without an image: the sources compiled as its Dockerfile compiles them, and node's flags of its ENTRYPOINT. */
-import { execFile } from "node:child_process";
+/** What the image runs, without an image: the sources built as its Dockerfile builds them, and node's flags of its ENTRYPOINT. */
+import { spawnSync } from "node:child_process";
 import { mkdtemp, readFile, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
+import { buildTo } from "../../build.ts";
 
 export interface Image extends AsyncDisposable {
-  /** What node is given before our own arguments. */
+  /** What node is given before our own arguments: its flags, and `main`. */
   readonly node: readonly string[];
+  readonly main: string;
 }
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
 export async function buildImage(): Promise<Image> {
   const directory = await mkdtemp(join(tmpdir(), "espalier-image-"));
-  for (const name of ["node_modules", "proto", "package.json"]) await symlink(join(root, name), join(directory, name));
-  const compiler = join(root, "node_modules/typescript/bin/tsc");
-  const compile = [compiler, "-p", join(root, "tsconfig.build.json"), "--outDir", join(directory, "dist")];
-  await promisify(execFile)(process.execPath, compile);
+  const dist = join(directory, "dist");
+  await buildTo(dist);
+  await symlink(join(root, "package.json"), join(directory, "package.json"));
   const [, line = "[]"] = /^ENTRYPOINT (\[.*\])$/m.exec(await readFile(join(root, "Dockerfile"), "utf8")) ?? [];
   const words: readonly string[] = JSON.parse(line);
+  const main = join(dist, "main.js");
+  const node = [...words.slice(1, -1), main];
+  for (const verb of ["issuer", "agent"]) {
+    const { status, stderr } = spawnSync(process.execPath, [...node, verb, "run", "--config", "/dev/null"], {
+      encoding: "utf8",
+    });
+    if (status !== 2) throw new Error(`${verb} run: ${status}: ${stderr}`);
+  }
   return {
-    node: [...words.slice(1, -1), join(directory, "dist/main.js")],
+    node,
+    main,
     [Symbol.asyncDispose]: async () => await rm(directory, { recursive: true }),
   };
 }
