@@ -9,20 +9,14 @@ import type { ExplainRequest } from "../../src/rpc/gen/espalier/v1/ExplainReques
 import type { Explanation__Output } from "../../src/rpc/gen/espalier/v1/Explanation.ts";
 import type { ObjectRequest } from "../../src/rpc/gen/espalier/v1/ObjectRequest.ts";
 import type { SignItem } from "../../src/rpc/gen/espalier/v1/SignItem.ts";
+import { clusterDocument, clusterTokens, type Document, document } from "../support/documents.ts";
 import { csrOf, namedCsr } from "../support/named-csr.ts";
 import { type AdminClient, openSocket } from "../support/operators.ts";
-import {
-  clusterDocument,
-  clusterTokens,
-  csrFor,
-  type Document,
-  document,
-  eventually,
-  refusedCounts,
-  type Stack,
-  startStack,
-  type Thief,
-} from "../support/stack.ts";
+import { eventually } from "../support/patience.ts";
+import { type Stack, startStack } from "../support/stack.ts";
+import type { Thief } from "../support/thief.ts";
+import { refusedCounts } from "../support/traces.ts";
+import { csrFor } from "../support/workload.ts";
 
 const requests = { dnsNames: ["*.shop.example"], identities: true, maximumSeconds: 86_400 };
 

@@ -200,12 +200,3 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     [Symbol.asyncDispose]: async () => await kept.disposeAsync(),
   };
 }
-
-export * from "./clock.ts";
-export * from "./documents.ts";
-export * from "./kept-log.ts";
-export * from "./patience.ts";
-export * from "./site.ts";
-export * from "./thief.ts";
-export * from "./traces.ts";
-export * from "./workload.ts";
