@@ -9,7 +9,7 @@ const help = `usage: npm run bench -- [options]
   --only a|b|c|d    one part: (a) the issuer's stage beside the floor, (b) agent and issuer, (c) the ledger, and, which is only
                     done when it is asked for, (d) all workloads of a tenant that start at once
   --batch N         (a) at this batch alone (default: 1, 8 and 32)
-  --workloads N     (d) how many (default 50000)
+  --workloads N     (d) how many (default 50000; needs taskset, chrt and a machine that is left alone)
   --seconds N       about how long the load of each part lasts (default 6)
   --warm-up N       seconds of load before anything counts, for each part (default 30)
   --json            results as JSON

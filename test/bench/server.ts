@@ -15,7 +15,7 @@ export interface Server extends AsyncDisposable {
 }
 
 const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
-const waitMsMax = 20_000;
+const waitMsMax = 120_000;
 
 /** Runs one verb to its end and returns what it prints. */
 export async function runVerb(...verb: readonly string[]): Promise<string> {
