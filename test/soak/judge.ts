@@ -16,15 +16,14 @@ export interface Judged {
   readonly figures: Readonly<Record<string, number>>;
 }
 
-/** Of calls while processes are killed: the part that must succeed. */
-const successMin = 0.9;
 /** What an outage may look like, to one attempt. */
 const outages: ReadonlySet<string> = new Set(["OK", "UNAVAILABLE", "RESOURCE_EXHAUSTED"]);
 /** Faults of one kind that are told. */
 const toldMax = 5;
 
-export function judge(plan: Plan, calls: readonly Call[], rows: readonly IntentRow[]): Judged {
-  const faults = [...judgeCalls(plan, calls), ...judgeCertificates(calls, rows)];
+/** `successMin` is the part of the calls that must succeed while processes are killed. */
+export function judge(plan: Plan, calls: readonly Call[], rows: readonly IntentRow[], successMin: number): Judged {
+  const faults = [...judgeCalls(plan, calls, successMin), ...judgeCertificates(calls, rows)];
   const during = calls.filter(({ startMs }) => startMs < plan.calmMs);
   const attempts = calls.flatMap((call) => call.attempts);
   const count = (status: string): number => attempts.filter((attempt) => attempt.status === status).length;
@@ -47,7 +46,7 @@ export function judge(plan: Plan, calls: readonly Call[], rows: readonly IntentR
   };
 }
 
-function judgeCalls(plan: Plan, calls: readonly Call[]): readonly string[] {
+function judgeCalls(plan: Plan, calls: readonly Call[], successMin: number): readonly string[] {
   const strange = calls.flatMap(({ attempts }) => attempts).filter(({ status }) => !outages.has(status));
   const during = calls.filter(({ startMs }) => startMs < plan.calmMs);
   const calm = calls.filter(({ startMs }) => startMs >= plan.calmMs);
@@ -56,7 +55,7 @@ function judgeCalls(plan: Plan, calls: readonly Call[]): readonly string[] {
   return [
     ...told(strange.map(({ atMs, status, message }) => `at ${atMs} ms an attempt was told ${status}: ${message}`)),
     ...(succeeded < during.length * successMin
-      ? [`${succeeded} of ${during.length} calls succeeded within five attempts, and nine in ten have to`]
+      ? [`${succeeded} of ${during.length} calls succeeded within five attempts, and ${successMin * 100} % have to`]
       : []),
     ...told(
       late.map(({ startMs, attempts }) => `a call at ${startMs} ms, in the calm, failed: ${attempts.at(-1)?.message}`),

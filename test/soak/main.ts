@@ -12,7 +12,7 @@ agents ask. Again and again one of them is killed (kill -9) and started again; o
 and its standby promoted. Exits with 1 when anything does not hold afterwards, and says where the logs are.
 
   --minutes N   how long processes are killed (default 5); some 20 s of calm follow
-  --every N     seconds between two kills (default: two and a half times what the slowest process took to start, at least 1)
+  --every N     seconds between two kills (default: twice what the slowest process took to start, at least 1)
   --seed N      draws who is killed, when calls are made and when the database goes (default: from the clock)
   --keep        keeps the directory with logs and calls, also where all holds
   --json        the verdict as JSON
