@@ -20,6 +20,7 @@ import { eventually } from "../support/patience.ts";
 import { joinHub, openThiefWith } from "../support/thief.ts";
 import { newKey } from "../support/workload.ts";
 import { cases } from "./conformance.ts";
+import { explains } from "./explaining.ts";
 import { testIstioCsr } from "./istio-csr.ts";
 import {
   becomes,
@@ -215,6 +216,10 @@ test("who asks for what is not theirs", async (t) => {
   });
 
   await t.test("none of them left anything in the ledger", () => assert.equal(site.site.intents(), intents));
+});
+
+test("explain says of each what became of it, and why", async (t) => {
+  await explains(t, stage, (names) => toRequest(csrOf(names)));
 });
 
 test("what is denied is told so, and gets nothing", async () => {
