@@ -16,7 +16,8 @@ RUN for verb in issuer agent; do \
 
 FROM ${BASE}
 WORKDIR /app
-COPY --from=build /app/dist dist
+# Whoever runs it may not change it.
+COPY --from=build --chown=0:0 /app/dist dist
 COPY package.json LICENSE ./
 # Operators' verbs by their name: kubectl exec … -- espalier root list
 RUN ln -s /app/dist/main.js /usr/local/bin/espalier
