@@ -3,13 +3,11 @@
  * not is told why, in the words that docs/cert-manager.md has.
  */
 import assert from "node:assert/strict";
-import { randomInt } from "node:crypto";
-import { DatabaseSync } from "node:sqlite";
 import { after, before, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { ApiError } from "../../src/kube/api-error.ts";
 import { readConditions } from "../../src/kube/condition.ts";
-import { recordAt, textAt } from "../../src/kube/json.ts";
+import { listAt, recordAt, textAt } from "../../src/kube/json.ts";
 import { deleteObject, getObject, mergeObject } from "../../src/kube/objects.ts";
 import { resources } from "../../src/kube/resource.ts";
 import { toPem } from "../../src/pki/pem.ts";
@@ -19,11 +17,14 @@ import { csrOf } from "../support/named-csr.ts";
 import { eventually } from "../support/patience.ts";
 import { joinHub, openThiefWith } from "../support/thief.ts";
 import { newKey } from "../support/workload.ts";
+import { approverTests } from "./approver.ts";
 import { cases } from "./conformance.ts";
 import { explains } from "./explaining.ts";
 import { testIstioCsr } from "./istio-csr.ts";
+import { intendedByUid } from "./ledger.ts";
 import {
   becomes,
+  certificates,
   clusterIssuer,
   firstRequestBecomes,
   makeCertificate,
@@ -31,9 +32,11 @@ import {
   makeRequest,
   ownIssuer,
   ready,
-  requestsOf,
+  setGuarded,
+  toRequest,
   verdict,
 } from "./objects.ts";
+import { outageTests } from "./outages.ts";
 import { type CertManagerStage, openStage } from "./stage.ts";
 
 const stack = new AsyncDisposableStack();
@@ -46,11 +49,6 @@ before(async () => {
 });
 
 after(async () => await stack.disposeAsync());
-
-/** Base64 of PEM, as `spec.request` has it. */
-function toRequest(csr: Uint8Array): string {
-  return Buffer.from(toPem("CERTIFICATE REQUEST", csr)).toString("base64");
-}
 
 /** What a TenantIssuer or TenantClusterIssuer says of itself. */
 async function readiness(kind: "TenantIssuer" | "TenantClusterIssuer", name: string, namespace?: string) {
@@ -73,6 +71,7 @@ test("issuers say whether certificates can be had through them, and what to do",
   await makeIssuer(client, ownIssuer, { tenant: "shop" }, names.shop);
   await makeIssuer(client, { ...ownIssuer, name: "unknown" }, { tenant: "nobody" }, names.shop);
   await makeIssuer(client, { ...ownIssuer, name: "theirs" }, { tenant: "media" }, names.shop);
+  await makeIssuer(client, ownIssuer, { tenant: "alone" }, names.alone);
   await eventually(async () => assert.equal((await readiness("TenantClusterIssuer", "shop"))?.status, "True"));
   await eventually(async () =>
     assert.equal((await readiness("TenantIssuer", "own", names.shop))?.observedGeneration, 1),
@@ -98,8 +97,47 @@ test("a Certificate is Ready through an issuer of the cluster, and of its own na
     assert.equal(leaf.subjectAltName, `DNS:shop.example, DNS:web.${names.shop}.svc`);
     assert.equal(chain.length, 2);
   }
-  const events = stage.kubectl(["get", "events.events.k8s.io", "-n", names.shop, "-o", "jsonpath={.items[*].reason}"]);
-  assert.match(events, /CertificateIssued/);
+  assert.match(
+    stage.kubectl(["get", "tenantissuers,tenantclusterissuers", "-n", names.shop]),
+    /tenantissuer.*\/own +shop +True/,
+  );
+  const issued = String.raw`espalier_agent_issued_total\{[^}]*profile="request"[^}]*\}`;
+  assert.equal(await agent.metric(issued), 2);
+});
+
+test("a SPIFFE ID of the namespace is given, where the tenant gives requests identities", async () => {
+  const { names, site } = stage;
+  const place = { namespace: names.shop, name: "identity" };
+  const uri = `spiffe://shop.example/ns/${names.shop}/sa/web`;
+  const usages = ["digital signature", "server auth", "client auth"];
+  await makeCertificate(site.cluster.client, place, { uris: [uri], usages });
+  const { leaf } = await ready(site.cluster.client, place);
+  assert.equal(leaf.subjectAltName, `URI:${uri}`);
+});
+
+test("who asked is whom the webhook has seen, whatever the request and its annotations say", async () => {
+  const { names, site } = stage;
+  const { client } = site.cluster;
+  const place = { namespace: names.shop, name: "forged-user" };
+  const forged = { username: "system:serviceaccount:istio-system:istiod", groups: ["system:masters", "forged"] };
+  await makeRequest(client, place, { request: toRequest(csrOf("DNS:shop.example")), ...forged });
+  const { uid } = await becomes(client, place, "Issued");
+  const { request } = intendedByUid(site.site.databasePath).get(uid) ?? {};
+  const who = stage.kubectl(["auth", "whoami", "-o", "jsonpath={.status.userInfo.username}"]);
+  assert.equal(request?.["username"], who);
+  assert.equal(request?.["object"], `${names.shop}/forged-user`);
+  assert.ok(!JSON.stringify(request).includes('forged"'));
+});
+
+test("a request of the longest name is issued, and its events say so", async () => {
+  const { names, site } = stage;
+  const { client } = site.cluster;
+  const place = { namespace: names.shop, name: "n".repeat(253) };
+  await makeRequest(client, place, { request: toRequest(csrOf("DNS:shop.example")) });
+  await becomes(client, place, "Issued");
+  const of = ["get", "events.events.k8s.io", "-n", names.shop, "-o"];
+  const wanted = `jsonpath={.items[?(@.regarding.name=="${place.name}")].reason}`;
+  await eventually(() => assert.match(stage.kubectl([...of, wanted]), /CertificateIssued/), 30_000);
 });
 
 test("cert-manager's cases for issuers", async (t) => {
@@ -107,9 +145,18 @@ test("cert-manager's cases for issuers", async (t) => {
   const { client } = site.cluster;
   const placeOf = (name: string) => ({ namespace: names.shop, name: `case-${name}` });
   for (const { name, spec } of cases) await makeCertificate(client, placeOf(name), { duration: "24h", ...spec });
-  for (const { name, says, outcome } of cases)
+  for (const { name, says, change, outcome } of cases)
     await t.test(says, async () => {
-      if (typeof outcome === "function") return outcome(await ready(client, placeOf(name)));
+      if (typeof outcome === "function") {
+        const first = await ready(client, placeOf(name));
+        if (change === undefined) return outcome(first, first);
+        await mergeObject(client, certificates, placeOf(name), { spec: change });
+        return await eventually(async () => {
+          const then = await ready(client, placeOf(name));
+          assert.notEqual(then.leaf.serialNumber, first.leaf.serialNumber);
+          outcome(then, first);
+        }, 60_000);
+      }
       const { message, failureTime, hasCertificate } = await firstRequestBecomes(client, placeOf(name), "Failed");
       assert.match(message, outcome);
       assert.ok(failureTime !== undefined && !hasCertificate);
@@ -120,7 +167,7 @@ test("who asks for what is not theirs", async (t) => {
   const { names, site } = stage;
   const { client } = site.cluster;
   const intents = site.site.intents();
-  const { shop, till, media, nobody } = names;
+  const { shop, till, media, alone, nobody } = names;
   const own = (name: string) => ({ ...ownIssuer, name });
   const signing = ["digital signature"];
   interface Spec extends Readonly<Record<string, unknown>> {
@@ -167,6 +214,13 @@ test("who asks for what is not theirs", async (t) => {
       "Failed",
       /identity-denied/,
     ],
+    [
+      "a CA, of a tenant with a root of its own",
+      alone,
+      { issuerRef: ownIssuer, names: "DNS:alone.example", isCA: true },
+      "Failed",
+      /isCA/,
+    ],
     ["more time than there is", shop, { names: "DNS:shop.example", duration: "8760h" }, "Failed", /maximumSeconds/],
   ];
   for (const [at, [what, namespace, { names: subjectAltName, ...spec }, reason, says]] of asked.entries())
@@ -175,7 +229,7 @@ test("who asks for what is not theirs", async (t) => {
       await makeRequest(client, place, { request: toRequest(csrOf(subjectAltName)), ...spec });
       const found = await becomes(client, place, reason);
       assert.match(found.message, says);
-      assert.equal(found.hasCertificate, false);
+      assert.ok(!found.hasCertificate && !found.invalid);
       assert.equal(found.failureTime !== undefined, reason === "Failed");
     });
 
@@ -190,6 +244,15 @@ test("who asks for what is not theirs", async (t) => {
       },
     );
     if (made) assert.match((await becomes(client, place, "Failed")).message, /isCA/);
+  });
+
+  await t.test("a hundred and one names are never given: the request is invalid", async () => {
+    const all = Array.from({ length: 101 }, (_, at) => `DNS:name-${at}.shop.example`).join();
+    const place = { namespace: shop, name: "hostile-names" };
+    await makeRequest(client, place, { request: toRequest(csrOf(all)) });
+    const found = await becomes(client, place, "Failed");
+    assert.match(found.message, /more than 100 names/);
+    assert.ok(found.invalid && found.failureTime !== undefined);
   });
 
   await t.test("a CSR of a megabyte is not taken", async () => {
@@ -262,30 +325,29 @@ test("a UID is one certificate: another CSR under it is refused, also when a sto
   const join = { cluster: "east", csr: toCsr({ privateKey }), token };
   const { certificate } = await joinHub(site.site, site.issuer.address, join);
   using thief = openThiefWith(site.site, site.issuer.address, { chainPem: toPem("CERTIFICATE", certificate), keyPem });
+  const spec = recordAt(await getObject(client, resources.certificateRequests, place), "spec");
   const request = {
     door: "certificate-request",
     namespace: names.shop,
     name: place.name,
     issuer: "TenantClusterIssuer/shop",
     profile: "request",
-    username: "kubernetes-admin",
-    usages: ["digital signature", "server auth"],
+    username: textAt(spec, "username") ?? "",
+    groups: listAt(spec, "groups").map(String),
+    usages: listAt(spec, "usages").map(String),
   };
-  const reply = await thief.sign({ csr: csrOf("DNS:shop.example"), signer: "shop", idempotencyKey: uid, request });
+  const item = { csr, signer: "shop", idempotencyKey: uid, request };
+  const intents = site.site.intents();
+  assert.equal((await thief.sign(item)).refused?.code, undefined);
+  const reply = await thief.sign({ ...item, csr: csrOf("DNS:shop.example") });
+  assert.equal(site.site.intents(), intents);
   assert.equal(reply.refused?.code, "replay-differs");
 });
 
 test("in a namespace that the webhook does not guard a request fails, and stays failed when the guard is back", async () => {
   const { names, site } = stage;
   const { client } = site.cluster;
-  const label = async (value: string | null) =>
-    await mergeObject(
-      client,
-      resources.namespaces,
-      { name: names.till },
-      { metadata: { labels: { "cert-manager.io/disable-validation": value } } },
-    );
-  await label("true");
+  await setGuarded(client, names.till, false);
   try {
     const place = { namespace: names.till, name: "unguarded" };
     // As the API server has it a moment later.
@@ -293,11 +355,11 @@ test("in a namespace that the webhook does not guard a request fails, and stays 
     await makeRequest(client, place, { request: toRequest(csrOf("DNS:shop.example")), username: "system:admin" });
     const found = await becomes(client, place, "Failed");
     assert.match(found.message, /does not guard/);
-    await label(null);
+    await setGuarded(client, names.till, true);
     await delay(500);
     assert.equal((await verdict(client, place)).reason, "Failed");
   } finally {
-    await label(null);
+    await setGuarded(client, names.till, true);
   }
   const place = { namespace: names.till, name: "guarded" };
   await makeRequest(client, place, { request: toRequest(csrOf("DNS:shop.example")) });
@@ -345,49 +407,5 @@ test("a status that somebody else has written is ours in the end", async () => {
   assert.equal(pem.match(/BEGIN CERTIFICATE/g)?.length, 2);
 });
 
-test("an agent that is killed again and again loses no request, and makes none twice", async () => {
-  const { names, site } = stage;
-  const { client } = site.cluster;
-  const all = Array.from({ length: 40 }, (_, at) => ({ namespace: names.shop, name: `killed-${at}` }));
-  const making = Promise.all(
-    all.map(async (place) => await makeCertificate(client, place, { dnsNames: ["shop.example"] })),
-  );
-  for (let kill = 0; kill < 4; kill++) {
-    await delay(randomInt(300, 2_500));
-    await agent.daemon.stop("SIGKILL");
-    // A lease that nobody lets go of would be waited out.
-    await deleteObject(client, resources.leases, { namespace: site.system, name: "espalier-agent" }).catch(
-      () => undefined,
-    );
-    agent = await stage.startAgent(`again-${kill}`);
-  }
-  await making;
-  const issued = await Promise.all(all.map(async (place) => await ready(client, place)));
-  const serials = issued.map(({ leaf }) => leaf.serialNumber.toLowerCase());
-  assert.equal(new Set(serials).size, all.length);
-  const uids = new Set(
-    (await requestsOf(client, names.shop)).map((one) => textAt(recordAt(one, "metadata"), "uid") ?? ""),
-  );
-  const ledger = requestIntents(site.site.databasePath);
-  for (const serial of serials)
-    assert.ok(
-      ledger.some((one) => one.serial === serial),
-      `${serial} is in no ledger`,
-    );
-  const keys = ledger.map(({ key }) => key);
-  assert.equal(new Set(keys).size, keys.length, "a request was intended twice");
-  for (const key of keys.filter((one) => one.startsWith("east/certificate-request/")))
-    if (uids.size > 0) assert.match(key, /^east\/certificate-request\/[0-9a-f-]{36}$/);
-  await site.site.verify();
-});
-
-/** Each intent of a request, as the ledger has it. */
-function requestIntents(path: string): readonly { readonly serial: string; readonly key: string }[] {
-  using database = new DatabaseSync(path, { readOnly: true });
-  const rows = database
-    .prepare(
-      "SELECT lower(hex(serial)) AS serial, idempotency_key AS key FROM entries WHERE idempotency_key IS NOT NULL",
-    )
-    .all();
-  return rows.map((row) => ({ serial: String(row["serial"]), key: String(row["key"]) }));
-}
+approverTests(() => stage);
+outageTests(() => ({ stage, agent }));

@@ -6,8 +6,10 @@ export interface Case {
   readonly name: string;
   /** Of a Certificate. */
   readonly spec: object;
-  /** Looks at what was issued; or what a refusal says. */
-  readonly outcome: ((issued: Issued) => void) | RegExp;
+  /** What becomes different in it once it is Ready. */
+  readonly change?: object;
+  /** Looks at what was issued, and at what was before a change; or what a refusal says. */
+  readonly outcome: ((issued: Issued, before: Issued) => void) | RegExp;
   /** For people, beside the name. */
   readonly says: string;
 }
@@ -18,6 +20,10 @@ const keyIs =
   (type: string) =>
   ({ leaf }: Issued) =>
     assert.equal(leaf.publicKey.asymmetricKeyType, type);
+const rsaIs =
+  (bits: number) =>
+  ({ leaf }: Issued) =>
+    assert.equal(leaf.publicKey.asymmetricKeyDetails?.modulusLength, bits);
 const namesAre =
   (text: string) =>
   ({ leaf }: Issued): void =>
@@ -29,7 +35,8 @@ const subjectIs =
 const long = `${"a".repeat(63)}.shop.example`;
 
 export const cases: readonly Case[] = [
-  { name: "rsa", spec: key("RSA", { size: 2048 }), outcome: keyIs("rsa"), says: "RSA of 2048, 3072 and 4096 bits" },
+  { name: "rsa", spec: key("RSA", { size: 2048 }), outcome: rsaIs(2048), says: "RSA of 2048 bits" },
+  { name: "rsa-long", spec: key("RSA", { size: 4096 }), outcome: rsaIs(4096), says: "RSA of 3072 and 4096 bits" },
   { name: "ecdsa", spec: key("ECDSA", { size: 384 }), outcome: keyIs("ec"), says: "ECDSA with P-256 and P-384" },
   {
     name: "ecdsa-521",
@@ -116,10 +123,27 @@ export const cases: readonly Case[] = [
     says: "a literal subject, in its order; its attributes are those of `requests.subject`",
   },
   {
+    name: "changed-names",
+    spec: { dnsNames },
+    change: { dnsNames: [...dnsNames, "till.shop.example"] },
+    outcome: ({ leaf }, before) => {
+      assert.equal(leaf.subjectAltName, "DNS:shop.example, DNS:till.shop.example");
+      assert.ok(!leaf.publicKey.equals(before.leaf.publicKey));
+    },
+    says: "names that change later: another certificate, with another key",
+  },
+  {
+    name: "kept-key",
+    spec: key("ECDSA", { rotationPolicy: "Never" }),
+    change: { dnsNames: ["till.shop.example"] },
+    outcome: ({ leaf }, before) => assert.ok(leaf.publicKey.equals(before.leaf.publicKey)),
+    says: "a key that is kept (`rotationPolicy: Never`)",
+  },
+  {
     name: "ca",
     spec: { dnsNames, isCA: true, commonName: "till-1" },
     outcome: /isCA/,
-    says: "a CA certificate: refused, no request gets one",
+    says: "a CA certificate: refused, no request gets one, whatever root its tenant has",
   },
   {
     name: "other-name",

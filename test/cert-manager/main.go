@@ -67,6 +67,8 @@ func runWebhook(ctx context.Context, kubeconfig string, port int, certificate, k
 	var options config.WebhookConfiguration
 	options.KubeConfig = kubeconfig
 	options.SecurePort = int32(port)
+	// Otherwise one and the same port for all on this machine.
+	options.MetricsListenAddress = "0"
 	options.TLSConfig.Filesystem.CertFile = certificate
 	options.TLSConfig.Filesystem.KeyFile = key
 	server, err := webhook.NewCertManagerWebhookServer(logf.Log, options)

@@ -5,8 +5,9 @@ import { isNotFound } from "../../src/kube/api-error.ts";
 import type { Client } from "../../src/kube/client.ts";
 import { readConditions } from "../../src/kube/condition.ts";
 import { isRecord, type JsonRecord, listAt, recordAt, textAt } from "../../src/kube/json.ts";
-import { createObject, getObject } from "../../src/kube/objects.ts";
+import { createObject, getObject, mergeObject } from "../../src/kube/objects.ts";
 import { type Resource, resources } from "../../src/kube/resource.ts";
+import { toPem } from "../../src/pki/pem.ts";
 import { eventually } from "../support/patience.ts";
 
 export const certificates: Resource = {
@@ -154,4 +155,23 @@ export async function makeRequest(client: Client, { namespace, name }: Place, sp
     spec: { issuerRef: clusterIssuer, usages: ["digital signature", "server auth"], ...spec },
   };
   await createObject(client, resources.certificateRequests, { namespace }, body);
+}
+
+/** Base64 of PEM, as `spec.request` has it. */
+export function toRequest(csr: Uint8Array): string {
+  return Buffer.from(toPem("CERTIFICATE REQUEST", csr)).toString("base64");
+}
+
+export async function isApproved(client: Client, place: Place): Promise<void> {
+  await eventually(async () => {
+    const object = await getObject(client, resources.certificateRequests, place);
+    const { status } = readConditions(recordAt(object, "status")).get("Approved") ?? {};
+    assert.equal(status, "True", `${place.name} is not approved`);
+  }, patienceMs);
+}
+
+/** Whether cert-manager's validating webhook is to look at a namespace, by the label that takes one out. */
+export async function setGuarded(client: Client, name: string, guarded: boolean): Promise<void> {
+  const labels = { "cert-manager.io/disable-validation": guarded ? null : "true" };
+  await mergeObject(client, resources.namespaces, { name }, { metadata: { labels } });
 }

@@ -1,6 +1,6 @@
 /**
  * cert-manager's own controllers and webhook beside a real API server, each with the rights that its chart gives it, and an agent of
- * ours, with the rights that ours gives it, as a process of its own. Two tenants, of which `shop` has two namespaces.
+ * ours, with the rights that ours gives it, as a process of its own. Three tenants, of which `shop` has two namespaces.
  */
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
@@ -28,6 +28,10 @@ export interface CertManagerStage extends AsyncDisposable {
   /** Ours: TenantIssuer and TenantClusterIssuer. */
   applyDefinitions(): void;
   readonly controller: Program;
+  /** cert-manager's, away and back. */
+  readonly webhook: { start(): Promise<void>; stop(): Promise<void> };
+  /** Approves, with the rights of its chart, in the place of cert-manager's own approver, whose right it has back in the end. */
+  startApproverPolicy(): Promise<AsyncDisposable>;
   kubectl(args: readonly string[], input?: string): string;
 }
 
@@ -37,6 +41,8 @@ export interface Names {
   readonly till: string;
   /** Of tenant `media`. */
   readonly media: string;
+  /** Of tenant `alone`, which has a root of its own. */
+  readonly alone: string;
   /** Of nobody. */
   readonly nobody: string;
 }
@@ -44,17 +50,19 @@ export interface Names {
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 const namespace = "cert-manager";
+/** Its account, and all that its chart makes. */
+const approverPolicy = "cert-manager-approver-policy";
 
 export async function openStage(): Promise<CertManagerStage> {
-  const { KUBECONFIG: kubeconfig, ESPALIER_CERT_MANAGER: binary, ESPALIER_CERT_MANAGER_SOURCE: source } = process.env;
-  if (kubeconfig === undefined || binary === undefined || source === undefined)
-    throw new Error("test/cert-manager/run sets KUBECONFIG, ESPALIER_CERT_MANAGER and ESPALIER_CERT_MANAGER_SOURCE");
+  const kubeconfig = setByRun("KUBECONFIG");
+  const binary = setByRun("ESPALIER_CERT_MANAGER");
   await using stack = new AsyncDisposableStack();
   const site = stack.use(await openKubeSite(kubeconfig, tenants, requesters));
   const names = {
     shop: await site.namespace("shop"),
     till: await site.namespace("till"),
     media: await site.namespace("media"),
+    alone: await site.namespace("alone"),
     nobody: await site.namespace("nobody"),
   };
   const { directory } = site.site;
@@ -69,7 +77,7 @@ export async function openStage(): Promise<CertManagerStage> {
 
   const port = await freePort();
   kubectl(["create", "namespace", namespace]);
-  apply(certManagerManifests(source, join(directory, "chart"), port));
+  apply(certManagerManifests(setByRun("ESPALIER_CERT_MANAGER_SOURCE"), join(directory, "chart"), port));
   apply(agentManifests(site));
   for (const kind of ["certificates", "certificaterequests"])
     kubectl(["wait", "--for=condition=Established", `crd/${kind}.cert-manager.io`, "--timeout=60s"]);
@@ -79,17 +87,27 @@ export async function openStage(): Promise<CertManagerStage> {
     const token = await site.cluster.token(of, account, { audience: site.cluster.issuer });
     return { server, tls, token };
   };
-  const start = async (name: string, account: string, args: readonly string[]): Promise<Program> => {
+  const programs = stack.use(new AsyncDisposableStack());
+  const start = async (name: string, account: string, { file, args }: Started): Promise<Program> => {
     const folder = join(directory, name);
-    mkdirSync(folder);
+    mkdirSync(folder, { recursive: true });
     const config = writeKubeconfig(folder, await accessOf(namespace, account));
-    const all = [name, "--kubeconfig", config, ...args];
-    return stack.use(startProgram({ name, file: binary, args: all, directory: folder, env: {} }));
+    const all = [...args, "--kubeconfig", config];
+    return programs.use(startProgram({ name, file, args: all, directory: folder, env: {} }));
   };
   const serving = makeServing(directory);
   const { certificate, key } = serving;
-  const listening = [`--port=${port}`, `--certificate=${certificate}`, `--key=${key}`];
-  const webhook = await start("webhook", "cert-manager-webhook", listening);
+  const listening = ["webhook", `--port=${port}`, `--certificate=${certificate}`, `--key=${key}`];
+  const startWebhook = async (): Promise<Program> => {
+    const program = await start("webhook", "cert-manager-webhook", { file: binary, args: listening });
+    await program.await(async () => {
+      const socket = connect(port, "127.0.0.1");
+      await once(socket, "connect");
+      socket.destroy();
+    });
+    return program;
+  };
+  let webhook = await startWebhook();
   const caBundle = readFileSync(serving.ca).toString("base64");
   for (const resource of [resources.validatingWebhooks, resources.mutatingWebhooks]) {
     const { webhooks }: { webhooks: { clientConfig: object }[] } = JSON.parse(
@@ -98,12 +116,7 @@ export async function openStage(): Promise<CertManagerStage> {
     const trusted = webhooks.map((one) => ({ ...one, clientConfig: { ...one.clientConfig, caBundle } }));
     await mergeObject(site.cluster.client, resource, { name: "cert-manager-webhook" }, { webhooks: trusted });
   }
-  const controller = await start("controller", "cert-manager", []);
-  await webhook.await(async () => {
-    const socket = connect(port, "127.0.0.1");
-    await once(socket, "connect");
-    socket.destroy();
-  });
+  const controller = await start("controller", "cert-manager", { file: binary, args: ["controller"] });
   const definitions = ["tenantissuers", "tenantclusterissuers"].map((plural) =>
     readFileSync(join(root, `charts/espalier-agent-crds/templates/${plural}.yaml`), "utf8"),
   );
@@ -112,6 +125,36 @@ export async function openStage(): Promise<CertManagerStage> {
     site,
     names,
     controller,
+    webhook: {
+      start: async () => {
+        webhook = await startWebhook();
+      },
+      stop: async () => await webhook[Symbol.asyncDispose](),
+    },
+    startApproverPolicy: async () => {
+      apply(approverPolicyManifests(setByRun("ESPALIER_APPROVER_POLICY_SOURCE")));
+      // It judges policies, and is behind a Service that nothing here is behind.
+      kubectl(["delete", "validatingwebhookconfiguration", approverPolicy]);
+      kubectl([
+        "wait",
+        "--for=condition=Established",
+        "crd/certificaterequestpolicies.policy.cert-manager.io",
+        "--timeout=60s",
+      ]);
+      apply(agentManifests(site, approverPolicy));
+      const args = ["--leader-election-namespace", namespace, "--webhook-ca-secret-namespace", namespace];
+      const ports = ["--metrics-bind-address=0", "--readiness-probe-bind-address=0", "--webhook-host=127.0.0.1"];
+      const program = await start("approver-policy", approverPolicy, {
+        file: setByRun("ESPALIER_APPROVER_POLICY"),
+        args: [...args, ...ports, `--webhook-port=${await freePort()}`],
+      });
+      return {
+        [Symbol.asyncDispose]: async () => {
+          await program[Symbol.asyncDispose]();
+          apply(agentManifests(site));
+        },
+      };
+    },
     kubectl,
     accessOf,
     applyDefinitions: () => {
@@ -132,6 +175,17 @@ export async function openStage(): Promise<CertManagerStage> {
 /** Its CertificateRequests are in istiod's namespace, as its chart has it. */
 function requesters(named: (name: string) => string) {
   return { requesters: [{ account: istioCsr, namespace: named("istio") }] };
+}
+
+interface Started {
+  readonly file: string;
+  readonly args: readonly string[];
+}
+
+function setByRun(variable: string): string {
+  const value = process.env[variable];
+  if (value === undefined) throw new Error(`${variable} is not set: test/cert-manager/run sets it`);
+  return value;
 }
 
 function tenants(named: (name: string) => string) {
@@ -171,6 +225,13 @@ function tenants(named: (name: string) => string) {
       rules: [rule("media")],
       requests: { dnsNames: ["media.example"] },
     }),
+    document("TrustRoot", "alone", {}),
+    document("MeshTenant", "alone", {
+      trustDomain: "alone.example",
+      root: "alone",
+      rules: [rule("alone")],
+      requests: { dnsNames: ["alone.example"] },
+    }),
   ];
 }
 
@@ -189,14 +250,19 @@ function certManagerManifests(source: string, folder: string, port: number): str
   ]);
 }
 
-/** What our chart gives the agent, and cert-manager's approver. */
-function agentManifests({ system, istio, rootConfigMap }: KubeSite): string {
+function approverPolicyManifests(source: string): string {
+  return helm(["template", approverPolicy, join(source, "deploy/charts/approver-policy"), "--namespace", namespace]);
+}
+
+/** What our chart gives the agent, and whoever approves. */
+function agentManifests({ system, istio, rootConfigMap }: KubeSite, approver = "cert-manager"): string {
   const values = [
     "hub=hub.example",
     "cluster=east",
     "issuers={issuer:15443}",
     "hubRoot=-----BEGIN CERTIFICATE-----",
     "kubernetes.certManager=true",
+    `approver.serviceAccount=${approver}`,
     `kubernetes.istiodNamespace=${istio}`,
     `kubernetes.rootConfigMap=${rootConfigMap}`,
   ];

@@ -1,0 +1,210 @@
+/** What is away, or there twice, while requests are open: each of them is one certificate in the end, or none. */
+import assert from "node:assert/strict";
+import { randomInt, X509Certificate } from "node:crypto";
+import { test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { ApiError } from "../../src/kube/api-error.ts";
+import { listAt, recordAt, textAt } from "../../src/kube/json.ts";
+import { readMeta } from "../../src/kube/meta.ts";
+import { deleteObject, getObject, mergeObject } from "../../src/kube/objects.ts";
+import { resources } from "../../src/kube/resource.ts";
+import type { AgentProcess } from "../support/kube-site.ts";
+import { csrOf } from "../support/named-csr.ts";
+import { eventually } from "../support/patience.ts";
+import { startIssuerOn } from "../support/stack.ts";
+import { intendedByUid } from "./ledger.ts";
+import {
+  becomes,
+  clusterIssuer,
+  isApproved,
+  makeCertificate,
+  makeIssuer,
+  makeRequest,
+  ownIssuer,
+  type Place,
+  ready,
+  requestsOf,
+  setGuarded,
+  toRequest,
+  verdict,
+} from "./objects.ts";
+import type { CertManagerStage } from "./stage.ts";
+
+export interface Running {
+  readonly stage: CertManagerStage;
+  /** The one that serves so far. */
+  readonly agent: AgentProcess;
+}
+
+/** These come last: each leaves an agent, and not the one that it found. */
+export function outageTests(running: () => Running): void {
+  let agent: AgentProcess;
+  let started = 0;
+  const start = async (): Promise<AgentProcess> => await running().stage.startAgent(`outage-${(started += 1)}`);
+  const some = (prefix: string, count: number): readonly Place[] =>
+    Array.from({ length: count }, (_, at) => ({ namespace: running().stage.names.shop, name: `${prefix}-${at}` }));
+  /** A lease that nobody lets go of would be waited out. */
+  const dropLease = async (): Promise<void> => {
+    const { cluster, system } = running().stage.site;
+    await deleteObject(cluster.client, resources.leases, { namespace: system, name: "espalier-agent" });
+  };
+
+  test("while cert-manager's webhook is away nothing is asked for; what was approved is signed once, and told later", async () => {
+    const { stage, agent: first } = running();
+    const { client } = stage.site.cluster;
+    const { site } = stage.site;
+    await first.daemon.stop();
+    const places = some("webhook", 5);
+    for (const place of places) await makeRequest(client, place, { request: toRequest(csrOf("DNS:shop.example")) });
+    for (const place of places) await isApproved(client, place);
+    const intents = site.intents();
+    const signedOnce = (): void => assert.equal(site.intents(), intents + places.length);
+
+    await stage.webhook.stop();
+    try {
+      const [late = assert.fail()] = some("webhook-late", 1);
+      await assert.rejects(makeRequest(client, late, { request: toRequest(csrOf("DNS:shop.example")) }), /webhook/);
+      agent = await start();
+      await eventually(signedOnce);
+      await agent.daemon.stop("SIGKILL");
+      await dropLease();
+      agent = await start();
+      await agent.daemon.event("work failed", { queue: "certificate-requests" });
+      for (const place of places) assert.equal((await verdict(client, place)).reason, "");
+    } finally {
+      await stage.webhook.start();
+    }
+    for (const place of places) await becomes(client, place, "Issued");
+    signedOnce();
+  });
+
+  test("an approved request is neither edited nor denied; where the webhook does not see to that, it gets nothing", async () => {
+    const { stage } = running();
+    const { client } = stage.site.cluster;
+    const intents = stage.site.site.intents();
+    const place = { namespace: stage.names.till, name: "edited" };
+    const edit = async (): Promise<unknown> =>
+      await mergeObject(client, resources.certificateRequests, place, {
+        spec: { request: toRequest(csrOf("DNS:other.shop.example")) },
+      });
+    const deny = async (): Promise<unknown> => {
+      const found = recordAt(await getObject(client, resources.certificateRequests, place), "status");
+      const denied = { type: "Denied", status: "True", reason: "test", message: "too late" };
+      const conditions = [...listAt(found, "conditions"), denied];
+      const status = { ...place, subresource: "status" } as const;
+      return await mergeObject(client, resources.certificateRequests, status, { status: { conditions } });
+    };
+    await agent.daemon.stop();
+    await makeRequest(client, place, { request: toRequest(csrOf("DNS:shop.example")) });
+    await isApproved(client, place);
+    for (const change of [edit, deny]) await assert.rejects(change(), ApiError);
+    await setGuarded(client, place.namespace, false);
+    try {
+      await eventually(edit);
+      await eventually(deny);
+      agent = await start();
+      assert.match((await becomes(client, place, "Failed")).message, /does not guard/);
+    } finally {
+      await setGuarded(client, place.namespace, true);
+    }
+    assert.equal(stage.site.site.intents(), intents);
+  });
+
+  test("when the issuers' definitions go, and come again, an open request has waited for them", async () => {
+    const { stage } = running();
+    const { client } = stage.site.cluster;
+    const { names } = stage;
+    const [place = assert.fail()] = some("undefined", 1);
+    const issuerRef = { ...ownIssuer, name: "undefined" };
+    await makeRequest(client, place, { issuerRef, request: toRequest(csrOf("DNS:shop.example")) });
+    await becomes(client, place, "Pending");
+    stage.kubectl(["delete", "crd", "tenantissuers.espalier.dev", "tenantclusterissuers.espalier.dev"]);
+    await agent.daemon.event("watch interrupted", { resource: "/apis/espalier.dev/v1alpha1/tenantissuers" });
+    stage.applyDefinitions();
+    await makeIssuer(client, clusterIssuer, { tenant: "shop", namespaces: [names.shop, names.till] });
+    await makeIssuer(client, issuerRef, { tenant: "shop" }, names.shop);
+    await becomes(client, place, "Issued");
+  });
+
+  test("two agents that both take themselves for the leader make one certificate of each request", async (t) => {
+    const { stage } = running();
+    const left = agent;
+    const right = await start();
+    const [before, both, after] = [some("before", 10), some("both", 10), some("after", 3)];
+    const make = async (places: readonly Place[]): Promise<void> => {
+      for (const place of places)
+        await makeCertificate(stage.site.cluster.client, place, { dnsNames: ["shop.example"] });
+    };
+    const intents = stage.site.site.intents();
+    await make(before);
+    left.daemon.child.kill("SIGSTOP");
+    await dropLease();
+    await right.daemon.event("serving CertificateRequests");
+    // Nobody has told it: it leads until ten seconds after its last renewal.
+    left.daemon.child.kill("SIGCONT");
+    await make(both);
+    await eachReady(stage, intents, [...before, ...both]);
+    t.diagnostic(`issued by one: ${issuedBy(left)}, by the other: ${issuedBy(right)}`);
+    await make(after);
+    await right.daemon.stop("SIGKILL");
+    await eachReady(stage, intents + before.length + both.length, after);
+    agent = left;
+    await asInLedger(stage);
+  });
+
+  test("an agent that is killed again and again loses no request, and makes none twice", async () => {
+    const { stage } = running();
+    const intents = stage.site.site.intents();
+    const all = some("killed", 30);
+    const making = Promise.all(
+      all.map(async (place) => await makeCertificate(stage.site.cluster.client, place, { dnsNames: ["shop.example"] })),
+    );
+    for (let kill = 0; kill < 3; kill++) {
+      await delay(randomInt(300, 2_500));
+      await agent.daemon.stop("SIGKILL");
+      await dropLease().catch(() => undefined);
+      agent = await start();
+    }
+    await making;
+    await eachReady(stage, intents, all);
+    await asInLedger(stage);
+  });
+
+  test("while the hub is away a request waits and says so, and goes on by itself", async () => {
+    const { cluster, site, issuer, clock } = running().stage.site;
+    const [place = assert.fail()] = some("hub", 1);
+    await issuer[Symbol.asyncDispose]();
+    await makeRequest(cluster.client, place, { request: toRequest(csrOf("DNS:shop.example")) });
+    const waiting = await becomes(cluster.client, place, "Pending");
+    assert.match(waiting.message, /^Retrying: /);
+    assert.equal(waiting.failureTime, undefined);
+    await using _ = await startIssuerOn(site, { clock, listen: issuer.address });
+    await becomes(cluster.client, place, "Issued");
+  });
+}
+
+function issuedBy({ daemon }: AgentProcess): number {
+  return daemon.lines.filter((line) => line["event"] === "request issued").length;
+}
+
+/** Each is Ready, and was intended once and no more: the ledger has as many intents more as there are of them. */
+async function eachReady({ site }: CertManagerStage, intents: number, places: readonly Place[]): Promise<void> {
+  const serials = new Set<string>();
+  // One after the other: what is waited for should have the machine.
+  for (const place of places) serials.add((await ready(site.cluster.client, place)).leaf.serialNumber);
+  assert.equal(serials.size, places.length);
+  assert.equal(site.site.intents(), intents + places.length);
+}
+
+/** What each request of the namespace was given is what the ledger has under its UID, and the ledger verifies. */
+async function asInLedger({ site, names }: CertManagerStage): Promise<void> {
+  const intended = intendedByUid(site.site.databasePath);
+  for (const request of await requestsOf(site.cluster.client, names.shop)) {
+    const { uid, name } = readMeta(request);
+    const given = textAt(recordAt(request, "status"), "certificate");
+    if (given === undefined) continue;
+    const leaf = new X509Certificate(Buffer.from(given, "base64"));
+    assert.equal(leaf.serialNumber.toLowerCase(), intended.get(uid)?.serial, name);
+  }
+  await site.site.verify();
+}
