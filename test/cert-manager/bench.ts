@@ -1,18 +1,31 @@
 /**
- * Certificates made at once, until cert-manager says that all are Ready: through its own CA issuer and through ours, in turn and in one run.
- * `test/cert-manager/run bench [COUNT]`; default 500.
+ * The same number of certificates at once by every door, in turn and in one run: Certificates through cert-manager's own CA issuer and
+ * through ours, CertificateRequests alone, and Istio's protocol, which is the direct path. `test/cert-manager/run bench`; what came is checked.
  */
-
+import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
+import { parseArgs } from "node:util";
 import { readConditions } from "../../src/kube/condition.ts";
-import { listAt, recordAt, textAt } from "../../src/kube/json.ts";
+import { isRecord, type JsonRecord, listAt, recordAt, textAt } from "../../src/kube/json.ts";
+import { toPem } from "../../src/pki/pem.ts";
+import { toCsr } from "../../src/pki/request.ts";
 import { until } from "../contract/kube-setting.ts";
-import { clusterIssuer, type IssuerRef, makeCertificate, makeIssuer } from "./objects.ts";
+import { assertIssued, csrFor, newKey, openWorkload, tlsOf } from "../support/workload.ts";
+import { clusterIssuer, type IssuerRef, makeCertificate, makeIssuer, makeRequest } from "./objects.ts";
 import { openStage } from "./stage.ts";
 
-const count = Number(process.argv[2] ?? 500);
-const rounds = 2;
-/** Of making them; cert-manager has them all within a second or two. */
-const makers = 32;
+const help = `usage: test/cert-manager/run bench [COUNT] [options]
+
+  COUNT       certificates by each door in each round (default 500)
+  --rounds N  every other round goes through the doors backwards (default 2)
+  --json      results as JSON
+  --help
+`;
+
+/** Of making objects, and of asking on the direct path; each ask has a connection and a key of its own, as pods have. */
+const atOnce = 32;
+/** Whose tokens the direct path takes: a token has a number of certificates in an hour. */
+const pods = 10;
 const withinMs = 900_000;
 
 const own: IssuerRef = { group: "cert-manager.io", kind: "ClusterIssuer", name: "bench" };
@@ -32,48 +45,153 @@ spec:
 { apiVersion: cert-manager.io/v1, kind: ClusterIssuer, metadata: { name: bench }, spec: { ca: { secretName: bench-root } } }
 `;
 
-await using stage = await openStage();
-const agent = await stage.startAgent("bench");
-await agent.ready();
-stage.applyDefinitions();
-await agent.daemon.event("serving CertificateRequests");
-const { client } = stage.site.cluster;
-const { shop: namespace } = stage.names;
-await makeIssuer(client, clusterIssuer, { tenant: "shop", namespaces: [namespace] });
-stage.kubectl(["apply", "-f", "-"], ownIssuer);
-for (const name of ["bench-root", "bench"])
-  stage.kubectl(["wait", "--for=condition=Ready", `clusterissuer/${name}`, "--timeout=120s"]);
+const order = ["peer", "certificates", "requests", "direct"] as const;
+type Door = (typeof order)[number];
 
-for (let round = 1; round <= rounds; round++)
-  for (const [who, issuerRef] of [
-    ["cert-manager's CA issuer", own],
-    ["TenantClusterIssuer", clusterIssuer],
-  ] as const) {
-    const seconds = await measure(`${issuerRef.kind.toLowerCase()}-${round}`, issuerRef);
-    console.log(
-      `round ${round}: ${who}: ${count} Certificates Ready in ${seconds.toFixed(1)} s (${(count / seconds).toFixed(1)}/s)`,
-    );
-  }
+const doors: Readonly<Record<Door, string>> = {
+  peer: "Certificates, cert-manager's CA issuer",
+  certificates: "Certificates, TenantClusterIssuer",
+  requests: "CertificateRequests, TenantClusterIssuer",
+  direct: "Istio's protocol at the agent",
+};
 
-async function measure(prefix: string, issuerRef: IssuerRef): Promise<number> {
-  const began = performance.now();
-  const left = Array.from({ length: count }, (_, at) => `${prefix}-${at}`);
-  const make = async (): Promise<void> => {
-    for (let name = left.pop(); name !== undefined; name = left.pop())
-      await makeCertificate(client, { namespace, name }, { issuerRef, dnsNames: ["shop.example"] });
-  };
-  await Promise.all(Array.from({ length: makers }, make));
-  await until(`all of ${prefix}`, async () => (await readyOf(prefix)) === count, withinMs);
-  return (performance.now() - began) / 1000;
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    rounds: { type: "string", default: "2" },
+    json: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
+  },
+});
+const [count, rounds] = [Number(positionals[0] ?? 500), Number(values.rounds)];
+const isWhole = (value: number): boolean => Number.isInteger(value) && value > 0;
+
+if (values.help) process.stdout.write(help);
+else if (!isWhole(count) || !isWhole(rounds) || positionals.length > 1) {
+  process.stderr.write(help);
+  process.exitCode = 2;
+} else {
+  const seconds = await measure();
+  process.stdout.write(values.json ? `${JSON.stringify({ count, rounds, seconds }, undefined, 2)}\n` : toText(seconds));
 }
 
-async function readyOf(prefix: string): Promise<number> {
-  // It is what is measured that should have the machine.
-  await new Promise((resolve) => setTimeout(resolve, 500));
-  const path = `/apis/cert-manager.io/v1/namespaces/${namespace}/certificates`;
-  const all = listAt(await client.call({ verb: "GET", path, bytesMax: 64 * 1024 * 1024, deadlineMs: 60_000 }), "items");
-  return all.filter((one) => {
-    const name = textAt(recordAt(one, "metadata"), "name") ?? "";
-    return name.startsWith(`${prefix}-`) && readConditions(recordAt(one, "status")).get("Ready")?.status === "True";
-  }).length;
+type Seconds = Readonly<Record<Door, readonly number[]>>;
+
+async function measure(): Promise<Seconds> {
+  await using stage = await openStage();
+  const agent = await stage.startAgent("bench");
+  await agent.ready();
+  stage.applyDefinitions();
+  await agent.daemon.event("serving CertificateRequests");
+  const { cluster, site } = stage.site;
+  const { client } = cluster;
+  const { shop: namespace } = stage.names;
+  await makeIssuer(client, clusterIssuer, { tenant: "shop", namespaces: [namespace] });
+  stage.kubectl(["apply", "-f", "-"], ownIssuer);
+  for (const name of ["bench-root", "bench"])
+    stage.kubectl(["wait", "--for=condition=Ready", `clusterissuer/${name}`, "--timeout=120s"]);
+  await cluster.account(namespace, "web");
+  const node = await stage.site.node("bench");
+  const names = Array.from({ length: pods }, (_, at) => `web-${at}`);
+  const tokens = await Promise.all(
+    names.map(async (pod) => {
+      await cluster.pod(namespace, pod, "web", node);
+      return await cluster.token(namespace, "web", { pod });
+    }),
+  );
+  const identity = `spiffe://shop.example/ns/${namespace}/sa/web`;
+
+  const all = async (plural: string, prefix: string): Promise<readonly JsonRecord[]> => {
+    // It is what is measured that should have the machine.
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const path = `/apis/cert-manager.io/v1/namespaces/${namespace}/${plural}`;
+    const options = { bytesMax: 256 * 1024 * 1024, deadlineMs: 60_000 };
+    const found = listAt(await client.call({ verb: "GET", path, ...options }), "items").filter(isRecord);
+    return found.filter((one) => textAt(recordAt(one, "metadata"), "name")?.startsWith(`${prefix}-`));
+  };
+  const allReady = async (plural: string, prefix: string): Promise<void> => {
+    const isReady = (one: JsonRecord): boolean =>
+      readConditions(recordAt(one, "status")).get("Ready")?.status === "True";
+    await until(
+      `all ${plural} of ${prefix}`,
+      async () => (await all(plural, prefix)).filter(isReady).length === count,
+      withinMs,
+    );
+  };
+  const certificates = async (prefix: string, issuerRef: IssuerRef): Promise<void> => {
+    await each(async (at) => {
+      await makeCertificate(client, { namespace, name: `${prefix}-${at}` }, { issuerRef, dnsNames: ["shop.example"] });
+    });
+    await allReady("certificates", prefix);
+  };
+  const runs: Readonly<Record<Door, (prefix: string) => Promise<void>>> = {
+    peer: async (prefix) => await certificates(prefix, own),
+    certificates: async (prefix) => await certificates(prefix, clusterIssuer),
+    requests: async (prefix) => {
+      await each(async (at) => {
+        const csr = toPem("CERTIFICATE REQUEST", toCsr({ ...newKey(), uri: identity }));
+        const usages = ["digital signature", "client auth", "server auth"];
+        const request = Buffer.from(csr).toString("base64");
+        await makeRequest(client, { namespace, name: `${prefix}-${at}` }, { request, usages });
+      });
+      await allReady("certificaterequests", prefix);
+    },
+    direct: async () => {
+      await each(async (at) => {
+        using workload = openWorkload(agent.address, tlsOf(site, "east"), "east");
+        const answer = await workload.ask({ token: tokens[at % pods], csr: csrFor(identity), deadlineMs: 30_000 });
+        const [leaf = ""] = assertIssued(answer);
+        assert.equal(new X509Certificate(leaf).subjectAltName, `URI:${identity}`);
+      });
+    },
+  };
+
+  const seconds: Record<Door, number[]> = { peer: [], certificates: [], requests: [], direct: [] };
+  for (let round = 1; round <= rounds; round++)
+    for (const door of round % 2 === 1 ? order : order.toReversed()) {
+      const before = site.intents();
+      const began = performance.now();
+      await runs[door](`${door}-${round}`);
+      const took = (performance.now() - began) / 1000;
+      assert.equal(site.intents() - before, door === "peer" ? 0 : count, "not one certificate for each");
+      seconds[door].push(took);
+      process.stderr.write(`round ${round}: ${count} by ${doors[door]}: ${took.toFixed(1)} s\n`);
+    }
+  return seconds;
+}
+
+async function each(work: (at: number) => Promise<void>): Promise<void> {
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    while (next < count) await work(next++);
+  };
+  await Promise.all(Array.from({ length: atOnce }, lane));
+}
+
+/** Beside each round's own: what else the machine does changes from one round to the next. */
+function toText(seconds: Seconds): string {
+  const against = (door: Door, other: Door): number =>
+    median(seconds[door].map((took, round) => took / (seconds[other][round] ?? Number.NaN)));
+  const head = [`${count} at once`, "s, each round", "per second", "of the CA issuer's time", "of the direct path's"];
+  const lines = order.map((door) => {
+    const took = seconds[door];
+    return [
+      doors[door],
+      took.map((one) => one.toFixed(1)).join(" "),
+      (count / median(took)).toFixed(1),
+      against(door, "peer").toFixed(2),
+      against(door, "direct").toFixed(1),
+    ];
+  });
+  const widths = head.map((_, n) => Math.max(...[head, ...lines].map((line) => line[n]?.length ?? 0)));
+  const table = [head, ...lines].map((line) =>
+    line.map((cell, n) => (n === 0 ? cell.padEnd(widths[n] ?? 0) : cell.padStart(widths[n] ?? 0))).join("  "),
+  );
+  return `${table.join("\n")}\ngoal: no slower than the CA issuer; this run: ${against("certificates", "peer").toFixed(2)} of its time\n`;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const half = sorted.length / 2;
+  return ((sorted[Math.ceil(half) - 1] ?? Number.NaN) + (sorted[Math.floor(half)] ?? Number.NaN)) / 2;
 }
