@@ -71,7 +71,7 @@ test("issuers say whether certificates can be had through them, and what to do",
   await makeIssuer(client, ownIssuer, { tenant: "shop" }, names.shop);
   await makeIssuer(client, { ...ownIssuer, name: "unknown" }, { tenant: "nobody" }, names.shop);
   await makeIssuer(client, { ...ownIssuer, name: "theirs" }, { tenant: "media" }, names.shop);
-  await makeIssuer(client, ownIssuer, { tenant: "alone" }, names.alone);
+  await makeIssuer(client, { ...ownIssuer, name: "alone" }, { tenant: "alone" }, names.alone);
   await eventually(async () => assert.equal((await readiness("TenantClusterIssuer", "shop"))?.status, "True"));
   await eventually(async () =>
     assert.equal((await readiness("TenantIssuer", "own", names.shop))?.observedGeneration, 1),
@@ -217,7 +217,7 @@ test("who asks for what is not theirs", async (t) => {
     [
       "a CA, of a tenant with a root of its own",
       alone,
-      { issuerRef: ownIssuer, names: "DNS:alone.example", isCA: true },
+      { issuerRef: own("alone"), names: "DNS:alone.example", isCA: true },
       "Failed",
       /isCA/,
     ],

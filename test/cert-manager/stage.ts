@@ -2,19 +2,23 @@
  * cert-manager's own controllers and webhook beside a real API server, each with the rights that its chart gives it, and an agent of
  * ours, with the rights that ours gives it, as a process of its own. Three tenants, of which `shop` has two namespaces.
  */
+import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { Client } from "../../src/kube/client.ts";
 import type { Access } from "../../src/kube/credentials.ts";
+import { recordAt } from "../../src/kube/json.ts";
 import { mergeObject } from "../../src/kube/objects.ts";
 import { resources } from "../../src/kube/resource.ts";
 import { type Program, startProgram } from "../mesh/program.ts";
 import { document } from "../support/documents.ts";
 import { writeKubeconfig } from "../support/kube-cluster.ts";
 import { type AgentProcess, type KubeSite, openKubeSite } from "../support/kube-site.ts";
+import { eventually } from "../support/patience.ts";
 import { freePort } from "../support/processes.ts";
 import { istioCsr, istioCsrService } from "./istio-csr.ts";
 
@@ -142,6 +146,8 @@ export async function openStage(): Promise<CertManagerStage> {
         "--timeout=60s",
       ]);
       apply(agentManifests(site, approverPolicy));
+      // The API server's authorizer has it a moment later.
+      await eventually(async () => assert.equal(await mayApprove(site.cluster.client), false));
       const args = ["--leader-election-namespace", namespace, "--webhook-ca-secret-namespace", namespace];
       const ports = ["--metrics-bind-address=0", "--readiness-probe-bind-address=0", "--webhook-host=127.0.0.1"];
       const program = await start("approver-policy", approverPolicy, {
@@ -252,6 +258,16 @@ function certManagerManifests(source: string, folder: string, port: number): str
 
 function approverPolicyManifests(source: string): string {
   return helm(["template", approverPolicy, join(source, "deploy/charts/approver-policy"), "--namespace", namespace]);
+}
+
+/** Whether cert-manager's own approver may approve for our issuers, as its webhook asks. */
+async function mayApprove(client: Client): Promise<boolean> {
+  const name = "tenantclusterissuers.espalier.dev/*";
+  const resourceAttributes = { group: "cert-manager.io", resource: "signers", verb: "approve", name };
+  const spec = { user: `system:serviceaccount:${namespace}:cert-manager`, resourceAttributes };
+  const path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+  const body = { apiVersion: "authorization.k8s.io/v1", kind: "SubjectAccessReview", spec };
+  return recordAt(await client.call({ verb: "POST", path, body }), "status")["allowed"] === true;
 }
 
 /** What our chart gives the agent, and whoever approves. */
