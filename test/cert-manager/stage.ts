@@ -8,6 +8,7 @@ import { once } from "node:events";
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Client } from "../../src/kube/client.ts";
 import type { Access } from "../../src/kube/credentials.ts";
@@ -54,6 +55,8 @@ export interface Names {
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 const namespace = "cert-manager";
+/** And something for a busy machine. */
+const webhookRemembersMs = 3_000;
 /** Its account, and all that its chart makes. */
 const approverPolicy = "cert-manager-approver-policy";
 
@@ -146,8 +149,9 @@ export async function openStage(): Promise<CertManagerStage> {
         "--timeout=60s",
       ]);
       apply(agentManifests(site, approverPolicy));
-      // The API server's authorizer has it a moment later.
+      // The API server's authorizer has it a moment later, and cert-manager's webhook remembers for a second what that has said.
       await eventually(async () => assert.equal(await mayApprove(site.cluster.client), false));
+      await delay(webhookRemembersMs);
       const args = ["--leader-election-namespace", namespace, "--webhook-ca-secret-namespace", namespace];
       const ports = ["--metrics-bind-address=0", "--readiness-probe-bind-address=0", "--webhook-host=127.0.0.1"];
       const program = await start("approver-policy", approverPolicy, {
