@@ -5,34 +5,29 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { isBuiltin } from "node:module";
 import { join } from "node:path";
-import { build, type Plugin } from "esbuild";
+import { type BuildOptions, build, type Plugin } from "esbuild";
 
 const root = import.meta.dirname;
 
 export async function buildTo(directory: string): Promise<void> {
   rmSync(directory, { recursive: true, force: true });
   const { metafile } = await build({
-    absWorkingDir: root,
+    ...shared,
     // A token's sessions are processes of their own: custody/pkcs11-pool.ts starts the second one.
     entryPoints: ["src/main.ts", "src/custody/pkcs11-process.ts"],
     outdir: directory,
     entryNames: "[name]",
-    bundle: true,
     // What a verb loads when it is called stays in a file of its own.
     splitting: true,
-    format: "esm",
-    platform: "node",
-    target: "es2025",
-    supported: { using: true },
-    // Looked for by pg and by grpc-js where somebody asks for them. Nobody does.
-    external: ["pg-native", "@grpc/proto-loader"],
-    // For Node's own modules: below, and by those dependencies that are CommonJS.
-    banner: { js: 'const require = process.getBuiltinModule("node:module").createRequire(import.meta.url);' },
-    plugins: [builtins],
-    legalComments: "none",
     metafile: true,
   });
   writeFileSync(join(directory, "licenses.txt"), toNotices(Object.keys(metafile.inputs)));
+}
+
+/** One file of a source and all that it imports, to be run where nothing else is. */
+export async function toScript(source: string): Promise<string> {
+  const { outputFiles } = await build({ ...shared, entryPoints: [source], write: false });
+  return outputFiles.map(({ text }) => text).join("");
 }
 
 /**
@@ -49,6 +44,21 @@ const builtins: Plugin = {
     onLoad({ filter: /./, namespace }, ({ path }) => ({ contents: `module.exports = require("${path}");` }));
   },
 };
+
+const shared = {
+  absWorkingDir: root,
+  bundle: true,
+  format: "esm",
+  platform: "node",
+  target: "es2025",
+  supported: { using: true },
+  // Looked for by pg and by grpc-js where somebody asks for them. Nobody does.
+  external: ["pg-native", "@grpc/proto-loader"],
+  // For Node's own modules: above, and by those dependencies that are CommonJS.
+  banner: { js: 'const require = process.getBuiltinModule("node:module").createRequire(import.meta.url);' },
+  plugins: [builtins],
+  legalComments: "none",
+} as const satisfies BuildOptions;
 
 /** Name, version and licence of everything that is in it. */
 function toNotices(inputs: readonly string[]): string {

@@ -1,7 +1,9 @@
 /** Pods of a mesh, what they are given, and what they are refused. */
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { toScript } from "../../build.ts";
 import { apply, type Finished, inPod, kubectl } from "./cluster.ts";
+import type { Seen } from "./load.ts";
 import { image } from "./release.ts";
 
 export const mounted = "/var/run/secrets/tokens/istio-token";
@@ -47,17 +49,16 @@ export async function rootsIn(name: string, configMap = rootConfigMap): Promise<
 
 /** Pod shop/frontend asks `agent` for that many seconds, from before `act`; nothing may fail but what comes right when asked again. */
 export async function underLoad(agent: string, act: () => Promise<unknown>, seconds: number): Promise<void> {
-  const load = await readFile(new URL("load.mjs", import.meta.url), "utf8");
+  const load = await toScript(fileURLToPath(new URL("load.ts", import.meta.url)));
   const identity = "spiffe://shop.example/ns/shop/sa/frontend";
   const command = ["node", "--input-type=module", "-"];
   const going = inPod("shop", "frontend", [...command, agent, identity, String(seconds)], load);
   await act();
   const { code, stdout, stderr } = await going;
   assert.equal(code, 0, stderr);
-  const seen: { given: number; retried: number; failed: readonly string[] } = JSON.parse(
-    stdout.trim().split("\n").at(-1) ?? "",
-  );
-  console.log(stdout.trim().split("\n").at(-1));
+  const last = stdout.trim().split("\n").at(-1) ?? "";
+  const seen: Seen = JSON.parse(last);
+  console.log(last);
   assert.deepEqual(seen.failed, []);
   assert.ok(seen.given > seconds / 4, stdout);
 }

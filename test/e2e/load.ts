@@ -1,21 +1,31 @@
-// Runs in a pod, beside the image's own files: asks for certificates one after the other, each on a connection of its own, as pods that start
-// do. What is UNAVAILABLE is asked for again, as Istio's agents do. Ends with one line of JSON.
-/* oxlint-disable import/no-absolute-path -- the image's own */
+/**
+ * Runs in a pod, as one file: asks for certificates one after the other, each on a connection of its own, as pods that start do. What
+ * is UNAVAILABLE is asked for again, as Istio's agents do. Ends with one line of JSON, which is a `Seen`.
+ */
 import { generateKeyPairSync } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
-import { toPem } from "/app/dist/pki/pem.js";
-import { toCsr } from "/app/dist/pki/request.js";
-import { createCertificate } from "/app/dist/rpc/client.js";
+import { toRefusal } from "../../src/errors.ts";
+import { toPem } from "../../src/pki/pem.ts";
+import { toCsr } from "../../src/pki/request.ts";
+import { createCertificate } from "../../src/rpc/client.ts";
 
-const [agent, uri, seconds] = process.argv.slice(2);
+export interface Seen {
+  given: number;
+  retried: number;
+  readonly failed: string[];
+  slowestMs: number;
+}
+
+const [agent = "", uri = "", seconds] = process.argv.slice(2);
 const token = readFileSync("/var/run/secrets/tokens/istio-token", "utf8");
-const tls = { rootsPem: readFileSync("/var/run/secrets/istio/root-cert.pem", "utf8"), serverName: agent.split(":")[0] };
+const [serverName = ""] = agent.split(":");
+const tls = { rootsPem: readFileSync("/var/run/secrets/istio/root-cert.pem", "utf8"), serverName };
 const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
 const csr = toPem("CERTIFICATE REQUEST", toCsr({ privateKey, uri, subject: "istio" }));
-const seen = { given: 0, retried: 0, failed: [], slowestMs: 0 };
+const seen: Seen = { given: 0, retried: 0, failed: [], slowestMs: 0 };
 
-async function ask() {
+async function ask(): Promise<void> {
   const begun = performance.now();
   for (let tries = 0; tries < 10; tries += 1) {
     try {
@@ -24,7 +34,8 @@ async function ask() {
       seen.slowestMs = Math.max(seen.slowestMs, Math.round(performance.now() - begun));
       return;
     } catch (error) {
-      if (error.code !== "unavailable") return void seen.failed.push(String(error.message));
+      const { code, message } = toRefusal(error);
+      if (code !== "unavailable") return void seen.failed.push(message);
       seen.retried += 1;
       await pause(100 * 2 ** Math.min(tries, 4));
     }
