@@ -155,12 +155,16 @@ function bytesOf({ csr, proof }: Asked): number {
 function shownBytes(shown: Shown): number {
   switch (shown.kind) {
     case "token":
-    case "impersonated":
       return shown.token.length;
+    case "impersonated":
+      return shown.token.length + shown.identity.length;
     case "certificate":
       return shown.certificate.length;
+    case "request": {
+      const { username, groups, usages } = shown.request;
+      return [username, ...groups, ...usages].reduce((sum, { length }) => sum + length, 0);
+    }
     case "serving":
-    case "request":
       return 0;
   }
 }

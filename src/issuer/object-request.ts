@@ -8,7 +8,7 @@ export const objectName = /^[a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?$/;
 const issuerName = /^Tenant(?:Cluster)?Issuer\/[a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?$/;
 const groupsMax = 64;
 const usagesMax = 32;
-/** Of a user's or a group's name. */
+/** Of a user's, a group's or a usage's name. */
 const nameLengthMax = 512;
 
 /** @throws Refusal `malformed` naming the member. */
@@ -28,8 +28,8 @@ export function readObjectRequest(wire: ObjectRequest__Output | null | undefined
   if (door === "csr" && !username.startsWith(`system:serviceaccount:${namespace}:`))
     throw malformed("no ServiceAccount of its namespace has made it");
   if (groups.length > groupsMax || !groups.every(isName)) throw malformed("its groups are too many or too long");
-  if (usages.length === 0 || usages.length > usagesMax)
-    throw malformed(`its usages are none, or more than ${usagesMax}`);
+  if (usages.length === 0 || usages.length > usagesMax || !usages.every(isName))
+    throw malformed(`its usages are none, more than ${usagesMax}, or too long`);
   return { door, namespace, object: `${namespace}/${name}`, issuer, username, groups, usages, isCa };
 }
 

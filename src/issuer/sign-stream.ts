@@ -44,6 +44,8 @@ const waitMsMax = 20_000;
 const itemsPerBatchMax = 256;
 /** It is kept in the ledger for good. Empty for none. */
 const idempotencyKeyGrammar = /^[A-Za-z0-9._:/-]{0,253}$/;
+/** More than any tenant's name has. */
+const signerLengthMax = 253;
 
 export function acceptSigning(
   stream: Stream<SignBatch__Output, SignReplies>,
@@ -185,6 +187,8 @@ function toAsked(item: SignItem__Output, arrived: Date): Asked {
   const proof = toShown(item);
   if (!idempotencyKeyGrammar.test(item.idempotencyKey))
     throw new Refusal("malformed", "the idempotency key is longer than 253 characters, or has others than a UID's");
+  if (item.signer.length > signerLengthMax)
+    throw new Refusal("malformed", `the signer is longer than ${signerLengthMax} characters`);
   return {
     door: doorOf(proof),
     csr: item.csr,

@@ -198,6 +198,33 @@ test("with a slow disk a storm of one tenant neither starves nor pushes out anot
     assert.equal((outcomes["overloaded payments"] ?? 0) + (outcomes["payments"] ?? 0), 400);
   });
 
+  await t.test("what is brought in words takes as much room as what is brought in bytes", async () => {
+    const { ledger, dispatch } = open(64 * 1024 * 1024);
+    const long = "x".repeat(512);
+    const request = {
+      door: "certificate-request",
+      namespace: "media",
+      object: "media/a",
+      issuer: "TenantIssuer/media",
+      username: "ada",
+      groups: Array.from({ length: 64 }, () => long),
+      usages: Array.from({ length: 32 }, () => long),
+      isCa: false,
+    } as const;
+    const proofs: readonly Asked["proof"][] = [
+      { kind: "request", request },
+      { kind: "impersonated", token: eastToken, identity: long.repeat(96) },
+    ];
+    for (const proof of proofs) {
+      // Some 48 KiB each, of which 64 MiB hold less than 1400.
+      const asked: Asked = { ...ask("media"), idempotencyKey: "uid", proof };
+      const all = Array.from({ length: 2000 }, async () => await dispatch.dispatch(asked, "east"));
+      const outcomes = count(await Promise.all(all));
+      assert.ok((outcomes["overloaded "] ?? 0) > 600, `${proof.kind}: ${JSON.stringify(outcomes)}`);
+    }
+    assert.equal(ledger.calls.length, 0);
+  });
+
   await t.test("what waited longer than its caller does is refused before it is written", async () => {
     const { ledger, dispatch } = open(64 * 1024 * 1024);
     const storm = Array.from({ length: 200 }, async () => await dispatch.dispatch(ask("payments", 1_000), "east"));

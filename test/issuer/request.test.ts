@@ -144,6 +144,9 @@ test("requests of objects", async (t) => {
     ["no user", ask(names, { username: "" }), "malformed"],
     ["a user with a line break", ask(names, { username: "ada\nissued" }), "malformed"],
     ["another profile", ask(names, { profile: "agent" }), "malformed"],
+    ["a usage of 513 characters", ask(names, { usages: ["u".repeat(513)] }), "malformed"],
+    ["a usage with a line break", ask(names, { usages: ["server auth\n"] }), "malformed"],
+    ["a tenant of 254 characters", { ...ask(names), signer: "t".repeat(254) }, "malformed"],
     ["another door", ask(names, { door: "istio" }), "malformed"],
     ["a CSR that no ServiceAccount has made", ask(names, { door: "csr", username: "ada" }), "malformed"],
     [

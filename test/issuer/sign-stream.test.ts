@@ -48,6 +48,7 @@ test("a stolen agent gets what its cluster's tokens prove, and nothing else", as
     ["an idempotency key of 254 characters", { token: podToken("east"), idempotencyKey: "k".repeat(254) }, "malformed"],
     ["an idempotency key with a line break", { token: podToken("east"), idempotencyKey: "a\nb" }, "malformed"],
     ["the CertSigner of another tenant", { token: podToken("east"), signer: "media" }, "signer-denied"],
+    ["a CertSigner of 254 characters", { token: podToken("east"), signer: "s".repeat(254) }, "malformed"],
   ];
   for (const [title, item, code, message] of items) {
     await t.test(
