@@ -60,8 +60,7 @@ function isBatch(batch: number): boolean {
 }
 
 async function measureStart(): Promise<Restart> {
-  await using mesh = await startMesh(nodeFlags);
-  return await measureRestart(mesh, workloads, spans.warmUp);
+  return await measureRestart(() => startMesh(nodeFlags), workloads, spans.warmUp);
 }
 
 async function measure(nodeFlags: readonly string[]): Promise<readonly Row[]> {

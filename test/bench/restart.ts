@@ -6,7 +6,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { type Driver, type Ran, startDriver } from "./driver.ts";
 import { at } from "./measure.ts";
-import { type Mesh, startMesh } from "./mesh.ts";
+import type { Mesh } from "./mesh.ts";
 import { dividedProcessors, letOthersFirst, placeOn } from "./place.ts";
 
 export interface Restart {
@@ -14,7 +14,7 @@ export interface Restart {
   /** Those who were told to ask again, and did. */
   readonly askedAgain: number;
   readonly seconds: number;
-  /** While the backlog drained; and of a tenth as many, who are served as they come: what the machine can do. */
+  /** While the backlog drained; and of a tenth as many, beside the same neighbour: what the machine can do. */
   readonly perSecond: number;
   readonly saturatedPerSecond: number;
   /** From the start of all to its certificate. */
@@ -55,9 +55,14 @@ const neighbourAskedMin = 100;
 /** Certificates of the flood's rounds, the same ones in each. */
 const flood = { count: 3200, batch: 32 };
 
-export async function measureRestart(mesh: Mesh, workloads: number, warmUpSeconds: number): Promise<Restart> {
+export async function measureRestart(
+  start: () => Promise<Mesh>,
+  workloads: number,
+  warmUpSeconds: number,
+): Promise<Restart> {
+  await using mesh = await start();
   const west = await mesh.startWest();
-  await using elsewhere = await startMesh([]);
+  await using elsewhere = await start();
   await using storm = startDriver("./drive-restart.ts", mesh.plan);
   await using other = startDriver("./drive-restart.ts", elsewhere.plan);
   await using flooder = startDriver("./drive-signing.ts", mesh.plan);
@@ -73,7 +78,11 @@ export async function measureRestart(mesh: Mesh, workloads: number, warmUpSecond
   for (const driver of [storm, other, flooder]) await driver.check();
   await ran(neighbour, neighbourPerSecond * 4);
 
-  const saturatedPerSecond = await saturated(storm, some);
+  // Beside the neighbour too: what it takes of the machine is not the backlog's doing.
+  await neighbour.prepare({ kind: "steady", count: neighbourPerSecond, batch: neighbourPerSecond });
+  const saturating = saturated(storm, some);
+  await again(neighbour, { until: saturating });
+  const saturatedPerSecond = await saturating;
   // Only while the storm lasts.
   const asked = Math.max(neighbourAskedMin, Math.ceil((workloads / saturatedPerSecond) * neighbourPerSecond * 0.9));
   /** The neighbour beside something else. */
