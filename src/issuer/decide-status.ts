@@ -54,7 +54,11 @@ function decideAccepted(object: KubeObject, { inForce, problems, world }: Standi
     const message = `stays until no MeshTenant names it; these do: ${users.slice(0, 5).join(", ")}`;
     return { type: "Accepted", status: "True", reason: "InUse", message };
   }
-  return { type: "Accepted", status: "True", reason: "InForce", message: "in force as it stands here" };
+  const warnings = (world?.declared.warnings ?? []).filter(({ file }) => file === toPlace(object));
+  const message = ["in force as it stands here", ...warnings.map((warning) => `warning: ${toText(warning)}`)].join(
+    "; ",
+  );
+  return { type: "Accepted", status: "True", reason: "InForce", message: message.slice(0, messageMax) };
 }
 
 function toText({ path, rule }: Problem): string {

@@ -117,6 +117,29 @@ test("objects are judged as documents are, together, and told that they are in f
   assert.match(String(ready["message"]), /espalier root create main/);
 });
 
+test("what may not be meant is in force, and its object says so until it is mended", async (t) => {
+  const stage = await openStage(t);
+  for (const text of [
+    root(),
+    tenant("shop", { rules: '[{ name: all, clusters: [east], namespaces: ["*"] }]' }),
+    cluster("east"),
+  ])
+    stage.put(text);
+  await stage.start();
+  await eventually(() => {
+    const { status, reason, message } = stage.condition("MeshTenant", "shop", "Accepted");
+    assert.deepEqual([status, reason], ["True", "InForce"]);
+    assert.match(String(message), /^in force as it stands here; warning: spec\.rules\[0\]\.namespaces.*\*/);
+  });
+  await eventually(() =>
+    assert.equal(stage.condition("MeshCluster", "east", "Accepted")["message"], "in force as it stands here"),
+  );
+  stage.put(tenant("shop"));
+  await eventually(() =>
+    assert.equal(stage.condition("MeshTenant", "shop", "Accepted")["message"], "in force as it stands here"),
+  );
+});
+
 test("a bad edit leaves the last good state in force, and its object says why; the others wait", async (t) => {
   const stage = await openStage(t);
   for (const text of [root(), tenant("shop"), cluster("east")]) stage.put(text);
