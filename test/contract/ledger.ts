@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Database } from "../../src/ledger/database.ts";
 import { readEntry } from "../../src/ledger/entry.ts";
-import type { Draft, Intended, Intent, LogReport } from "../../src/ledger/ledger.ts";
+import type { Draft, EntryFilter, Intended, Intent, LogReport } from "../../src/ledger/ledger.ts";
 import { act, draft, sha256 } from "./drafts.ts";
 
 /** Opens a new, empty database. */
@@ -192,6 +192,43 @@ export function ledgerContract(kind: string, open: OpenDatabase): void {
     assert.deepEqual(await list({ identity: "i1" }), ["a3", "a1"]);
     assert.deepEqual(await list({ cluster: "west", log: "shop" }), ["a2"]);
     assert.deepEqual(await list({ unrecordedOnly: true }), ["a3", "a2"]);
+  });
+
+  test(`${kind}: a name that is SQL is a name, wherever it is written or asked for`, async () => {
+    await using database = await open();
+    const { ledger, state } = database;
+    const listed = async (filter: Omit<EntryFilter, "limit">): Promise<readonly unknown[]> => {
+      const found: unknown[] = [];
+      for await (const { tbs } of ledger.entries({ ...filter, limit: 100 })) found.push(plain(tbs));
+      return found;
+    };
+    const names = [
+      "x' OR '1'='1",
+      "x'; DROP TABLE entries; --",
+      'x" UNION SELECT 1 --',
+      "$1",
+      "?",
+      "\\'; --",
+      "%",
+      "_",
+    ];
+    const kept = await intendOne(database);
+    for (const name of names) {
+      for (const filter of [{ log: name }, { identity: name }, { cluster: name }])
+        assert.deepEqual(await listed(filter), [], name);
+      for (const id of [name, `${name}/0`, `shop/${name}`]) assert.equal(await ledger.entry(id), undefined, id);
+    }
+    for (const name of names) {
+      const made = await intendOne(database, draft({ log: name, identity: name, cluster: name, rule: name }));
+      assert.deepEqual(await listed({ log: name, identity: name, cluster: name }), [plain(made.tbs)], name);
+      await state.setSuspended({ kind: "cluster", name }, true, act({ operator: name, reason: name }));
+      const [answer] = await ledger.intend([draft({ cluster: name })]);
+      assert.equal(answer?.kind, "suspended", name);
+    }
+    const suspended = (await state.suspensions()).map(({ name }) => name);
+    assert.deepEqual([...suspended].sort(), [...names].sort());
+    assert.deepEqual(await listed({ cluster: "east" }), [plain(kept.tbs)]);
+    await assertSound(database);
   });
 
   test(`${kind}: an entry is found by its serial in hex, and says what was written`, async () => {

@@ -54,13 +54,13 @@ async function states({ state }: Database): Promise<string> {
   return `${of("root")}; ${of("tenant")}`;
 }
 
-/** The east's agent has everything that can be had now. */
-async function acknowledge({ database, now }: Stand): Promise<void> {
+/** A cluster's agent has everything that can be had now. */
+async function acknowledge({ database, now }: Stand, cluster = "east"): Promise<void> {
   const records = await database.state.authorities();
   const last = records.filter(({ kind }) => kind === "root").at(-1);
   const bundles = await database.state.bundlesWith(last?.id ?? "");
   const [version = ""] = bundles;
-  await database.state.acknowledge({ cluster: "east", agent: "a", version, bundles, inForceSince: now() });
+  await database.state.acknowledge({ cluster, agent: "a", version, bundles, inForceSince: now() });
 }
 
 async function issue({ database, now }: Stand, bundleVersion: string, hours = 24): Promise<string | undefined> {
@@ -121,6 +121,27 @@ test("a root that nobody declares any more stays as it is, and goes on once it i
   time += 48 * hour;
   await pass(stand, read(documents(root("other"), cluster("east"))));
   assert.equal(await states(database), "active prepared; active");
+  await pass(stand);
+  assert.equal(await states(database), "retiring active; active prepared");
+});
+
+test("a cluster that an edit brings under the root has to acknowledge, for as long as a rule names it", async () => {
+  let time = start;
+  const now = (): Date => new Date(time);
+  await using database = await openSqlite({ path: join(base.path, "edited.db"), now, create: true });
+  const stand = { database, now };
+  await addRoot(order, by, partsOf(stand));
+  await pass(stand);
+  await addRoot(order, by, partsOf(stand), next);
+  await acknowledge(stand);
+  time += 48 * hour;
+  const rules = '[{ name: all, clusters: [east, west], namespaces: ["shop-*"] }]';
+  const edited = read(documents(root("main"), cluster("east"), cluster("west"), tenant("shop", { rules })));
+  await pass(stand, edited);
+  assert.equal(await states(database), "active prepared; active");
+  await acknowledge(stand, "west");
+  await pass(stand, edited);
+  assert.equal(await states(database), "active prepared; active", "it has not settled");
   await pass(stand);
   assert.equal(await states(database), "retiring active; active prepared");
 });

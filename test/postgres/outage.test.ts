@@ -93,6 +93,22 @@ test("a database that takes no write in time refuses all that waits for it, and 
   await assertSound(database);
 });
 
+test("a server that has no connection left refuses, and it goes on by itself once there is one", async () => {
+  const connection = await server.database();
+  await using database = await open(connection);
+  await intendOne(database);
+  const limit = async (connections: number): Promise<unknown> =>
+    await server.sql(`ALTER DATABASE ${connection.database} CONNECTION LIMIT ${connections}`);
+  const end = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${connection.database}'`;
+  await limit(0);
+  while ((await server.sql(end)).rows.length > 0) await delay(20);
+  await assert.rejects(intendOne(database), unavailable);
+  await assert.rejects(open(connection), { code: "unavailable", message: /too many connections/ });
+  await limit(-1);
+  await intendAtLast(database);
+  await assertSound(database);
+});
+
 test("a full disk refuses, nothing counts as written, and it goes on by itself once there is room", async () => {
   const connection = await server.database();
   await using database = await open(connection);
