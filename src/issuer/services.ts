@@ -30,6 +30,7 @@ import {
   rotateRoot,
 } from "./rotation-verbs.ts";
 import { limitRuns } from "./runs.ts";
+import { openPlaces } from "./share.ts";
 import { type AgentConnection, acceptSigning, lostRight, type SignParts, signOnce } from "./sign-stream.ts";
 import { tellRefused } from "./tell-refused.ts";
 import { acceptWatch, type WatchParts } from "./watch.ts";
@@ -45,6 +46,7 @@ const listingMax = 8;
 
 export function issuerService(parts: SignParts & WatchParts & JoinParts): IssuerHandlers {
   const agentOf = (caller: Caller): AgentConnection => readAgent(caller, parts.live.world(), parts.now());
+  const places = openPlaces();
   const told = (method: string, error: unknown, claimed = ""): Refusal =>
     tellRefused(error, { method, claimed }, parts);
   const accept =
@@ -53,7 +55,10 @@ export function issuerService(parts: SignParts & WatchParts & JoinParts): Issuer
       // Its connection was opened before the port was closed; nothing else would ever end it.
       if (parts.draining.aborted) throw new Refusal("unavailable", "the issuer is closing");
       try {
-        go(stream, agentOf(caller));
+        const agent = agentOf(caller);
+        const place = places.take(agent.cluster);
+        stream.onEnd(() => place[Symbol.dispose]());
+        go(stream, agent);
       } catch (error) {
         throw told(method, error);
       }

@@ -3,8 +3,12 @@
  * more. Beyond its share they are not read, which agents feel as HTTP/2's flow control, and then read on one after the other.
  */
 
+import { Refusal } from "../errors.ts";
+
 /** Sixteen agents with all they send at once. */
 const itemsMax = 4096;
+/** Two connections and a Watch for each of 64 agents, and as many again while they change their certificates. */
+const streamsMax = 512;
 
 export interface Shares {
   /** Counts items in. False when the cluster has more than its share: whoever brought them should wait. */
@@ -51,5 +55,30 @@ export function openShares(max = itemsMax): Shares {
     },
     hold: (cluster, readOn) => void of(cluster).held.add(readOn),
     leave: (cluster, readOn) => void shares.get(cluster)?.held.delete(readOn),
+  };
+}
+
+/** Streams of one cluster's agents: a port takes some thousands, and those of a stolen agent are not to be all of them. */
+export interface Places {
+  /** One of them, until it is disposed of. @throws Refusal `overloaded`. */
+  take(cluster: string): Disposable;
+}
+
+export function openPlaces(max = streamsMax): Places {
+  const taken = new Map<string, number>();
+  return {
+    take: (cluster) => {
+      const before = taken.get(cluster) ?? 0;
+      if (before >= max)
+        throw new Refusal("overloaded", `cluster "${cluster}" has ${max} streams open, as many as one may`);
+      taken.set(cluster, before + 1);
+      return {
+        [Symbol.dispose]: () => {
+          const left = (taken.get(cluster) ?? 0) - 1;
+          if (left > 0) taken.set(cluster, left);
+          else taken.delete(cluster);
+        },
+      };
+    },
   };
 }

@@ -4,7 +4,7 @@ import type { Refusal } from "../errors.ts";
 export interface Stream<In, Out> {
   /** Called for each message, in order. */
   onMessage(take: (message: In) => void): void;
-  /** Called once, when the other end is gone for whatever reason. */
+  /** Each is called once, when the other end is gone for whatever reason. */
   onEnd(ended: (error?: unknown) => void): void;
   /** `flushed` is called when the message has left our buffers. */
   write(message: Out, flushed?: () => void): void;
@@ -33,9 +33,11 @@ export function toStream<In, Out>(
   return {
     onMessage: (take) => void call.on("data", take),
     onEnd: (notify) => {
+      let told = false;
       const once = (error?: unknown): void => {
-        if (ended) return;
         ended = true;
+        if (told) return;
+        told = true;
         notify(error);
       };
       call.on("error", (error) => once(error));

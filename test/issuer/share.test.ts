@@ -10,13 +10,18 @@ import { type AgentConnection, acceptSigning, type SignParts, signOnce } from ".
 import { openSqlite } from "../../src/ledger/sqlite.ts";
 import { openMetrics } from "../../src/ops/metrics.ts";
 import { loadDirectory } from "../../src/resources/load.ts";
+import { type IssuerClient, openWatchStream } from "../../src/rpc/client.ts";
 import type { SignBatch__Output } from "../../src/rpc/gen/espalier/v1/SignBatch.ts";
 import type { SignReplies } from "../../src/rpc/gen/espalier/v1/SignReplies.ts";
 import { Issuer } from "../../src/rpc/proto.ts";
+import { readStatus } from "../../src/rpc/status.ts";
 import type { Stream } from "../../src/rpc/stream.ts";
 import { hubName } from "../support/documents.ts";
 import { openKeptLog } from "../support/kept-log.ts";
+import { eventually } from "../support/patience.ts";
 import { makeSite } from "../support/site.ts";
+import { startStack } from "../support/stack.ts";
+import { openThiefWith } from "../support/thief.ts";
 
 test("a cluster's share is one, whoever takes of it; who waits reads on in turn, one for each that is answered", () => {
   const shares = openShares(10);
@@ -146,4 +151,44 @@ test("an agent with many streams has no more at work than with one, and leaves t
     many.every((wire) => wire.reading()),
     "somebody was forgotten",
   );
+});
+
+test("a stolen agent opens so many streams, and leaves the port to the agents of other clusters", async () => {
+  await using stack = await startStack({ clusters: ["east", "west"] });
+  const { site, issuer } = stack;
+  const { identity } = await stack.thief("east");
+  const watch = (client: IssuerClient, told: () => void, over: (code: string) => void) => {
+    const stream = openWatchStream(client);
+    stream.onMessage(told);
+    stream.onEnd((error) => over(error === undefined ? "" : readStatus(error).code));
+    stream.write({ version: "", inForceSince: "", agent: "x" });
+    return stream;
+  };
+  let told = 0;
+  const ends: string[] = [];
+  const clients = Array.from({ length: 3 }, () => stack.use(openThiefWith(site, issuer.address, identity)).client);
+  const streams = clients.flatMap((client) =>
+    Array.from({ length: 200 }, () =>
+      watch(
+        client,
+        () => void (told += 1),
+        (code) => void ends.push(code),
+      ),
+    ),
+  );
+  await eventually(() => assert.equal(told + ends.length, 600));
+  assert.ok(told <= 512, `${told} are open`);
+  assert.deepEqual(new Set(ends), new Set(["overloaded"]));
+
+  const west = await stack.thief("west");
+  const heard = Promise.withResolvers<void>();
+  watch(west.client, heard.resolve, heard.reject).onEnd(() => {});
+  await heard.promise;
+
+  for (const stream of streams) stream.end();
+  await eventually(async () => {
+    const again = Promise.withResolvers<string>();
+    watch(clients[0] ?? assert.fail(), () => again.resolve("told"), again.resolve);
+    assert.equal(await again.promise, "told");
+  });
 });
