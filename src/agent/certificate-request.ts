@@ -1,6 +1,6 @@
 /** A CertificateRequest (cert-manager.io/v1) as far as we look at it: of another issuer's, that it is there and nothing else. */
 import { type Condition, readConditions } from "../kube/condition.ts";
-import { dateAt, type JsonRecord, listAt, recordAt, textAt } from "../kube/json.ts";
+import { dateAt, type JsonRecord, recordAt, textAt, textsAt } from "../kube/json.ts";
 import { type Meta, readMeta } from "../kube/meta.ts";
 import { type IssuerName, requestLengthMax, tooLong } from "./request-step.ts";
 import type { IssuerKind } from "./tenant-issuer.ts";
@@ -64,8 +64,4 @@ function kindOf(issuerRef: JsonRecord): IssuerKind | undefined {
   const { group, kind } = issuerRef;
   if (group !== issuerGroup) return undefined;
   return kind === "TenantIssuer" || kind === "TenantClusterIssuer" ? kind : undefined;
-}
-
-function textsAt(value: JsonRecord, key: string): readonly string[] {
-  return listAt(value, key).filter((one) => typeof one === "string");
 }

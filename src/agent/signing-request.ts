@@ -1,6 +1,6 @@
 /** A CertificateSigningRequest (certificates.k8s.io/v1) as far as we look at it: of another signer's, that it is there and nothing else. */
 import { readConditions } from "../kube/condition.ts";
-import { isRecord, listAt, recordAt, textAt } from "../kube/json.ts";
+import { recordAt, textAt, textsAt } from "../kube/json.ts";
 import { type Meta, readMeta } from "../kube/meta.ts";
 import { type IssuerName, requestLengthMax, tooLong } from "./request-step.ts";
 
@@ -68,8 +68,4 @@ function readSigner(text: string): Signer | undefined {
   if (plural === "tenantclusterissuers") return { kind: "TenantClusterIssuer", name: path, namespace: "" };
   const [namespace = "", ...name] = path.split(".");
   return { kind: "TenantIssuer", name: name.join("."), namespace };
-}
-
-function textsAt(value: unknown, key: string): readonly string[] {
-  return isRecord(value) ? listAt(value, key).filter((one) => typeof one === "string") : [];
 }

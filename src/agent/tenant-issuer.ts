@@ -1,6 +1,6 @@
 /** TenantIssuer and TenantClusterIssuer as the agent knows them, and whether certificates can be had through one. */
 import { type Condition, readConditions } from "../kube/condition.ts";
-import { listAt, recordAt, someTextAt, textAt } from "../kube/json.ts";
+import { recordAt, someTextAt, textAt, textsAt } from "../kube/json.ts";
 import { type Meta, readMeta } from "../kube/meta.ts";
 import type { KeptTrust } from "./kept-trust.ts";
 
@@ -21,14 +21,13 @@ export function readTenantIssuer(kind: IssuerKind, object: unknown): TenantIssue
   const meta = readMeta(object);
   const spec = recordAt(object, "spec");
   const { generation } = recordAt(object, "metadata");
-  const listed = listAt(spec, "namespaces").filter((one) => typeof one === "string");
   return {
     ...meta,
     kind,
     generation: typeof generation === "number" ? generation : 0,
     tenant: someTextAt(spec, "tenant"),
     profile: textAt(spec, "profile") ?? "request",
-    namespaces: kind === "TenantIssuer" ? [meta.namespace] : listed,
+    namespaces: kind === "TenantIssuer" ? [meta.namespace] : textsAt(spec, "namespaces"),
     ready: readConditions(recordAt(object, "status")).get("Ready"),
   };
 }

@@ -1,7 +1,7 @@
 /** The declared objects of an API server, kept up to date; and, beside each, what only an API server has. */
 import type { Client } from "../kube/client.ts";
 import { type Informer, startInformer } from "../kube/informer.ts";
-import { listAt, recordAt, textAt } from "../kube/json.ts";
+import { recordAt, textAt, textsAt } from "../kube/json.ts";
 import { type Meta, readMeta } from "../kube/meta.ts";
 import type { Log } from "../ops/log.ts";
 import { toApiResource } from "../resources/crd.ts";
@@ -65,7 +65,7 @@ function readObject(kind: Kind, object: unknown): KubeObject {
     kind,
     generation: typeof generation === "number" ? generation : 0,
     deleting: textAt(metadata, "deletionTimestamp") !== undefined,
-    finalizers: listAt(metadata, "finalizers").filter((one) => typeof one === "string"),
+    finalizers: textsAt(metadata, "finalizers"),
     status: recordAt(object, "status"),
     document: { apiVersion, kind, metadata: { name: meta.name }, ...(spec === undefined ? {} : { spec }) },
   };

@@ -38,6 +38,11 @@ export function listAt(value: unknown, key: string): readonly unknown[] {
   return member;
 }
 
+/** The texts of a list; empty when there is none. @throws Refusal `malformed` if it is something else. */
+export function textsAt(value: unknown, key: string): readonly string[] {
+  return listAt(value, key).filter((one) => typeof one === "string");
+}
+
 /** The member as a moment; undefined when there is none. @throws Refusal `malformed`. */
 export function dateAt(value: JsonRecord, key: string): Date | undefined {
   const text = textAt(value, key);
