@@ -1,6 +1,6 @@
 /** A CertificateRequest (cert-manager.io/v1) as far as we look at it: of another issuer's, that it is there and nothing else. */
 import { type Condition, readConditions } from "../kube/condition.ts";
-import { dateAt, type JsonRecord, recordAt, textAt, textsAt } from "../kube/json.ts";
+import { type JsonRecord, recordAt, textAt, textsAt } from "../kube/json.ts";
 import { type Meta, readMeta } from "../kube/meta.ts";
 import { type IssuerName, requestLengthMax, tooLong } from "./request-step.ts";
 import type { IssuerKind } from "./tenant-issuer.ts";
@@ -13,7 +13,6 @@ export interface CertificateRequest extends Meta {
 export interface RequestAsk {
   readonly issuer: IssuerName;
   readonly conditions: ReadonlyMap<string, Condition>;
-  readonly failed: boolean;
   /** Base64 of a CSR in PEM; empty once nothing is to be done with it any more. */
   readonly request: string;
   /** Go's, such as `2160h0m0s`; empty where none is asked for. */
@@ -33,15 +32,13 @@ export function readCertificateRequest(object: unknown): CertificateRequest {
   const issuerRef = recordAt(spec, "issuerRef");
   const kind = kindOf(issuerRef);
   if (kind === undefined) return { ...readMeta(object), ask: undefined };
-  const status = recordAt(object, "status");
-  const conditions = readConditions(status);
+  const conditions = readConditions(recordAt(object, "status"));
   const request = isFinal(conditions) ? "" : (textAt(spec, "request") ?? "");
   return {
     ...readMeta(object),
     ask: {
       issuer: { kind, name: textAt(issuerRef, "name") ?? "" },
       conditions,
-      failed: dateAt(status, "failureTime") !== undefined,
       request: request.length > requestLengthMax ? tooLong : request,
       duration: textAt(spec, "duration") ?? "",
       usages: textsAt(spec, "usages"),

@@ -1,7 +1,5 @@
 /** Says of each TenantIssuer and TenantClusterIssuer whether certificates can be had through it: by its Ready condition, and an Event when that changes. */
-
-import { isConflict, isNotFound } from "../kube/api-error.ts";
-import { applyObject } from "../kube/apply.ts";
+import { applyStatus } from "../kube/apply.ts";
 import type { Client } from "../kube/client.ts";
 import { toCondition } from "../kube/condition.ts";
 import type { EventRecorder } from "../kube/events.ts";
@@ -35,7 +33,11 @@ export function startIssuerStatus({ client, events, issuers, trust, now, log }: 
       ready.reason === wanted.reason &&
       ready.message === wanted.message &&
       ready.observedGeneration === observedGeneration;
-    if (!isSaid) await write(issuer, { observedGeneration, conditions: [toCondition(wanted, ready, now())] }, signal);
+    if (!isSaid) {
+      const status = { observedGeneration, conditions: [toCondition(wanted, ready, now())] };
+      // If we stop before this, it says what it said, and the next look is the same.
+      await applyStatus(client, issuerResources[issuer.kind], issuer, status, signal);
+    }
     if (ready?.reason !== wanted.reason) tell(issuer, wanted);
     return { againAfterMs: lookAgainMs };
   };
@@ -43,17 +45,6 @@ export function startIssuerStatus({ client, events, issuers, trust, now, log }: 
   const tell = (issuer: TenantIssuer, { status, reason, message: note }: Readiness): void => {
     const type = status === "True" ? "Normal" : "Warning";
     events.record({ resource: issuerResources[issuer.kind], object: issuer, type, reason, action: "Check", note });
-  };
-
-  const write = async ({ kind, namespace, name, uid }: TenantIssuer, status: object, signal: AbortSignal) => {
-    const one = { name, ...(namespace === "" ? {} : { namespace }), subresource: "status" } as const;
-    try {
-      // If we stop here, it says what it said, and the next look is the same.
-      await applyObject(client, issuerResources[kind], one, { status }, { force: true, uid, signal });
-    } catch (error) {
-      // Gone, or another of its name: its own news follows.
-      if (!isNotFound(error) && !isConflict(error)) throw error;
-    }
   };
 
   const queue = startQueue({ name: "issuers", work }, log);

@@ -3,8 +3,7 @@
  * it is asked for: its UID is the hub's idempotency key, and what became of it is written into its status once.
  */
 import { Refusal, type RefusalCode, toRefusal } from "../errors.ts";
-import { isConflict, isNotFound } from "../kube/api-error.ts";
-import { applyObject } from "../kube/apply.ts";
+import { applyStatus } from "../kube/apply.ts";
 import type { Client } from "../kube/client.ts";
 import type { EventRecorder } from "../kube/events.ts";
 import type { Informer } from "../kube/informer.ts";
@@ -82,16 +81,8 @@ export function startRequestDoor<T extends RequestMeta>(
 
   const write = async (request: T, outcome: Outcome, signal: AbortSignal): Promise<void> => {
     const status = toStatus(request, outcome);
-    if (status === undefined) return;
-    const { namespace, name, uid } = request;
-    const one = { ...(namespace === "" ? {} : { namespace }), name, subresource: "status" } as const;
-    try {
-      // If we stop before this, whoever leads next judges it again, and gets the same certificate from the hub.
-      await applyObject(client, resource, one, { status }, { force: true, uid, signal });
-    } catch (error) {
-      // Gone, or another request of its name: nobody waits for this one any more.
-      if (!isNotFound(error) && !isConflict(error)) throw error;
-    }
+    // If we stop before this, whoever leads next judges it again, and gets the same certificate from the hub.
+    if (status !== undefined) await applyStatus(client, resource, request, status, signal);
   };
 
   const tell = (type: "Normal" | "Warning", reason: string, note: string, object: T): void =>

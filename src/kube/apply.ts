@@ -1,5 +1,7 @@
 /** Server-side apply: we say what should be, the API server knows which fields are ours. */
+import { isConflict, isNotFound } from "./api-error.ts";
 import type { Client } from "./client.ts";
+import type { Meta } from "./meta.ts";
 import { type CallOptions, fieldManager, type One } from "./objects.ts";
 import { type Resource, toApiVersion, toPath } from "./resource.ts";
 
@@ -44,4 +46,20 @@ export async function applyObject(
     repeatable: true,
     ...rest,
   });
+}
+
+/** All that is ours of the status of this very object; nothing where that has gone, or another has its name by now. @throws ApiError. */
+export async function applyStatus(
+  client: Client,
+  resource: Resource,
+  { namespace, name, uid }: Meta,
+  status: object,
+  signal: AbortSignal,
+): Promise<void> {
+  const one = { ...(namespace === "" ? {} : { namespace }), name, subresource: "status" } as const;
+  try {
+    await applyObject(client, resource, one, { status }, { force: true, uid, signal });
+  } catch (error) {
+    if (!isNotFound(error) && !isConflict(error)) throw error;
+  }
 }
