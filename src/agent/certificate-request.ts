@@ -2,8 +2,8 @@
 import { type Condition, readConditions } from "../kube/condition.ts";
 import { type JsonRecord, recordAt, textAt, textsAt } from "../kube/json.ts";
 import { type Meta, readMeta } from "../kube/meta.ts";
-import { type IssuerName, requestLengthMax, tooLong } from "./request-step.ts";
-import type { IssuerKind } from "./tenant-issuer.ts";
+import { requestLengthMax, tooLong } from "./request-step.ts";
+import { type IssuerName, isIssuerKind, issuerResources } from "./tenant-issuer.ts";
 
 export interface CertificateRequest extends Meta {
   /** Undefined where it is another issuer's. */
@@ -24,20 +24,18 @@ export interface RequestAsk {
   readonly groups: readonly string[];
 }
 
-export const issuerGroup = "espalier.dev";
-
 /** @throws Refusal `malformed`. */
 export function readCertificateRequest(object: unknown): CertificateRequest {
   const spec = recordAt(object, "spec");
-  const issuerRef = recordAt(spec, "issuerRef");
-  const kind = kindOf(issuerRef);
-  if (kind === undefined) return { ...readMeta(object), ask: undefined };
+  const meta = readMeta(object);
+  const issuer = readIssuer(recordAt(spec, "issuerRef"), meta.namespace);
+  if (issuer === undefined) return { ...meta, ask: undefined };
   const conditions = readConditions(recordAt(object, "status"));
   const request = isFinal(conditions) ? "" : (textAt(spec, "request") ?? "");
   return {
-    ...readMeta(object),
+    ...meta,
     ask: {
-      issuer: { kind, name: textAt(issuerRef, "name") ?? "" },
+      issuer,
       conditions,
       request: request.length > requestLengthMax ? tooLong : request,
       duration: textAt(spec, "duration") ?? "",
@@ -57,8 +55,9 @@ export function isFinal(conditions: ReadonlyMap<string, Condition>): boolean {
 }
 
 /** The group exactly: an empty one is cert-manager's own. */
-function kindOf(issuerRef: JsonRecord): IssuerKind | undefined {
-  const { group, kind } = issuerRef;
-  if (group !== issuerGroup) return undefined;
-  return kind === "TenantIssuer" || kind === "TenantClusterIssuer" ? kind : undefined;
+function readIssuer(issuerRef: JsonRecord, own: string): IssuerName | undefined {
+  const kind = textAt(issuerRef, "kind") ?? "";
+  if (!isIssuerKind(kind) || issuerRef["group"] !== issuerResources[kind].group) return undefined;
+  const namespace = issuerResources[kind].namespaced ? own : "";
+  return { kind, namespace, name: textAt(issuerRef, "name") ?? "" };
 }

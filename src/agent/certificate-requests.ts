@@ -6,17 +6,11 @@ import { resources } from "../kube/resource.ts";
 import { type CertificateRequest, readCertificateRequest } from "./certificate-request.ts";
 import { decideRequest } from "./decide-request.ts";
 import { readGuard } from "./guard.ts";
-import type { Issuers } from "./issuers.ts";
-import type { KeptTrust } from "./kept-trust.ts";
-import { type DoorParts, type Outcome, startRequestDoor } from "./request-door.ts";
-import type { IssuerName, Step } from "./request-step.ts";
-import { decideIssuer } from "./tenant-issuer.ts";
+import { byIssuer, type DoorParts, type Outcome, startRequestDoor } from "./request-door.ts";
 import { startWhenServed } from "./when-served.ts";
 
 export interface CertificateRequestsParts extends DoorParts {
-  readonly issuers: Issuers;
   readonly namespaces: Informer<Namespace, never>;
-  readonly trust: () => KeptTrust | undefined;
 }
 
 /** Returns at once; begins when cert-manager's definitions are there. */
@@ -25,17 +19,15 @@ export function startCertificateRequests(parts: CertificateRequestsParts): Async
 }
 
 function startServed(parts: CertificateRequestsParts): AsyncDisposable {
-  const { issuers, namespaces, trust, now, log } = parts;
+  const { namespaces, now, log } = parts;
+  const resource = resources.certificateRequests;
   const stack = new AsyncDisposableStack();
   const requests = stack.use(
     startInformer(
       {
-        resource: resources.certificateRequests,
+        resource,
         read: readCertificateRequest,
-        indexes: {
-          issuer: ({ ask, namespace }) => (ask === undefined ? [] : [toIndex(ask.issuer, namespace)]),
-          namespace: ({ namespace }) => [namespace],
-        },
+        indexes: { ...byIssuer, namespace: ({ namespace }) => [namespace] },
       },
       parts,
     ),
@@ -44,25 +36,19 @@ function startServed(parts: CertificateRequestsParts): AsyncDisposable {
   const validating = stack.use(startInformer(webhooks, parts));
   const mutating = stack.use(startInformer({ ...webhooks, resource: resources.mutatingWebhooks }, parts));
 
-  const decide = (request: CertificateRequest): Step => {
-    const { kind, name } = request.ask?.issuer ?? { kind: "TenantIssuer", name: "" };
-    const namespace = kind === "TenantIssuer" ? request.namespace : undefined;
-    return decideRequest(request, {
-      namespace: namespaces.get(request.namespace),
-      guards: { validating: validating.list(), mutating: mutating.list() },
-      issuer: issuers[kind].get(name, namespace),
-      readinessOf: (issuer) => decideIssuer(issuer, trust()),
-    });
-  };
-
   const door = stack.use(
     startRequestDoor(
       {
         door: "certificate-request",
-        resource: resources.certificateRequests,
+        resource,
         requests,
-        followed: [namespaces, requests, ...Object.values(issuers), validating, mutating],
-        decide,
+        followed: [namespaces, validating, mutating],
+        decide: (request, issuer) =>
+          decideRequest(request, {
+            ...issuer,
+            namespace: namespaces.get(request.namespace),
+            guards: { validating: validating.list(), mutating: mutating.list() },
+          }),
         isTold: ({ ask }, { event }) => {
           const ready = ask?.conditions.get("Ready");
           return ready?.reason === "Pending" && ready.message.startsWith(`${event}:`);
@@ -72,18 +58,11 @@ function startServed(parts: CertificateRequestsParts): AsyncDisposable {
       parts,
     ),
   );
-  for (const informer of Object.values(issuers))
-    stack.use(informer.subscribe(({ item }) => door.lookAt(requests.byIndex("issuer", toIndex(item, item.namespace)))));
   // Where a guard is taken away, if only for a moment, what was made by then does not count.
   for (const guards of [validating, mutating]) stack.use(guards.subscribe(() => door.lookAt(requests.list())));
   stack.use(namespaces.subscribe(({ item }) => door.lookAt(requests.byIndex("namespace", item.name))));
   log.info("serving CertificateRequests", {});
   return stack;
-}
-
-/** The index of requests by what they name; a cluster's issuer is named from every namespace. */
-function toIndex({ kind, name }: IssuerName, namespace: string): string {
-  return kind === "TenantIssuer" ? `${namespace}/${name}` : name;
 }
 
 function toStatus({ ask }: CertificateRequest, outcome: Outcome, now: Date): object {

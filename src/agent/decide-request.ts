@@ -3,15 +3,12 @@ import { Refusal } from "../errors.ts";
 import type { Namespace } from "../kube/meta.ts";
 import { type CertificateRequest, isFinal, type RequestAsk } from "./certificate-request.ts";
 import { type Guards, unguarded } from "./guard.ts";
-import { failed, invalid, orEnd, type Step, toSign, wait } from "./request-step.ts";
-import type { ReadinessOf, TenantIssuer } from "./tenant-issuer.ts";
+import { failed, invalid, type KnownIssuer, orEnd, type Step, toSign, wait } from "./request-step.ts";
 
-export interface Known {
+export interface Known extends KnownIssuer {
   /** Undefined while the namespace is not in the list yet. */
   readonly namespace: Namespace | undefined;
   readonly guards: Guards;
-  readonly issuer: TenantIssuer | undefined;
-  readonly readinessOf: ReadinessOf;
 }
 
 /** cert-manager's own, where a request states none. */
@@ -41,11 +38,7 @@ export function decideRequest({ ask, namespace }: CertificateRequest, known: Kno
   return orEnd(() => {
     const asker = { namespace, issuer, username, groups, isCa };
     const validitySeconds = readDuration(ask.duration);
-    return toSign(
-      { request, usages: usages.length > 0 ? usages : defaultUsages, validitySeconds, asker },
-      known.issuer,
-      known.readinessOf,
-    );
+    return toSign({ request, usages: usages.length > 0 ? usages : defaultUsages, validitySeconds, asker }, known);
   });
 }
 

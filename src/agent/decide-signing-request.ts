@@ -1,16 +1,9 @@
 /** What comes next for a CertificateSigningRequest, as a pure function of what is known. request-door.ts does it. */
-import { failed, invalid, type Step, toSign } from "./request-step.ts";
+import { failed, invalid, type KnownIssuer, type Step, toSign } from "./request-step.ts";
 import type { SigningAsk, SigningRequest } from "./signing-request.ts";
-import type { ReadinessOf, TenantIssuer } from "./tenant-issuer.ts";
-
-export interface Known {
-  /** The one that the signer's name stands for. */
-  readonly issuer: TenantIssuer | undefined;
-  readonly readinessOf: ReadinessOf;
-}
 
 /** Whoever may approve has looked at it by then; the API server lets nobody change what was approved. */
-export function decideSigningRequest({ ask }: SigningRequest, { issuer, readinessOf }: Known): Step {
+export function decideSigningRequest({ ask }: SigningRequest, known: KnownIssuer): Step {
   if (ask === undefined || ask.ended || ask.denied || !ask.approved) return { kind: "none" };
   const namespace = namespaceOf(ask);
   if (namespace === undefined)
@@ -18,17 +11,17 @@ export function decideSigningRequest({ ask }: SigningRequest, { issuer, readines
       "NoServiceAccount",
       `"${ask.username}" is no ServiceAccount: a CertificateSigningRequest is in no namespace, and counts as one of the namespace whose ServiceAccount made it`,
     );
-  const { request, usages, validitySeconds, username, groups, signer } = ask;
+  const { request, usages, validitySeconds, username, groups, issuer } = ask;
   // Before it is looked for: nobody learns which there are elsewhere.
-  if (signer.kind === "TenantIssuer" && signer.namespace !== namespace)
+  if (issuer.kind === "TenantIssuer" && issuer.namespace !== namespace)
     return failed(
       "IssuerNotForNamespace",
-      `TenantIssuers of namespace "${signer.namespace}" are for that namespace alone, and a ServiceAccount of "${namespace}" asks`,
+      `TenantIssuers of namespace "${issuer.namespace}" are for that namespace alone, and a ServiceAccount of "${namespace}" asks`,
     );
-  if (signer.name === "")
+  if (issuer.name === "")
     return invalid("the signer names no issuer: it is tenantissuers.espalier.dev/<namespace>.<name>");
-  const asker = { namespace, issuer: { kind: signer.kind, name: signer.name }, username, groups, isCa: false };
-  return toSign({ request, usages, validitySeconds, asker }, issuer, readinessOf);
+  const asker = { namespace, issuer, username, groups, isCa: false };
+  return toSign({ request, usages, validitySeconds, asker }, known);
 }
 
 /** As the API server names a ServiceAccount, and the groups that it puts every one of them in; others may have found a way to the name alone. */

@@ -3,12 +3,11 @@ import { applyStatus } from "../kube/apply.ts";
 import type { Client } from "../kube/client.ts";
 import { toCondition } from "../kube/condition.ts";
 import type { EventRecorder } from "../kube/events.ts";
-import { keyOf } from "../kube/meta.ts";
 import { startQueue } from "../kube/queue.ts";
 import type { Log } from "../ops/log.ts";
-import { type Issuers, issuerResources } from "./issuers.ts";
+import type { Issuers } from "./issuers.ts";
 import type { KeptTrust } from "./kept-trust.ts";
-import { decideIssuer, type Readiness, type TenantIssuer } from "./tenant-issuer.ts";
+import { decideIssuer, issuerKeyOf, issuerResources, type Readiness, type TenantIssuer } from "./tenant-issuer.ts";
 
 export interface IssuerStatusParts {
   readonly client: Client;
@@ -24,7 +23,7 @@ const lookAgainMs = 10_000;
 
 export function startIssuerStatus({ client, events, issuers, trust, now, log }: IssuerStatusParts): AsyncDisposable {
   const work = async (key: string, signal: AbortSignal): Promise<{ againAfterMs: number } | void> => {
-    const issuer = findIssuer(issuers, key);
+    const issuer = issuers.at(key);
     if (issuer === undefined) return;
     const { ready, generation: observedGeneration } = issuer;
     const wanted = { type: "Ready", ...decideIssuer(issuer, trust()), observedGeneration };
@@ -49,23 +48,12 @@ export function startIssuerStatus({ client, events, issuers, trust, now, log }: 
 
   const queue = startQueue({ name: "issuers", work }, log);
   const subscriptions = new DisposableStack();
-  for (const informer of Object.values(issuers))
-    subscriptions.use(informer.subscribe(({ item }) => queue.add(toIssuerKey(item))));
+  for (const informer of issuers.followed)
+    subscriptions.use(informer.subscribe(({ item }) => queue.add(issuerKeyOf(item))));
   return {
     [Symbol.asyncDispose]: async () => {
       subscriptions.dispose();
       await queue[Symbol.asyncDispose]();
     },
   };
-}
-
-/** Neither a kind nor a name has a slash. */
-export function toIssuerKey(issuer: Pick<TenantIssuer, "kind" | "namespace" | "name">): string {
-  return `${issuer.kind}/${keyOf(issuer)}`;
-}
-
-function findIssuer(issuers: Issuers, key: string): TenantIssuer | undefined {
-  const [kind, ...path] = key.split("/");
-  const name = path.at(-1) ?? "";
-  return kind === "TenantIssuer" ? issuers.TenantIssuer.get(name, path[0]) : issuers.TenantClusterIssuer.get(name);
 }

@@ -1,16 +1,21 @@
 /** The cluster's TenantIssuers and TenantClusterIssuers, followed once for all doors that are asked through them. */
 import type { Client } from "../kube/client.ts";
 import { type Informer, startInformer } from "../kube/informer.ts";
-import { resources } from "../kube/resource.ts";
 import type { Log } from "../ops/log.ts";
-import { type IssuerKind, readTenantIssuer, type TenantIssuer } from "./tenant-issuer.ts";
+import {
+  type IssuerKind,
+  isIssuerKind,
+  issuerResources,
+  readTenantIssuer,
+  type TenantIssuer,
+} from "./tenant-issuer.ts";
 
-export type Issuers = Readonly<Record<IssuerKind, Informer<TenantIssuer, never>>>;
-
-export const issuerResources = {
-  TenantIssuer: resources.tenantIssuers,
-  TenantClusterIssuer: resources.tenantClusterIssuers,
-} as const;
+export interface Issuers extends AsyncDisposable {
+  /** One of each kind. */
+  readonly followed: readonly Informer<TenantIssuer, never>[];
+  /** By `issuerKeyOf`. */
+  at(key: string): TenantIssuer | undefined;
+}
 
 export interface IssuersParts {
   readonly client: Client;
@@ -18,17 +23,22 @@ export interface IssuersParts {
   readonly log: Log;
 }
 
-export function startIssuers(parts: IssuersParts): Issuers & AsyncDisposable {
+export function startIssuers(parts: IssuersParts): Issuers {
   const follow = (kind: IssuerKind): Informer<TenantIssuer, never> =>
     startInformer(
       { resource: issuerResources[kind], read: (object) => readTenantIssuer(kind, object), indexes: {} },
       parts,
     );
-  const issuers = { TenantIssuer: follow("TenantIssuer"), TenantClusterIssuer: follow("TenantClusterIssuer") };
+  const kinds = { TenantIssuer: follow("TenantIssuer"), TenantClusterIssuer: follow("TenantClusterIssuer") };
+  const followed = Object.values(kinds);
   return {
-    ...issuers,
+    followed,
+    at: (key) => {
+      const [kind = "", ...path] = key.split("/");
+      return isIssuerKind(kind) ? kinds[kind].at(path.join("/")) : undefined;
+    },
     [Symbol.asyncDispose]: async () => {
-      await Promise.all(Object.values(issuers).map(async (one) => await one.stop()));
+      await Promise.all(followed.map(async (one) => await one.stop()));
     },
   };
 }

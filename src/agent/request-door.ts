@@ -13,23 +13,31 @@ import type { Resource } from "../kube/resource.ts";
 import type { Log } from "../ops/log.ts";
 import type { Metrics } from "../ops/metrics.ts";
 import type { Hub } from "./hub.ts";
+import type { Issuers } from "./issuers.ts";
+import type { KeptTrust } from "./kept-trust.ts";
 import { openRequestCheck, type RequestCertificate } from "./request-certificate.ts";
 import { type DoorName, toItem } from "./request-item.ts";
-import { type End, type Sign, type Step, toEnd, type Wait } from "./request-step.ts";
+import { type End, type KnownIssuer, type Sign, type Step, toEnd, type Wait } from "./request-step.ts";
+import { decideIssuer, type IssuerName, issuerKeyOf } from "./tenant-issuer.ts";
 
 export interface RequestMeta extends Meta {
-  /** Undefined where it is nobody's of ours. */
-  readonly ask: unknown;
+  /** Undefined where it asks nothing of ours. */
+  readonly ask: { readonly issuer: IssuerName } | undefined;
 }
+
+/** For the informer of a door's requests. */
+export const byIssuer = {
+  issuer: ({ ask }: RequestMeta): readonly string[] => (ask === undefined ? [] : [issuerKeyOf(ask.issuer)]),
+};
 
 export interface RequestDoor<T extends RequestMeta> {
   /** As the hub calls it. */
   readonly door: DoorName;
   readonly resource: Resource;
-  readonly requests: Informer<T, string>;
-  /** All that a decision rests on; before each is known once, nothing is said of any request. */
+  readonly requests: Informer<T, keyof typeof byIssuer>;
+  /** All that a decision rests on beside requests and issuers. */
   readonly followed: readonly Pick<Informer<Meta, never>, "synced" | "freshness">[];
-  readonly decide: (request: T) => Step;
+  readonly decide: (request: T, known: KnownIssuer) => Step;
   /** Whether it says already what it waits for. */
   readonly isTold: (request: T, wait: Wait) => boolean;
   /** All that we own of its status: what is left out of an application goes. Undefined where it has no place for that. */
@@ -43,6 +51,8 @@ export interface DoorParts {
   readonly client: Client;
   readonly events: EventRecorder;
   readonly hub: Hub;
+  readonly issuers: Issuers;
+  readonly trust: () => KeptTrust | undefined;
   readonly now: () => Date;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -63,9 +73,10 @@ const lookAgainMs = 10_000;
 const rememberedMax = 10_000;
 
 export function startRequestDoor<T extends RequestMeta>(
-  { door, resource, requests, followed, decide, isTold, toStatus }: RequestDoor<T>,
-  { cluster, client, events, hub, now, log, metrics }: DoorParts,
+  { door, resource, requests, followed: others, decide, isTold, toStatus }: RequestDoor<T>,
+  { cluster, client, events, hub, issuers, trust, now, log, metrics }: DoorParts,
 ): RunningDoor<T> {
+  const followed = [requests, ...issuers.followed, ...others];
   const check = openRequestCheck({
     now,
     onFault: (error) => log.error("the issuer's answer did not verify", {}, error),
@@ -118,10 +129,10 @@ export function startRequestDoor<T extends RequestMeta>(
   const work = async (key: string, signal: AbortSignal): Promise<{ againAfterMs: number } | void> => {
     // Of what is half known, nothing is said.
     if (followed.some((one) => one.freshness() === undefined)) return;
-    const [name = "", namespace] = key.split("/").toReversed();
-    const request = requests.get(name, namespace);
+    const request = requests.at(key);
     if (request?.ask === undefined || ended.has(request.uid)) return;
-    const step = decide(request);
+    const issuer = issuers.at(issuerKeyOf(request.ask.issuer));
+    const step = decide(request, { issuer, readinessOf: (one) => decideIssuer(one, trust()) });
     switch (step.kind) {
       case "none":
         return;
@@ -148,7 +159,10 @@ export function startRequestDoor<T extends RequestMeta>(
   const lookAt = (all: readonly T[]): void => {
     for (const request of all) if (request.ask !== undefined) queue.add(keyOf(request));
   };
-  const subscription = requests.subscribe(({ kind, item }) => lookAt(kind === "gone" ? [] : [item]));
+  const subscriptions = new DisposableStack();
+  subscriptions.use(requests.subscribe(({ kind, item }) => lookAt(kind === "gone" ? [] : [item])));
+  for (const informer of issuers.followed)
+    subscriptions.use(informer.subscribe(({ item }) => lookAt(requests.byIndex("issuer", issuerKeyOf(item)))));
   Promise.all(followed.map(async ({ synced }) => await synced)).then(
     () => lookAt(requests.list()),
     () => undefined,
@@ -156,7 +170,7 @@ export function startRequestDoor<T extends RequestMeta>(
   return {
     lookAt,
     [Symbol.asyncDispose]: async () => {
-      subscription[Symbol.dispose]();
+      subscriptions.dispose();
       await queue[Symbol.asyncDispose]();
     },
   };

@@ -2,7 +2,7 @@
 import { Refusal, refusals } from "../errors.ts";
 import { type NamedCsr, readNamedCsr } from "../pki/named-csr.ts";
 import { csrLabels, readPem } from "../pki/pem.ts";
-import { type IssuerKind, mayUse, type ReadinessOf, type TenantIssuer } from "./tenant-issuer.ts";
+import { type IssuerName, mayUse, type ReadinessOf, type TenantIssuer } from "./tenant-issuer.ts";
 
 export type Step =
   /** Not ours, done, or not approved. */
@@ -47,14 +47,16 @@ export interface Asker {
   readonly isCa: boolean;
 }
 
-export interface IssuerName {
-  readonly kind: IssuerKind;
-  readonly name: string;
-}
-
 export interface Wanted extends Pick<Sign, "usages" | "validitySeconds" | "asker"> {
   /** Base64 of a CSR in PEM. */
   readonly request: string;
+}
+
+/** What is known of the issuer that a request names. */
+export interface KnownIssuer {
+  /** Undefined where it is not there. */
+  readonly issuer: TenantIssuer | undefined;
+  readonly readinessOf: ReadinessOf;
 }
 
 /** Of a request's base64. What is longer holds no CSR that we read: it is not kept, and refused. */
@@ -62,7 +64,7 @@ export const requestLengthMax = 64 * 1024;
 export const tooLong = "too long";
 
 /** The issuer is there, is for that namespace, and its tenant takes requests: then what is asked is read. */
-export function toSign(wanted: Wanted, issuer: TenantIssuer | undefined, readinessOf: ReadinessOf): Step {
+export function toSign(wanted: Wanted, { issuer, readinessOf }: KnownIssuer): Step {
   const { namespace, issuer: named } = wanted.asker;
   const name = `${named.kind} "${named.name}"`;
   if (issuer === undefined)

@@ -5,16 +5,14 @@ import { resources } from "../kube/resource.ts";
 import { startCertificateRequests } from "./certificate-requests.ts";
 import { startIssuerStatus } from "./issuer-status.ts";
 import { startIssuers } from "./issuers.ts";
-import type { KeptTrust } from "./kept-trust.ts";
 import type { DoorParts } from "./request-door.ts";
 import { startSigningRequests } from "./signing-requests.ts";
 import { startWhenServed } from "./when-served.ts";
 
-export interface RequestsParts extends DoorParts {
+export interface RequestsParts extends Omit<DoorParts, "issuers"> {
   /** Which of them are open. */
   readonly doors: { readonly certManager: boolean; readonly signingRequests: boolean };
   readonly namespaces: Informer<Namespace, never>;
-  readonly trust: () => KeptTrust | undefined;
 }
 
 /** Returns at once; each door begins when the definitions that it needs are there. */

@@ -2,6 +2,7 @@
 import type { AgentConfig } from "../ops/config.ts";
 import { crlConfigMap } from "./crl-distribution.ts";
 import { toIstiodSecrets, toTargets } from "./planes.ts";
+import { issuerResources } from "./tenant-issuer.ts";
 import { signerOf } from "./trust-bundle.ts";
 
 export interface Right {
@@ -71,19 +72,18 @@ function certificateRequestRights(): readonly Right[] {
 /** Events about them are in the namespace "default", as all about what is in no namespace. */
 function signingRequestRights(): readonly Right[] {
   const group = "certificates.k8s.io";
-  const plurals = ["tenantissuers", "tenantclusterissuers"];
+  const signers = Object.values(issuerResources).map((issuer) => `${issuer.plural}.${issuer.group}/*`);
   return [
     ...verbs(["list", "watch"], { group, resource: "certificatesigningrequests" }),
     ...verbs(["patch"], { group, resource: "certificatesigningrequests/status" }),
-    ...plurals.flatMap((plural) => verbs(["sign"], { group, resource: "signers", name: `${plural}.espalier.dev/*` })),
+    ...signers.flatMap((name) => verbs(["sign"], { group, resource: "signers", name })),
   ];
 }
 
 function issuerRights(): readonly Right[] {
-  const group = "espalier.dev";
-  return ["tenantissuers", "tenantclusterissuers"].flatMap((resource) => [
-    ...verbs(["list", "watch"], { group, resource }),
-    ...verbs(["patch"], { group, resource: `${resource}/status` }),
+  return Object.values(issuerResources).flatMap(({ group, plural }) => [
+    ...verbs(["list", "watch"], { group, resource: plural }),
+    ...verbs(["patch"], { group, resource: `${plural}/status` }),
   ]);
 }
 

@@ -2,7 +2,8 @@
 import { readConditions } from "../kube/condition.ts";
 import { recordAt, textAt, textsAt } from "../kube/json.ts";
 import { type Meta, readMeta } from "../kube/meta.ts";
-import { type IssuerName, requestLengthMax, tooLong } from "./request-step.ts";
+import { requestLengthMax, tooLong } from "./request-step.ts";
+import type { IssuerName } from "./tenant-issuer.ts";
 
 export interface SigningRequest extends Meta {
   /** Undefined where it is another signer's. */
@@ -10,7 +11,8 @@ export interface SigningRequest extends Meta {
 }
 
 export interface SigningAsk {
-  readonly signer: Signer;
+  /** The one that the signer's name stands for. */
+  readonly issuer: IssuerName;
   readonly approved: boolean;
   readonly denied: boolean;
   /** It has a certificate, or has failed: nothing is to be done with it any more. */
@@ -25,17 +27,11 @@ export interface SigningAsk {
   readonly groups: readonly string[];
 }
 
-/** The issuer that a signer's name stands for. */
-export interface Signer extends IssuerName {
-  /** Empty for an issuer of the cluster. */
-  readonly namespace: string;
-}
-
 /** @throws Refusal `malformed`. */
 export function readSigningRequest(object: unknown): SigningRequest {
   const spec = recordAt(object, "spec");
-  const signer = readSigner(textAt(spec, "signerName") ?? "");
-  if (signer === undefined) return { ...readMeta(object), ask: undefined };
+  const issuer = readSigner(textAt(spec, "signerName") ?? "");
+  if (issuer === undefined) return { ...readMeta(object), ask: undefined };
   const status = recordAt(object, "status");
   const conditions = readConditions(status);
   const isTrue = (type: string): boolean => conditions.get(type)?.status === "True";
@@ -45,7 +41,7 @@ export function readSigningRequest(object: unknown): SigningRequest {
   return {
     ...readMeta(object),
     ask: {
-      signer,
+      issuer,
       approved: isTrue("Approved"),
       // Whatever it says of it, and beside whatever else: no CSR that anybody has denied is signed.
       denied: conditions.has("Denied"),
@@ -62,7 +58,7 @@ export function readSigningRequest(object: unknown): SigningRequest {
 const signerNames = /^(tenantissuers|tenantclusterissuers)\.espalier\.dev\/(.*)$/;
 
 /** `tenantclusterissuers.espalier.dev/<name>`, or `tenantissuers.espalier.dev/<namespace>.<name>`: a namespace has no dot. */
-function readSigner(text: string): Signer | undefined {
+function readSigner(text: string): IssuerName | undefined {
   const [, plural, path = ""] = signerNames.exec(text) ?? [];
   if (plural === undefined) return undefined;
   if (plural === "tenantclusterissuers") return { kind: "TenantClusterIssuer", name: path, namespace: "" };

@@ -2,46 +2,24 @@
  * Kubernetes' own door: CertificateSigningRequests for the signers `tenantclusterissuers.espalier.dev/<name>` and
  * `tenantissuers.espalier.dev/<namespace>.<name>`, from ServiceAccounts for themselves, or from an istiod for the workloads of its mesh.
  */
-import { type Informer, startInformer } from "../kube/informer.ts";
+import { startInformer } from "../kube/informer.ts";
 import { resources } from "../kube/resource.ts";
 import { decideSigningRequest } from "./decide-signing-request.ts";
-import type { Issuers } from "./issuers.ts";
-import type { KeptTrust } from "./kept-trust.ts";
-import { type DoorParts, type Outcome, startRequestDoor } from "./request-door.ts";
-import { readSigningRequest, type Signer, type SigningRequest } from "./signing-request.ts";
-import { decideIssuer } from "./tenant-issuer.ts";
+import { byIssuer, type DoorParts, type Outcome, startRequestDoor } from "./request-door.ts";
+import { readSigningRequest, type SigningRequest } from "./signing-request.ts";
 
-export interface SigningRequestsParts extends DoorParts {
-  readonly issuers: Issuers;
-  readonly trust: () => KeptTrust | undefined;
-}
-
-export function startSigningRequests(parts: SigningRequestsParts): AsyncDisposable {
-  const { issuers, trust, log } = parts;
+export function startSigningRequests(parts: DoorParts): AsyncDisposable {
   const stack = new AsyncDisposableStack();
   const resource = resources.certificateSigningRequests;
-  const requests: Informer<SigningRequest, "signer"> = stack.use(
-    startInformer(
-      {
-        resource,
-        read: readSigningRequest,
-        indexes: { signer: ({ ask }) => (ask === undefined ? [] : [toIndex(ask.signer)]) },
-      },
-      parts,
-    ),
-  );
-  const door = stack.use(
+  const requests = stack.use(startInformer({ resource, read: readSigningRequest, indexes: byIssuer }, parts));
+  stack.use(
     startRequestDoor(
       {
         door: "csr",
         resource,
         requests,
-        followed: [requests, ...Object.values(issuers)],
-        decide: (request) =>
-          decideSigningRequest(request, {
-            issuer: issuerOf(request, issuers),
-            readinessOf: (issuer) => decideIssuer(issuer, trust()),
-          }),
+        followed: [],
+        decide: decideSigningRequest,
         // It has no condition for that: an Event says it, once while this agent leads.
         isTold: () => false,
         toStatus,
@@ -49,18 +27,8 @@ export function startSigningRequests(parts: SigningRequestsParts): AsyncDisposab
       parts,
     ),
   );
-  for (const informer of Object.values(issuers))
-    stack.use(informer.subscribe(({ item }) => door.lookAt(requests.byIndex("signer", toIndex(item)))));
-  log.info("serving CertificateSigningRequests", {});
+  parts.log.info("serving CertificateSigningRequests", {});
   return stack;
-}
-
-function issuerOf({ ask }: SigningRequest, issuers: Issuers) {
-  return ask && issuers[ask.signer.kind].get(ask.signer.name, ask.signer.namespace);
-}
-
-function toIndex({ kind, namespace, name }: Signer): string {
-  return `${kind}/${namespace}/${name}`;
 }
 
 /** The chain, without its root: there is no field for that. The API server keeps a certificate that stands there from being replaced. */

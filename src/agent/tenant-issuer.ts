@@ -1,13 +1,35 @@
 /** TenantIssuer and TenantClusterIssuer as the agent knows them, and whether certificates can be had through one. */
 import { type Condition, readConditions } from "../kube/condition.ts";
 import { recordAt, someTextAt, textAt, textsAt } from "../kube/json.ts";
-import { type Meta, readMeta } from "../kube/meta.ts";
+import { keyOf, type Meta, readMeta } from "../kube/meta.ts";
+import { resources } from "../kube/resource.ts";
 import type { KeptTrust } from "./kept-trust.ts";
 
-export type IssuerKind = "TenantIssuer" | "TenantClusterIssuer";
+export const issuerResources = {
+  TenantIssuer: resources.tenantIssuers,
+  TenantClusterIssuer: resources.tenantClusterIssuers,
+} as const;
 
-export interface TenantIssuer extends Meta {
+export type IssuerKind = keyof typeof issuerResources;
+
+export function isIssuerKind(text: string): text is IssuerKind {
+  return Object.hasOwn(issuerResources, text);
+}
+
+/** As who asks through it names it. */
+export interface IssuerName {
   readonly kind: IssuerKind;
+  /** Empty for an issuer of the cluster. */
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** Unique among both kinds: none of the parts can hold a slash. */
+export function issuerKeyOf(issuer: IssuerName): string {
+  return `${issuer.kind}/${keyOf(issuer)}`;
+}
+
+export interface TenantIssuer extends Meta, IssuerName {
   readonly generation: number;
   readonly tenant: string;
   readonly profile: string;

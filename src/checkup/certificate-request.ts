@@ -2,12 +2,11 @@
 import { type CertificateRequest, readCertificateRequest } from "../agent/certificate-request.ts";
 import { decideRequest } from "../agent/decide-request.ts";
 import { type Guard, readGuard } from "../agent/guard.ts";
-import type { Step } from "../agent/request-step.ts";
-import { saidOf } from "../agent/tenant-issuer.ts";
-import { isRecord, type JsonRecord, listAt, recordAt, textAt } from "../kube/json.ts";
+import type { KnownIssuer, Step } from "../agent/request-step.ts";
+import { type JsonRecord, recordAt, textAt } from "../kube/json.ts";
 import { readNamespace } from "../kube/meta.ts";
 import { type Resource, resources } from "../kube/resource.ts";
-import { findIssuer, type Subject } from "./object.ts";
+import type { Subject } from "./object.ts";
 import { fail, ok, type Verdict } from "./verdict.ts";
 import type { View } from "./view.ts";
 
@@ -21,7 +20,7 @@ export function certificateRequest(namespace: string, name: string): Subject {
     status: toStatus,
     isIssued: (object) => isIssued(readCertificateRequest(object)),
     issuer: (object) => readCertificateRequest(object).ask?.issuer,
-    decide: async (object, view) => await decide(anew(object), view),
+    decide: async (object, known, view) => await decide(readCertificateRequest(object), known, view),
     unapproved: () =>
       fail(
         "nobody has approved it",
@@ -63,25 +62,16 @@ function toStatus(object: JsonRecord): Verdict {
   );
 }
 
-/** As though nobody had said anything about it but whoever approves. */
-function anew(object: JsonRecord): CertificateRequest {
-  const conditions = listAt(recordAt(object, "status"), "conditions").filter(
-    (one) => isRecord(one) && ["Approved", "Denied"].includes(textAt(one, "type") ?? ""),
-  );
-  return readCertificateRequest({ ...object, status: { conditions } });
-}
-
-async function decide(request: CertificateRequest, view: View): Promise<Step> {
+async function decide(request: CertificateRequest, known: KnownIssuer, view: View): Promise<Step> {
   const namespace = await view.get(resources.namespaces, { name: request.namespace });
   const guards = async (resource: Resource): Promise<readonly Guard[]> =>
     (await view.list({ resource })).map(readGuard);
   return decideRequest(request, {
+    ...known,
     namespace: namespace && readNamespace(namespace),
     guards: {
       validating: await guards(resources.validatingWebhooks),
       mutating: await guards(resources.mutatingWebhooks),
     },
-    issuer: request.ask && (await findIssuer(view, request.ask.issuer, request.namespace)),
-    readinessOf: saidOf,
   });
 }

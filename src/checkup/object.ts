@@ -2,12 +2,17 @@
  * What becomes of one object that asks for a certificate, and why: in the order in which the agent looks at it, by the agent's own
  * judgement of what is there now, and at last by what the hub says.
  */
-import { issuerResources } from "../agent/issuers.ts";
 import { type DoorName, toItem } from "../agent/request-item.ts";
-import type { IssuerName, Step } from "../agent/request-step.ts";
-import { readTenantIssuer, type TenantIssuer } from "../agent/tenant-issuer.ts";
+import type { KnownIssuer, Step } from "../agent/request-step.ts";
+import {
+  type IssuerName,
+  issuerResources,
+  readTenantIssuer,
+  saidOf,
+  type TenantIssuer,
+} from "../agent/tenant-issuer.ts";
 import { Refusal } from "../errors.ts";
-import type { JsonRecord } from "../kube/json.ts";
+import { isRecord, type JsonRecord, listAt, recordAt, textAt } from "../kube/json.ts";
 import { readMeta } from "../kube/meta.ts";
 import type { One } from "../kube/objects.ts";
 import { type Resource, resources } from "../kube/resource.ts";
@@ -27,8 +32,8 @@ export interface Subject {
   status(object: JsonRecord): Verdict;
   isIssued(object: JsonRecord): boolean;
   issuer(object: JsonRecord): IssuerName | undefined;
-  /** What the agent would do with it, had nobody said anything but whoever approves. @throws Refusal, ApiError where something cannot be seen. */
-  decide(object: JsonRecord, view: View): Promise<Step>;
+  /** What the agent would do with it. @throws Refusal, ApiError where something cannot be seen. */
+  decide(object: JsonRecord, known: KnownIssuer, view: View): Promise<Step>;
   /** Of what the agent leaves alone. */
   unapproved(object: JsonRecord): Verdict;
 }
@@ -45,6 +50,11 @@ export function objectChecks(subject: Subject, askHub: AskHub): readonly Check[]
       if (object === undefined) throw new Refusal("not-found", "it is not there any more");
       return subject.isIssued(object) ? skipped("nothing is left to do") : await how(object, view);
     };
+  const decide = async (object: JsonRecord, view: View): Promise<Step> => {
+    const named = subject.issuer(object);
+    const issuer = named && (await findIssuer(view, named));
+    return await subject.decide(anew(object), { issuer, readinessOf: saidOf }, view);
+  };
   return [
     { id: "request", needs: [], judge: async (view) => subject.found(await find(view)) },
     {
@@ -58,13 +68,13 @@ export function objectChecks(subject: Subject, askHub: AskHub): readonly Check[]
     {
       id: "agent",
       needs: ["request"],
-      judge: judge(async (object, view) => await toVerdict(await subject.decide(object, view), subject, object, view)),
+      judge: judge(async (object, view) => await toVerdict(await decide(object, view), subject, object, view)),
     },
     {
       id: "hub",
       needs: ["request", "agent"],
       judge: judge(async (object, view) => {
-        const step = await subject.decide(object, view);
+        const step = await decide(object, view);
         if (step.kind !== "sign") throw new Error("the agent would not ask");
         return await askHub(toItem(subject.door, readMeta(object), step));
       }),
@@ -118,12 +128,16 @@ async function whereIs(view: View, { kind, name }: IssuerName): Promise<string> 
 }
 
 /** @throws Refusal, ApiError. */
-export async function findIssuer(
-  view: View,
-  { kind, name }: IssuerName,
-  namespace: string,
-): Promise<TenantIssuer | undefined> {
+async function findIssuer(view: View, { kind, namespace, name }: IssuerName): Promise<TenantIssuer | undefined> {
   if (name === "") return undefined;
-  const found = await view.get(issuerResources[kind], kind === "TenantIssuer" ? { namespace, name } : { name });
+  const found = await view.get(issuerResources[kind], namespace === "" ? { name } : { namespace, name });
   return found && readTenantIssuer(kind, found);
+}
+
+/** As though nobody had said anything about it but whoever approves. */
+function anew(object: JsonRecord): JsonRecord {
+  const conditions = listAt(recordAt(object, "status"), "conditions").filter(
+    (one) => isRecord(one) && ["Approved", "Denied"].includes(textAt(one, "type") ?? ""),
+  );
+  return { ...object, status: { conditions } };
 }

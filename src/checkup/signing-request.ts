@@ -1,11 +1,10 @@
 /** A CertificateSigningRequest of Kubernetes, for object.ts. */
 import { decideSigningRequest } from "../agent/decide-signing-request.ts";
-import { readSigningRequest, type SigningRequest } from "../agent/signing-request.ts";
-import { saidOf } from "../agent/tenant-issuer.ts";
+import { readSigningRequest } from "../agent/signing-request.ts";
 import { type Condition, readConditions } from "../kube/condition.ts";
-import { isRecord, type JsonRecord, listAt, recordAt, textAt } from "../kube/json.ts";
+import { type JsonRecord, recordAt, textAt } from "../kube/json.ts";
 import { resources } from "../kube/resource.ts";
-import { findIssuer, type Subject } from "./object.ts";
+import type { Subject } from "./object.ts";
 import { fail, ok, type Verdict } from "./verdict.ts";
 
 export function signingRequest(name: string): Subject {
@@ -16,13 +15,8 @@ export function signingRequest(name: string): Subject {
     found: (object) => toFound(object, name),
     status: toStatus,
     isIssued,
-    issuer: (object) => readSigningRequest(object).ask?.signer,
-    decide: async (object, view) => {
-      const request = anew(object);
-      const { signer } = request.ask ?? {};
-      const issuer = signer && (await findIssuer(view, signer, signer.namespace));
-      return decideSigningRequest(request, { issuer, readinessOf: saidOf });
-    },
+    issuer: (object) => readSigningRequest(object).ask?.issuer,
+    decide: async (object, known) => decideSigningRequest(readSigningRequest(object), known),
     unapproved: (object) =>
       conditionsOf(object).has("Denied")
         ? fail("it was denied", "make another request, and ask whoever denied this one")
@@ -37,7 +31,7 @@ function toFound(object: JsonRecord | undefined, name: string): Verdict {
   if (object === undefined) return fail(`there is no CertificateSigningRequest ${name}`, "kubectl get csr");
   const { ask } = readSigningRequest(object);
   if (ask !== undefined) {
-    const { kind, namespace, name: issuer } = ask.signer;
+    const { kind, namespace, name: issuer } = ask.issuer;
     const place = namespace === "" ? "" : ` of namespace "${namespace}"`;
     return ok(`asks ${kind} "${issuer}"${place}; made by ${ask.username || "nobody"}`);
   }
@@ -64,12 +58,4 @@ function toStatus(object: JsonRecord): Verdict {
     `${last.type}: ${last.reason}: ${last.message}`,
     "it is never taken up again. What stands below is how one made now would fare",
   );
-}
-
-/** As though nobody had said anything about it but whoever approves. */
-function anew(object: JsonRecord): SigningRequest {
-  const conditions = listAt(recordAt(object, "status"), "conditions").filter(
-    (one) => isRecord(one) && ["Approved", "Denied"].includes(textAt(one, "type") ?? ""),
-  );
-  return readSigningRequest({ ...object, status: { conditions } });
 }

@@ -39,6 +39,8 @@ export interface Informer<T extends Meta, Name extends string> extends AsyncDisp
   /** Resolves with the first whole list; rejects only if stopped before. */
   readonly synced: Promise<void>;
   get(name: string, namespace?: string): T | undefined;
+  /** By `keyOf`. */
+  at(key: string): T | undefined;
   byIndex(index: Name, value: string): readonly T[];
   list(): readonly T[];
   /** When we last had proof that this is the state: a list, an event or a bookmark. Undefined before the first list. */
@@ -155,6 +157,7 @@ export function startInformer<T extends Meta, Name extends string = never>(
   return {
     synced: synced.promise,
     get: (name, namespace = "") => cache.get(keyOf({ namespace, name })),
+    at: cache.get,
     byIndex: cache.byIndex,
     list: () => [...cache.values()],
     freshness: () => fresh,

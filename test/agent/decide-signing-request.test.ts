@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { decideSigningRequest, type Known } from "../../src/agent/decide-signing-request.ts";
+import { decideSigningRequest } from "../../src/agent/decide-signing-request.ts";
 import type { KeptTrust } from "../../src/agent/kept-trust.ts";
-import type { Step } from "../../src/agent/request-step.ts";
+import type { KnownIssuer, Step } from "../../src/agent/request-step.ts";
 import { readSigningRequest } from "../../src/agent/signing-request.ts";
 import { decideIssuer, readTenantIssuer } from "../../src/agent/tenant-issuer.ts";
 import { toPem } from "../../src/pki/pem.ts";
@@ -40,7 +40,7 @@ const trust: KeptTrust = {
 };
 
 /** What the agent knows that has heard this from its hub. */
-function heard(from: KeptTrust | undefined): Pick<Known, "readinessOf"> {
+function heard(from: KeptTrust | undefined): Pick<KnownIssuer, "readinessOf"> {
   return { readinessOf: (one) => decideIssuer(one, from) };
 }
 
@@ -63,7 +63,7 @@ function signingRequest(spec: object = {}, status: object = { conditions: [appro
   });
 }
 
-function decide(spec: object = {}, status?: object, known: Partial<Known> = {}): Step {
+function decide(spec: object = {}, status?: object, known: Partial<KnownIssuer> = {}): Step {
   return decideSigningRequest(signingRequest(spec, status), { issuer: cluster, ...heard(trust), ...known });
 }
 
@@ -73,7 +73,7 @@ test("an approved one is signed for the namespace of the ServiceAccount that mad
   assert.deepEqual(Buffer.from(step.der), Buffer.from(csr));
   assert.deepEqual([step.tenant, step.profile, step.validitySeconds], ["shop", "request", 3600]);
   assert.deepEqual(step.usages, ["digital signature", "server auth"]);
-  const issuer = { kind: "TenantClusterIssuer", name: "shop" };
+  const issuer = { kind: "TenantClusterIssuer", namespace: "", name: "shop" };
   assert.deepEqual(step.asker, { ...accountOf("shop"), namespace: "shop", issuer, isCa: false });
 });
 
@@ -83,7 +83,7 @@ test("without expirationSeconds none are asked for", () => {
 });
 
 test("a signer's name is a namespace and an issuer's name, or the name of an issuer of the cluster", () => {
-  const signerOf = (signerName: string) => signingRequest({ signerName }).ask?.signer;
+  const signerOf = (signerName: string) => signingRequest({ signerName }).ask?.issuer;
   assert.deepEqual(signerOf(clusterSigner), { kind: "TenantClusterIssuer", namespace: "", name: "shop" });
   assert.deepEqual(signerOf(ownSigner), { kind: "TenantIssuer", namespace: "shop", name: "own" });
   assert.deepEqual(signerOf("tenantissuers.espalier.dev/shop"), { kind: "TenantIssuer", namespace: "shop", name: "" });
