@@ -4,7 +4,6 @@
  */
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
-import { DatabaseSync } from "node:sqlite";
 import type { TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { type Client, openClient } from "../../src/kube/client.ts";
@@ -48,7 +47,7 @@ export async function testIstioCsr(t: TestContext, stage: CertManagerStage): Pro
     // Leaf and authority, and the root apart.
     assert.equal(pem.match(/BEGIN CERTIFICATE/g)?.length, 2);
     assert.ok(ca.verify(ca.publicKey));
-    const { proof, rule, door, profile, request } = lastIntent(site.site.databasePath);
+    const { proof, rule, door, profile, request } = site.site.newest("shop");
     assert.deepEqual(
       { proof, rule, door, profile },
       { proof: `requester:${istioCsr}`, rule: "shop/all", door: "certificate-request", profile: "workload" },
@@ -244,11 +243,4 @@ function rights(namespaces: readonly string[]): string {
     ]),
   ];
   return all.map((one) => JSON.stringify(one)).join("\n---\n");
-}
-
-function lastIntent(path: string): Readonly<Record<string, unknown>> {
-  using database = new DatabaseSync(path, { readOnly: true });
-  const row = database.prepare("SELECT body FROM entries WHERE log = 'shop' ORDER BY id DESC LIMIT 1").get();
-  assert.ok(row?.["body"] instanceof Uint8Array);
-  return JSON.parse(Buffer.from(row["body"]).toString("utf8"));
 }

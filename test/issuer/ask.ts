@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { isRefusalCode, Refusal, type RefusalCode } from "../../src/errors.ts";
 import { openSignStream } from "../../src/rpc/client.ts";
+import type { ObjectRequest } from "../../src/rpc/gen/espalier/v1/ObjectRequest.ts";
 import type { SignBatch } from "../../src/rpc/gen/espalier/v1/SignBatch.ts";
 import type { SignItem } from "../../src/rpc/gen/espalier/v1/SignItem.ts";
 import type { SignReplies__Output } from "../../src/rpc/gen/espalier/v1/SignReplies.ts";
@@ -47,6 +48,18 @@ export async function assertCallRefused(stack: Stack, made: () => Promise<unknow
 export function issued(reply: SignReply__Output): Uint8Array {
   assert.ok(reply.issued, `refused: ${reply.refused?.code}: ${reply.refused?.message}`);
   return reply.issued.leaf;
+}
+
+/** Items for objects, each with a UID of its own, that ask the tenant "shop" for an hour. */
+export function askFor(base: ObjectRequest) {
+  let uid = 0;
+  return (csr: Uint8Array, more: ObjectRequest = {}) => ({
+    csr,
+    signer: "shop",
+    validitySeconds: 3600,
+    idempotencyKey: `uid-${(uid += 1)}`,
+    request: { ...base, ...more },
+  });
 }
 
 export interface SignStream extends Disposable {

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
-import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { readCertificate } from "../../src/pki/certificate.ts";
 import { namesOf } from "../../src/pki/named-leaf.ts";
@@ -9,7 +8,7 @@ import type { SignItem } from "../../src/rpc/gen/espalier/v1/SignItem.ts";
 import { clusterDocument, document } from "../support/documents.ts";
 import { csrOf, namedCsr } from "../support/named-csr.ts";
 import { startStack } from "../support/stack.ts";
-import { assertItemRefused, issued } from "./ask.ts";
+import { askFor, assertItemRefused, issued } from "./ask.ts";
 
 const documents = [
   document("TrustRoot", "main", {}),
@@ -45,22 +44,7 @@ const base: ObjectRequest = {
   usages: ["digital signature", "server auth"],
 };
 
-/** As the ledger has it. */
-function lastIntent(path: string): Readonly<Record<string, unknown>> {
-  using database = new DatabaseSync(path, { readOnly: true });
-  const row = database.prepare("SELECT body FROM entries WHERE log = 'shop' ORDER BY id DESC LIMIT 1").get();
-  assert.ok(row?.["body"] instanceof Uint8Array);
-  return JSON.parse(Buffer.from(row["body"]).toString("utf8"));
-}
-
-let uid = 0;
-const ask = (csr: Uint8Array, more: ObjectRequest = {}) => ({
-  csr,
-  signer: "shop",
-  validitySeconds: 3600,
-  idempotencyKey: `uid-${(uid += 1)}`,
-  request: { ...base, ...more },
-});
+const ask = askFor(base);
 
 test("requests of objects", async (t) => {
   await using stack = await startStack({ clusters: ["east", "west"], documents });
@@ -80,7 +64,7 @@ test("requests of objects", async (t) => {
       assert.deepEqual(leaf.keyUsage, ["digitalSignature"]);
       assert.deepEqual(leaf.usages, ["serverAuth"]);
       assert.equal(leaf.notAfter.getTime() - leaf.notBefore.getTime(), 3_600_000);
-      const entry = lastIntent(stack.site.databasePath);
+      const entry = stack.site.newest("shop");
       assert.deepEqual(entry["request"], {
         groups: base.groups,
         issuer: base.issuer,

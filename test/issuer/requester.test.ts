@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
-import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { readCertificate } from "../../src/pki/certificate.ts";
 import { openWatchStream } from "../../src/rpc/client.ts";
@@ -10,7 +9,7 @@ import { csrOf, istioServingCsr } from "../support/named-csr.ts";
 import { startStack } from "../support/stack.ts";
 import type { Thief } from "../support/thief.ts";
 import { csrFor } from "../support/workload.ts";
-import { assertItemRefused, issued } from "./ask.ts";
+import { askFor, assertItemRefused, issued } from "./ask.ts";
 
 const istioCsr = "cert-manager/cert-manager-istio-csr";
 const rule = { clusters: ["east", "west"], proofs: ["token", `requester:${istioCsr}`] };
@@ -58,21 +57,7 @@ const base: ObjectRequest = {
 
 const web = "spiffe://shop.example/ns/shop-web/sa/web";
 
-function lastIntent(path: string): Readonly<Record<string, unknown>> {
-  using database = new DatabaseSync(path, { readOnly: true });
-  const row = database.prepare("SELECT body FROM entries WHERE log = 'shop' ORDER BY id DESC LIMIT 1").get();
-  assert.ok(row?.["body"] instanceof Uint8Array);
-  return JSON.parse(Buffer.from(row["body"]).toString("utf8"));
-}
-
-let uid = 0;
-const ask = (csr: Uint8Array, more: ObjectRequest = {}) => ({
-  csr,
-  signer: "shop",
-  validitySeconds: 3600,
-  idempotencyKey: `uid-${(uid += 1)}`,
-  request: { ...base, ...more },
-});
+const ask = askFor(base);
 
 test("requests for others", async (t) => {
   await using stack = await startStack({ clusters: ["east", "west"], documents });
@@ -85,7 +70,7 @@ test("requests for others", async (t) => {
     assert.deepEqual(usages, ["serverAuth", "clientAuth"]);
     assert.equal(subject.length, 2);
     assert.equal(+notAfter - +notBefore, 3_600_000);
-    const { profile, door, proof, rule: decided, identity, request } = lastIntent(stack.site.databasePath);
+    const { profile, door, proof, rule: decided, identity, request } = stack.site.newest("shop");
     assert.deepEqual(
       { profile, door, proof, decided, identity },
       {

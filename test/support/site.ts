@@ -32,6 +32,8 @@ export interface Site extends Disposable {
   intents(): number;
   /** Intents without a recorded signature. */
   unrecorded(): number;
+  /** What the newest entry of a log says. */
+  newest(log: string): Readonly<Record<string, unknown>>;
   /** All of the ledger verified, signatures included; it must hold. */
   verify(): Promise<readonly LogReport[]>;
 }
@@ -79,12 +81,8 @@ export async function makeSite(options: SiteOptions = {}): Promise<Site> {
   declare(documents);
   const servingRootsPem = await makeRoots(config, serving, now);
   const count = (where: string): number => {
-    const database = new DatabaseSync(config.database, { readOnly: true });
-    try {
-      return Number(database.prepare(`SELECT count(*) AS n FROM entries ${where}`).get()?.["n"]);
-    } finally {
-      database.close();
-    }
+    using database = new DatabaseSync(config.database, { readOnly: true });
+    return Number(database.prepare(`SELECT count(*) AS n FROM entries ${where}`).get()?.["n"]);
   };
   return {
     directory,
@@ -96,6 +94,12 @@ export async function makeSite(options: SiteOptions = {}): Promise<Site> {
     entries: () => count(""),
     intents: () => count(`WHERE kind = 'intent' AND log <> '${hubLog}'`),
     unrecorded: () => count("WHERE kind = 'intent' AND id NOT IN (SELECT entry FROM signatures)"),
+    newest: (log) => {
+      using database = new DatabaseSync(config.database, { readOnly: true });
+      const row = database.prepare("SELECT body FROM entries WHERE log = ? ORDER BY id DESC LIMIT 1").get(log);
+      assert.ok(row?.["body"] instanceof Uint8Array);
+      return JSON.parse(Buffer.from(row["body"]).toString("utf8"));
+    },
     verify: async () => await verifyAll(config),
     [Symbol.dispose]: () => rmSync(directory, { recursive: true, force: true }),
   };
