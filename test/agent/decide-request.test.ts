@@ -2,50 +2,26 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readCertificateRequest } from "../../src/agent/certificate-request.ts";
 import { decideRequest, type Known, readDuration } from "../../src/agent/decide-request.ts";
-import type { KeptTrust } from "../../src/agent/kept-trust.ts";
 import { type Step, toEnd } from "../../src/agent/request-step.ts";
-import { decideIssuer, readTenantIssuer } from "../../src/agent/tenant-issuer.ts";
+import { readTenantIssuer } from "../../src/agent/tenant-issuer.ts";
 import { Refusal } from "../../src/errors.ts";
 import { certificateLabel, toPem } from "../../src/pki/pem.ts";
 import { approved, certificateRequest, chartGuards } from "../support/certificate-requests.ts";
-import { csrOf } from "../support/named-csr.ts";
+import { heard, shopTenant, shopTrust } from "../support/heard.ts";
+import { csrOf, toRequest } from "../support/named-csr.ts";
 
 const csr = csrOf("DNS:a.shop.example");
-const request = Buffer.from(toPem("CERTIFICATE REQUEST", csr)).toString("base64");
+const request = toRequest(csr);
 const meta = { uid: "u", resourceVersion: "1" };
 const issuer = readTenantIssuer("TenantIssuer", {
   metadata: { namespace: "shop", name: "shop", ...meta },
   spec: { tenant: "shop", profile: "request" },
 });
-const tenant = {
-  tenant: "shop",
-  trustDomain: "shop.example",
-  rootsPem: "",
-  bundleVersion: "1",
-  suspended: false,
-  requests: true,
-};
-const trust: KeptTrust = {
-  version: "1",
-  servingRootsPem: "",
-  servingNames: [],
-  clusterSuspended: false,
-  tokenKeysMissing: false,
-  crlsPem: "",
-  crlNamespaces: [],
-  tenants: [tenant],
-};
-
-/** What the agent knows that has heard this from its hub. */
-function heard(from: KeptTrust | undefined): Pick<Known, "readinessOf"> {
-  return { readinessOf: (one) => decideIssuer(one, from) };
-}
-
 const known: Known = {
   namespace: { namespace: "", name: "shop", ...meta, labels: new Map(), deletedAt: undefined },
   guards: chartGuards({}),
   issuer,
-  ...heard(trust),
+  ...heard(shopTrust),
 };
 
 function decide(spec: object = {}, status?: object, more: Partial<Known> = {}): Step {
@@ -114,15 +90,25 @@ const waits: readonly (readonly [what: string, more: Partial<Known>, event: stri
   ["an issuer that is not there", { issuer: undefined }, "IssuerNotFound", /no TenantIssuer "shop"/],
   ["a namespace that is not known yet", { namespace: undefined }, "NamespaceNotFound", /shop/],
   ["a hub that has not been heard of", heard(undefined), "IssuerNotReady", /hub/],
-  ["a tenant that the hub does not know", heard({ ...trust, tenants: [] }), "IssuerNotReady", /no MeshTenant "shop"/],
+  [
+    "a tenant that the hub does not know",
+    heard({ ...shopTrust, tenants: [] }),
+    "IssuerNotReady",
+    /no MeshTenant "shop"/,
+  ],
   [
     "a tenant that takes no requests",
-    heard({ ...trust, tenants: [{ ...tenant, requests: false }] }),
+    heard({ ...shopTrust, tenants: [{ ...shopTenant, requests: false }] }),
     "IssuerNotReady",
     /spec\.requests/,
   ],
-  ["a suspended tenant", heard({ ...trust, tenants: [{ ...tenant, suspended: true }] }), "IssuerNotReady", /suspended/],
-  ["a suspended cluster", heard({ ...trust, clusterSuspended: true }), "IssuerNotReady", /suspended/],
+  [
+    "a suspended tenant",
+    heard({ ...shopTrust, tenants: [{ ...shopTenant, suspended: true }] }),
+    "IssuerNotReady",
+    /suspended/,
+  ],
+  ["a suspended cluster", heard({ ...shopTrust, clusterSuspended: true }), "IssuerNotReady", /suspended/],
 ];
 
 for (const [what, more, event, says] of waits)
@@ -151,8 +137,8 @@ const invalid: readonly (readonly [what: string, spec: object])[] = [
   ["a CSR of a megabyte", { request: "A".repeat(1024 * 1024) }],
   ["no CSR", { request: "" }],
   ["a certificate in its place", { request: Buffer.from(toPem(certificateLabel, csr)).toString("base64") }],
-  ["two CSRs", { request: Buffer.from(toPem("CERTIFICATE REQUEST", csr).repeat(2)).toString("base64") }],
-  ["a CSR that is cut", { request: Buffer.from(toPem("CERTIFICATE REQUEST", csr.subarray(0, 50))).toString("base64") }],
+  ["two CSRs", { request: toRequest(csr, csr) }],
+  ["a CSR that is cut", { request: toRequest(csr.subarray(0, 50)) }],
   ["a duration that is none", { duration: "-1h" }],
 ];
 

@@ -1,16 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decideSigningRequest } from "../../src/agent/decide-signing-request.ts";
-import type { KeptTrust } from "../../src/agent/kept-trust.ts";
 import type { KnownIssuer, Step } from "../../src/agent/request-step.ts";
 import { readSigningRequest } from "../../src/agent/signing-request.ts";
-import { decideIssuer, readTenantIssuer } from "../../src/agent/tenant-issuer.ts";
-import { toPem } from "../../src/pki/pem.ts";
-import { csrOf } from "../support/named-csr.ts";
+import { readTenantIssuer } from "../../src/agent/tenant-issuer.ts";
+import { heard, shopTrust } from "../support/heard.ts";
+import { csrOf, toRequest } from "../support/named-csr.ts";
 
 const csr = csrOf("DNS:a.shop.example");
 const base64 = (text: string): string => Buffer.from(text).toString("base64");
-const request = base64(toPem("CERTIFICATE REQUEST", csr));
+const request = toRequest(csr);
 const meta = { uid: "u", resourceVersion: "1" };
 const own = readTenantIssuer("TenantIssuer", {
   metadata: { namespace: "shop", name: "own", ...meta },
@@ -20,29 +19,6 @@ const cluster = readTenantIssuer("TenantClusterIssuer", {
   metadata: { name: "shop", ...meta },
   spec: { tenant: "shop", namespaces: ["shop", "till-*"] },
 });
-const tenant = {
-  tenant: "shop",
-  trustDomain: "shop.example",
-  rootsPem: "",
-  bundleVersion: "1",
-  suspended: false,
-  requests: true,
-};
-const trust: KeptTrust = {
-  version: "1",
-  servingRootsPem: "",
-  servingNames: [],
-  clusterSuspended: false,
-  tokenKeysMissing: false,
-  crlsPem: "",
-  crlNamespaces: [],
-  tenants: [tenant],
-};
-
-/** What the agent knows that has heard this from its hub. */
-function heard(from: KeptTrust | undefined): Pick<KnownIssuer, "readinessOf"> {
-  return { readinessOf: (one) => decideIssuer(one, from) };
-}
 
 function accountOf(namespace: string, name = "cart") {
   const groups = ["system:serviceaccounts", `system:serviceaccounts:${namespace}`, "system:authenticated"];
@@ -64,7 +40,7 @@ function signingRequest(spec: object = {}, status: object = { conditions: [appro
 }
 
 function decide(spec: object = {}, status?: object, known: Partial<KnownIssuer> = {}): Step {
-  return decideSigningRequest(signingRequest(spec, status), { issuer: cluster, ...heard(trust), ...known });
+  return decideSigningRequest(signingRequest(spec, status), { issuer: cluster, ...heard(shopTrust), ...known });
 }
 
 test("an approved one is signed for the namespace of the ServiceAccount that made it, with all that it asks", () => {

@@ -7,6 +7,7 @@ import { openStore } from "../../src/agent/store.ts";
 import { startTrust, type TrustParts } from "../../src/agent/trust.ts";
 import { certificateLabel, toPem } from "../../src/pki/pem.ts";
 import { ago, daySeconds } from "../support/clock.ts";
+import { noTrust } from "../support/heard.ts";
 import { openKeptLog } from "../support/kept-log.ts";
 import { eventually } from "../support/patience.ts";
 import { makeAuthority } from "../support/pki.ts";
@@ -14,16 +15,7 @@ import { makeSite } from "../support/site.ts";
 import { startIssuerOn } from "../support/stack.ts";
 import { issuerTls, openThief } from "../support/thief.ts";
 
-const unheard: KeptTrust = {
-  version: "kept by another",
-  servingRootsPem: "",
-  servingNames: [],
-  clusterSuspended: false,
-  tokenKeysMissing: false,
-  crlsPem: "",
-  crlNamespaces: [],
-  tenants: [],
-};
+const unheard: KeptTrust = { ...noTrust, version: "kept by another" };
 
 test("trust that some namespace does not take holds up no later trust, and the hub hears which", async () => {
   using site = await makeSite();

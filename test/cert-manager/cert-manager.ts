@@ -13,7 +13,7 @@ import { resources } from "../../src/kube/resource.ts";
 import { toPem } from "../../src/pki/pem.ts";
 import { toCsr } from "../../src/pki/request.ts";
 import type { AgentProcess } from "../support/kube-site.ts";
-import { csrOf } from "../support/named-csr.ts";
+import { csrOf, toRequest } from "../support/named-csr.ts";
 import { eventually } from "../support/patience.ts";
 import { joinHub, openThiefWith } from "../support/thief.ts";
 import { newKey } from "../support/workload.ts";
@@ -33,7 +33,6 @@ import {
   ownIssuer,
   ready,
   setGuarded,
-  toRequest,
   verdict,
 } from "./objects.ts";
 import { outageTests } from "./outages.ts";
@@ -282,7 +281,7 @@ test("who asks for what is not theirs", async (t) => {
 });
 
 test("explain says of each what became of it, and why", async (t) => {
-  await explains(t, stage, (names) => toRequest(csrOf(names)));
+  await explains(t, stage);
 });
 
 test("what is denied is told so, and gets nothing", async () => {

@@ -4,6 +4,7 @@ import type { TestContext } from "node:test";
 import { mergeObject } from "../../src/kube/objects.ts";
 import { resources } from "../../src/kube/resource.ts";
 import { espalier } from "../ctl/stage.ts";
+import { csrOf, toRequest } from "../support/named-csr.ts";
 import { becomes, makeRequest, ownIssuer, type Place } from "./objects.ts";
 import type { CertManagerStage } from "./stage.ts";
 
@@ -12,11 +13,9 @@ interface Said {
   readonly hub: { readonly code: string; readonly message: string; readonly rule: string } | null;
 }
 
-/** A CSR for such names, as `spec.request` has it. */
-type ToRequest = (names: string) => string;
-
-export async function explains(t: TestContext, { site, names, controller }: CertManagerStage, toRequest: ToRequest) {
+export async function explains(t: TestContext, { site, names, controller }: CertManagerStage) {
   const { client } = site.cluster;
+  const requestFor = (all: string): string => toRequest(csrOf(all));
   const explain = async (place: Place, ...more: readonly string[]): Promise<readonly [code: number, said: Said]> => {
     const kubeconfig = process.env["KUBECONFIG"] ?? "";
     const argv = ["explain", "certificaterequest", `${place.namespace}/${place.name}`, "--kubeconfig", kubeconfig];
@@ -29,23 +28,23 @@ export async function explains(t: TestContext, { site, names, controller }: Cert
 
   await t.test("one that was issued", async () => {
     const place = { namespace: names.shop, name: "explain-given" };
-    await makeRequest(client, place, { request: toRequest("DNS:shop.example") });
+    await makeRequest(client, place, { request: requestFor("DNS:shop.example") });
     await becomes(client, place, "Issued");
     const [code, said] = await explain(place);
     assert.deepEqual([code, firstFailed(said), said.hub], [0, "", null]);
   });
 
   const refused = [
-    ["a name that is not given", { request: toRequest("DNS:media.example") }, "request-denied"],
-    ["a duration that is too long", { request: toRequest("DNS:shop.example"), duration: "8760h" }, "request-denied"],
+    ["a name that is not given", { request: requestFor("DNS:media.example") }, "request-denied"],
+    ["a duration that is too long", { request: requestFor("DNS:shop.example"), duration: "8760h" }, "request-denied"],
     [
       "a SPIFFE ID of another trust domain",
-      { request: toRequest(`URI:spiffe://media.example/ns/${names.shop}/sa/web`), usages: ["digital signature"] },
+      { request: requestFor(`URI:spiffe://media.example/ns/${names.shop}/sa/web`), usages: ["digital signature"] },
       "identity-denied",
     ],
     [
       "another tenant's issuer",
-      { request: toRequest("DNS:media.example"), issuerRef: { ...ownIssuer, name: "theirs" } },
+      { request: requestFor("DNS:media.example"), issuerRef: { ...ownIssuer, name: "theirs" } },
       "no-rule",
     ],
   ] as const;
@@ -64,7 +63,7 @@ export async function explains(t: TestContext, { site, names, controller }: Cert
     const place = { namespace: names.shop, name: "explain-waiting" };
     controller.pause();
     try {
-      await makeRequest(client, place, { request: toRequest("DNS:shop.example") });
+      await makeRequest(client, place, { request: requestFor("DNS:shop.example") });
       const [code, said] = await explain(place);
       assert.deepEqual([code, firstFailed(said)], [1, "agent"]);
       assert.match(said.findings.at(2)?.says ?? "", /nobody has approved it/);
@@ -80,7 +79,7 @@ export async function explains(t: TestContext, { site, names, controller }: Cert
 
   await t.test("one whose issuer is another namespace's", async () => {
     const place = { namespace: names.till, name: "explain-elsewhere" };
-    await makeRequest(client, place, { request: toRequest("DNS:shop.example"), issuerRef: ownIssuer });
+    await makeRequest(client, place, { request: requestFor("DNS:shop.example"), issuerRef: ownIssuer });
     await becomes(client, place, "Pending");
     const [code, said] = await explain(place);
     assert.deepEqual([code, firstFailed(said)], [1, "agent"]);

@@ -11,8 +11,7 @@ import { fixedCredentials } from "../../src/kube/credentials.ts";
 import { recordAt, someTextAt, textAt } from "../../src/kube/json.ts";
 import { createObject, deleteObject, getObject, mergeObject } from "../../src/kube/objects.ts";
 import { resources } from "../../src/kube/resource.ts";
-import { toPem } from "../../src/pki/pem.ts";
-import { csrOf, istioServingCsr } from "../support/named-csr.ts";
+import { csrOf, istioServingCsr, toRequest } from "../support/named-csr.ts";
 import { eventually } from "../support/patience.ts";
 import { csrFor } from "../support/workload.ts";
 import { becomes, type IssuerRef, makeCertificate, makeIssuer, type Place, ready, verdict } from "./objects.ts";
@@ -191,7 +190,7 @@ async function ask(
     spec: {
       duration: "1h0m0s",
       isCA: false,
-      request: Buffer.from(toPem("CERTIFICATE REQUEST", csr)).toString("base64"),
+      request: toRequest(csr),
       usages: ["client auth", "server auth"],
       issuerRef: mesh,
       ...spec,

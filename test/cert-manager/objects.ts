@@ -7,7 +7,6 @@ import { readConditions } from "../../src/kube/condition.ts";
 import { isRecord, type JsonRecord, listAt, recordAt, textAt } from "../../src/kube/json.ts";
 import { createObject, getObject, mergeObject } from "../../src/kube/objects.ts";
 import { type Resource, resources } from "../../src/kube/resource.ts";
-import { toPem } from "../../src/pki/pem.ts";
 import { eventually } from "../support/patience.ts";
 
 export const certificates: Resource = {
@@ -155,11 +154,6 @@ export async function makeRequest(client: Client, { namespace, name }: Place, sp
     spec: { issuerRef: clusterIssuer, usages: ["digital signature", "server auth"], ...spec },
   };
   await createObject(client, resources.certificateRequests, { namespace }, body);
-}
-
-/** Base64 of PEM, as `spec.request` has it. */
-export function toRequest(csr: Uint8Array): string {
-  return Buffer.from(toPem("CERTIFICATE REQUEST", csr)).toString("base64");
 }
 
 export async function isApproved(client: Client, place: Place): Promise<void> {

@@ -9,7 +9,7 @@ import { readMeta } from "../../src/kube/meta.ts";
 import { deleteObject, getObject, mergeObject } from "../../src/kube/objects.ts";
 import { resources } from "../../src/kube/resource.ts";
 import type { AgentProcess } from "../support/kube-site.ts";
-import { csrOf } from "../support/named-csr.ts";
+import { csrOf, toRequest } from "../support/named-csr.ts";
 import { eventually } from "../support/patience.ts";
 import { startIssuerOn } from "../support/stack.ts";
 import { intendedByUid } from "./ledger.ts";
@@ -25,7 +25,6 @@ import {
   ready,
   requestsOf,
   setGuarded,
-  toRequest,
   verdict,
 } from "./objects.ts";
 import type { CertManagerStage } from "./stage.ts";

@@ -9,16 +9,15 @@ import { type Finding, runChecks } from "../../src/checkup/checks.ts";
 import { type AskHub, objectChecks, type Subject } from "../../src/checkup/object.ts";
 import { signingRequest } from "../../src/checkup/signing-request.ts";
 import { openView } from "../../src/checkup/view.ts";
-import { toPem } from "../../src/pki/pem.ts";
 import { approved, certificateRequest, chartWebhooks } from "../support/certificate-requests.ts";
 import { writeKubeconfig } from "../support/kube-cluster.ts";
 import { reply, startMemoryApi } from "../support/kube-memory.ts";
-import { csrOf } from "../support/named-csr.ts";
+import { csrOf, toRequest } from "../support/named-csr.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "espalier-explain-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-const request = Buffer.from(toPem("CERTIFICATE REQUEST", csrOf("DNS:a.shop.example"))).toString("base64");
+const request = toRequest(csrOf("DNS:a.shop.example"));
 const meta = (name: string, namespace?: string) => ({
   name,
   uid: `uid-${name}`,

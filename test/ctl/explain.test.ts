@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { toPem } from "../../src/pki/pem.ts";
 import { approved, certificateRequest, chartWebhooks } from "../support/certificate-requests.ts";
 import { writeKubeconfig } from "../support/kube-cluster.ts";
 import { type MemoryApi, startMemoryApi } from "../support/kube-memory.ts";
 import { createTokenIssuer } from "../support/kubernetes.ts";
-import { csrOf } from "../support/named-csr.ts";
+import { csrOf, toRequest } from "../support/named-csr.ts";
 import { espalier, type Folder, type Hub, openFolder, openHub, type Said } from "./stage.ts";
 
 const documents = `
@@ -82,10 +81,6 @@ before(async () => {
   }
 });
 after(async () => await stack.disposeAsync());
-
-function toRequest(der: Uint8Array): string {
-  return Buffer.from(toPem("CERTIFICATE REQUEST", der)).toString("base64");
-}
 
 test("a workload that would get one: tenant, rule, identity, and every rule that was looked at", async () => {
   const { code, stdout, stderr } = await hub.say("explain", "workload", "shop/web");

@@ -26,7 +26,7 @@ import { kubeconfigOf, writeKubeconfig } from "../support/kube-cluster.ts";
 import { applyCrds } from "../support/kube-crds.ts";
 import { grantRights } from "../support/kube-rights.ts";
 import { type AgentProcess, type KubeSite, openKubeSite } from "../support/kube-site.ts";
-import { csrOf } from "../support/named-csr.ts";
+import { csrOf, toRequest } from "../support/named-csr.ts";
 import { eventually } from "../support/patience.ts";
 import { joinHub, openThiefWith, type Thief } from "../support/thief.ts";
 import { newKey } from "../support/workload.ts";
@@ -149,11 +149,6 @@ async function makeIssuer(
   const of = kind === "TenantIssuer" ? resources.tenantIssuers : resources.tenantClusterIssuers;
   const body = { apiVersion: "espalier.dev/v1alpha1", kind, metadata: { name }, spec };
   await createObject(site.cluster.client, of, namespace === undefined ? {} : { namespace }, body);
-}
-
-/** Base64 of PEM, as `spec.request` has it. */
-function toRequest(...csrs: readonly Uint8Array[]): string {
-  return Buffer.from(csrs.map((csr) => toPem("CERTIFICATE REQUEST", csr)).join("")).toString("base64");
 }
 
 /** An agent that begins to lead waits for the lease of one that was killed. */

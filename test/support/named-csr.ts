@@ -5,7 +5,7 @@ import { extensionRequest, istioSubject } from "../../src/pki/csr.ts";
 import { tag } from "../../src/pki/der.ts";
 import { fromHex, toBitString, toElement, toOctetString, toSequence } from "../../src/pki/encode.ts";
 import { toGeneralNames } from "../../src/pki/general-name.ts";
-import { csrLabels, readPem } from "../../src/pki/pem.ts";
+import { csrLabels, readPem, toPem } from "../../src/pki/pem.ts";
 import { openssl } from "./pki-openssl.ts";
 
 export interface NamedCsrRequest {
@@ -34,6 +34,11 @@ export function namedCsr({ subject = "/", extensions = [], key = "P-256" }: Name
 export function csrOf(names: string, more: NamedCsrRequest = {}): Uint8Array {
   const critical = more.subject === undefined ? "critical," : "";
   return namedCsr({ ...more, extensions: [`subjectAltName=${critical}${names}`, ...(more.extensions ?? [])] });
+}
+
+/** As the field `spec.request` of an object has them: base64 of PEM. */
+export function toRequest(...csrs: readonly Uint8Array[]): string {
+  return Buffer.from(csrs.map((csr) => toPem("CERTIFICATE REQUEST", csr)).join("")).toString("base64");
 }
 
 /** For what istio-csr serves with: O="", one critical DNS name, RSA (istio security/pkg/pki/util/generate_csr.go). */
