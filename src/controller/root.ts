@@ -23,11 +23,9 @@ import {
   seconds,
   toCommonName,
 } from "./generation.ts";
+import type { RootName } from "./rotation.ts";
 
-export interface RootOrder {
-  readonly kind: "hub" | "root" | "serving";
-  /** The hub's name, the TrustRoot's or the MeshCluster's. */
-  readonly owner: string;
+export interface RootOrder extends RootName {
   /** These two count where it is made here; what is brought says them itself. */
   readonly algorithm: KeyAlgorithm;
   readonly validityDays: number;
@@ -107,7 +105,7 @@ const article = { active: "an active", prepared: "a prepared" } as const;
 
 /** One generation in a state, and no next one before the last rotation is over. @throws Refusal `not-ready`. */
 export function checkTurn(
-  { kind, owner }: Pick<RootOrder, "kind" | "owner">,
+  { kind, owner }: RootName,
   state: Generation["state"],
   records: readonly AuthorityRecord[],
 ): void {

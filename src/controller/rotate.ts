@@ -8,7 +8,7 @@ import {
   againstOf,
   type ClusterSeen,
   decideRotation,
-  type RootKind,
+  type RootName,
   type Rotation,
   type RotationStep,
   rotationOf,
@@ -21,11 +21,6 @@ export interface RotationParts {
   readonly now: () => Date;
   /** How long a gate stays shut after the last that it waited for has ended. */
   readonly settleMs: number;
-}
-
-export interface RootName {
-  readonly kind: RootKind;
-  readonly owner: string;
 }
 
 /** Of every root that is being rotated. */

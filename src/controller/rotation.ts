@@ -11,6 +11,12 @@ import type { Against, AuthorityChange, AuthorityRecord, LeafCount, RootTurn } f
 
 export type RootKind = "root" | "serving" | "hub";
 
+export interface RootName {
+  readonly kind: RootKind;
+  /** The TrustRoot, the MeshCluster or the hub. */
+  readonly owner: string;
+}
+
 /** A cluster that has to know the new root, and which of its agents say that they do. */
 export interface ClusterSeen {
   readonly cluster: string;
@@ -31,10 +37,7 @@ export interface BlindDoor {
 }
 
 /** Everything that decides. */
-export interface RotationSeen {
-  readonly kind: RootKind;
-  /** The TrustRoot, the MeshCluster or the hub. */
-  readonly owner: string;
+export interface RotationSeen extends RootName {
   /** Whether there is such a document; a hub needs none. */
   readonly declared: boolean;
   /** The tenants that are declared: of others nothing is signed. */

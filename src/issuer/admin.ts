@@ -1,6 +1,7 @@
 /** The operators' verbs. Each that changes something writes an act with who and why; admit.ts says who may. */
 import { createHash, randomBytes } from "node:crypto";
 import { addRoot, type RootOrder, toHubOrder } from "../controller/root.ts";
+import type { RootName } from "../controller/rotation.ts";
 import { Refusal } from "../errors.ts";
 import { workloadId } from "../identity.ts";
 import { type Act, hubLog, type Ledger } from "../ledger/ledger.ts";
@@ -12,7 +13,7 @@ import type { JoinToken } from "../rpc/gen/espalier/v1/JoinToken.ts";
 import type { Root } from "../rpc/gen/espalier/v1/Root.ts";
 import type { SetSuspendedRequest__Output } from "../rpc/gen/espalier/v1/SetSuspendedRequest.ts";
 import type { Suspension } from "../rpc/gen/espalier/v1/Suspension.ts";
-import { bringVerb, toRoot } from "./describe.ts";
+import { bringVerb, toRoot, wireKind } from "./describe.ts";
 import type { LiveWorld } from "./live.ts";
 import { type RenewParts, renewAuthorities } from "./renew.ts";
 
@@ -28,7 +29,7 @@ export const thumbprintGrammar = /^[A-Za-z0-9_-]{43}$/;
 
 export async function createRoot(request: CreateRootRequest__Output, parts: AdminParts): Promise<Root> {
   const by = readBy(request.act);
-  const order = toRootOrder(request, parts);
+  const order = toRootOrder(readTarget(request, parts), parts);
   const existing = parts.live
     .world()
     .authorities.records.find((r) => r.kind === order.kind && r.owner === order.owner && r.state === "active");
@@ -52,38 +53,49 @@ export async function withAuthorities<T>(made: T, parts: AdminParts): Promise<T>
   return made;
 }
 
-export function toRootOrder({ target, trustRoot, servingOf }: RootTarget, parts: AdminParts): RootOrder {
-  const { declared, hub } = parts.live.world();
-  switch (target) {
-    case "trustRoot": {
-      const root = declared.roots.get(trustRoot ?? "");
-      if (root === undefined)
-        throw new Refusal("not-found", `no TrustRoot "${trustRoot}" is declared: write one into the resources first`);
-      if (root.source !== "espalier")
-        throw new Refusal(
-          "not-ready",
-          `TrustRoot "${root.name}" has source ${root.source}: \`${bringVerb(root.name, root.source)}\``,
-        );
-      return { kind: "root", owner: root.name, algorithm: root.algorithm, validityDays: root.validityDays };
-    }
-    case "servingOf": {
-      const cluster = declared.clusters.get(servingOf ?? "");
-      if (cluster === undefined)
-        throw new Refusal("not-found", `no MeshCluster "${servingOf}" is declared: write one into the resources first`);
-      return { kind: "serving", owner: cluster.name, algorithm: "P-256", validityDays: 3650 };
-    }
-    case "hub":
-      return toHubOrder(hub);
-    default:
-      throw new Refusal("malformed", "name a TrustRoot, or a cluster for its serving root");
-  }
-}
-
 /** Of a request: which root it is about. */
 export interface RootTarget {
   readonly target?: "trustRoot" | "servingOf" | "hub";
   readonly trustRoot?: string;
   readonly servingOf?: string;
+}
+
+/** @throws Refusal `malformed`. */
+export function readTarget({ target, trustRoot, servingOf }: RootTarget, { live }: AdminParts): RootName {
+  switch (target) {
+    case "trustRoot":
+      return { kind: "root", owner: trustRoot ?? "" };
+    case "servingOf":
+      return { kind: "serving", owner: servingOf ?? "" };
+    case "hub":
+      return { kind: "hub", owner: live.world().hub };
+    default:
+      throw new Refusal("malformed", "the request names no root");
+  }
+}
+
+/** How it is made here. @throws Refusal `not-found`, `not-ready`. */
+export function toRootOrder({ kind, owner }: RootName, { live }: AdminParts): RootOrder {
+  const { declared } = live.world();
+  switch (kind) {
+    case "root": {
+      const root = declared.roots.get(owner);
+      if (root === undefined)
+        throw new Refusal("not-found", `no TrustRoot "${owner}" is declared: write one into the resources first`);
+      if (root.source !== "espalier")
+        throw new Refusal(
+          "not-ready",
+          `TrustRoot "${owner}" has source ${root.source}: \`${bringVerb(owner, root.source)}\``,
+        );
+      return { kind, owner, algorithm: root.algorithm, validityDays: root.validityDays };
+    }
+    case "serving":
+      if (!declared.clusters.has(owner))
+        throw new Refusal("not-found", `no MeshCluster "${owner}" is declared: write one into the resources first`);
+      return { kind, owner, algorithm: "P-256", validityDays: 3650 };
+    case "hub":
+      return toHubOrder(owner);
+  }
 }
 
 export async function createJoinToken(request: CreateJoinTokenRequest__Output, parts: AdminParts): Promise<JoinToken> {
@@ -178,8 +190,4 @@ export function readBy(act: Act__Output | null): Pick<Act, "operator" | "reason"
   // What admit.ts has made of it: no request says by itself who calls.
   if (!/^(?:unix|operator):/.test(act.operator)) throw new Error("a verb was called by nobody");
   return { operator: act.operator, reason: act.reason };
-}
-
-function wireKind(kind: RootOrder["kind"]): string {
-  return kind === "root" ? "workload" : kind;
 }

@@ -22,7 +22,7 @@ import type { World } from "./world.ts";
 export function toRoot(record: AuthorityRecord, created: boolean): Root {
   return {
     name: record.owner,
-    kind: record.kind === "root" ? "workload" : record.kind,
+    kind: wireKind(record.kind),
     state: record.state,
     algorithm: record.algorithm,
     notBefore: record.notBefore.toISOString(),
@@ -31,6 +31,11 @@ export function toRoot(record: AuthorityRecord, created: boolean): Root {
     pem: toPem("CERTIFICATE", record.certificate),
     created,
   };
+}
+
+/** A root's kind as the wire has it. */
+export function wireKind(kind: AuthorityRecord["kind"]): string {
+  return kind === "root" ? "workload" : kind;
 }
 
 export function toTenant(tenant: MeshTenant, world: World, now: Date): Tenant {

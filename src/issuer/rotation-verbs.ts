@@ -1,15 +1,15 @@
 /** `root rotate`, `status`, `continue`, `hold`, `rollback`: what an operator says to the rotation of a root, the hub's own among them. */
 import { createHash } from "node:crypto";
 import { addRoot, checkTurn } from "../controller/root.ts";
-import { decideRollBack, type RootKind, type Rotation, subjectOf } from "../controller/rotation.ts";
+import { decideRollBack, type RootName, type Rotation, subjectOf } from "../controller/rotation.ts";
 import { Refusal } from "../errors.ts";
 import { type Act, hubLog } from "../ledger/ledger.ts";
 import type { AuthorityRecord } from "../ledger/state.ts";
 import type { Rotation as WireRotation } from "../rpc/gen/espalier/v1/Rotation.ts";
 import type { RotationRequest__Output } from "../rpc/gen/espalier/v1/RotationRequest.ts";
 import type { RotationRoot } from "../rpc/gen/espalier/v1/RotationRoot.ts";
-import { type AdminParts, type RootTarget, readBy, toRootOrder } from "./admin.ts";
-import { renewAuthorities } from "./renew.ts";
+import { type AdminParts, type RootTarget, readBy, readTarget, toRootOrder, withAuthorities } from "./admin.ts";
+import { wireKind } from "./describe.ts";
 import { findRotation, type Rotations } from "./rotations.ts";
 
 export interface RotationVerbParts extends AdminParts {
@@ -23,31 +23,27 @@ const shownMax = 200;
 export async function listRotations(request: RootTarget, parts: RotationVerbParts): Promise<readonly WireRotation[]> {
   const all = await parts.rotations.look();
   if (request.target === undefined) return all.map((one) => toWire(one, false));
-  const { kind, owner } = toName(request, parts);
-  const found = findRotation(all, kind, owner);
-  return [found === undefined ? { name: owner, kind: wireKind(kind), phase: "none" } : toWire(found, false)];
+  const name = readTarget(request, parts);
+  const found = findRotation(all, name);
+  return [found === undefined ? toNone(name) : toWire(found, false)];
 }
 
 /** Makes the next root, which is trusted from now on and signs nothing. Once more, it shows what there is. */
 export async function rotateRoot(request: RotationRequest__Output, parts: RotationVerbParts): Promise<WireRotation> {
   const by = readBy(request.act);
-  const { kind, owner } = toName(request, parts);
-  const order = toRootOrder(request, parts);
-  const found = findRotation(await parts.rotations.look(), kind, owner);
+  const name = readTarget(request, parts);
+  const order = toRootOrder(name, parts);
+  const { kind, owner } = name;
+  const found = findRotation(await parts.rotations.look(), name);
   if (found?.phase === "prepared") return toWire(found, false);
   const records = await parts.state.authorities();
-  checkTurn(order, "prepared", records);
+  checkTurn(name, "prepared", records);
   if (!records.some((r) => r.kind === kind && r.owner === owner && r.state === "active"))
     throw new Refusal("not-ready", `"${owner}" has no root yet: \`espalier root create\` makes the first`);
-  if (kind === "root" && parts.live.world().declared.roots.get(owner)?.source !== "espalier")
-    throw new Refusal(
-      "not-ready",
-      `the root of "${owner}" is not made here: \`espalier root bring\` brings the next one`,
-    );
-  if (request.dryRun) return { name: owner, kind: wireKind(kind), phase: "none", changed: true };
+  if (request.dryRun) return { ...toNone(name), changed: true };
   await addRoot(order, by, parts, { material: { kind: "made" }, state: "prepared" });
   parts.log.info("root rotation begun", { kind, owner, operator: by.operator });
-  return await after({ kind, owner }, parts);
+  return await after(name, parts);
 }
 
 export async function holdRotation(request: RotationRequest__Output, parts: RotationVerbParts): Promise<WireRotation> {
@@ -113,53 +109,29 @@ export async function rollBackRotation(
   return await after(name, parts);
 }
 
-interface Name {
-  readonly kind: RootKind;
-  readonly owner: string;
-}
-
 async function find(
   request: RotationRequest__Output,
   parts: RotationVerbParts,
-): Promise<{ readonly by: Pick<Act, "operator" | "reason">; readonly rotation: Rotation; readonly name: Name }> {
+): Promise<{ readonly by: Pick<Act, "operator" | "reason">; readonly rotation: Rotation; readonly name: RootName }> {
   const by = readBy(request.act);
-  const name = toName(request, parts);
-  const rotation = findRotation(await parts.rotations.look(), name.kind, name.owner);
+  const name = readTarget(request, parts);
+  const rotation = findRotation(await parts.rotations.look(), name);
   if (rotation === undefined)
     throw new Refusal("not-ready", `no rotation of "${name.owner}" is under way: \`espalier root rotate\` begins one`);
   return { by, rotation, name };
 }
 
 /** What follows from a change follows at once, and the answer is how it stands then. */
-async function after({ kind, owner }: Name, parts: RotationVerbParts): Promise<WireRotation> {
-  try {
-    await renewAuthorities(parts.live.world().declared, parts);
-  } finally {
-    await parts.live.refresh();
-  }
-  const found = findRotation(await parts.rotations.look(), kind, owner);
-  return found === undefined
-    ? { name: owner, kind: wireKind(kind), phase: "none", changed: true }
-    : toWire(found, true);
+async function after(name: RootName, parts: RotationVerbParts): Promise<WireRotation> {
+  await withAuthorities(undefined, parts);
+  const found = findRotation(await parts.rotations.look(), name);
+  return found === undefined ? { ...toNone(name), changed: true } : toWire(found, true);
 }
 
 async function acknowledgedOf(rotation: Rotation, { state }: RotationVerbParts): Promise<ReadonlySet<string>> {
   const { id } = subjectOf(rotation);
   const marks = await state.rotationMarks();
   return new Set(marks.flatMap((mark) => (mark.kind === "acknowledged" && mark.root === id ? [mark.name] : [])));
-}
-
-function toName({ target, trustRoot, servingOf }: RootTarget, { live }: RotationVerbParts): Name {
-  switch (target) {
-    case "servingOf":
-      return { kind: "serving", owner: servingOf ?? "" };
-    case "trustRoot":
-      return { kind: "root", owner: trustRoot ?? "" };
-    case "hub":
-      return { kind: "hub", owner: live.world().hub };
-    default:
-      throw new Refusal("malformed", "name a TrustRoot, a cluster for its serving root, or the hub");
-  }
 }
 
 function toAct(verb: string, rotation: Rotation, by: Pick<Act, "operator" | "reason">, more: Act["details"] = {}): Act {
@@ -176,8 +148,9 @@ function isHeld({ gate }: Rotation): boolean {
   return gate.waitingFor.some(({ kind }) => kind === "hold");
 }
 
-function wireKind(kind: AuthorityRecord["kind"]): string {
-  return kind === "root" ? "workload" : kind;
+/** Of a root that nobody rotates. */
+function toNone({ kind, owner }: RootName): WireRotation {
+  return { name: owner, kind: wireKind(kind), phase: "none" };
 }
 
 function toWire(rotation: Rotation, changed: boolean): WireRotation {

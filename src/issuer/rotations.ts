@@ -2,7 +2,7 @@
 
 import { openBlindDoors } from "../controller/blind-doors.ts";
 import { lookAtRotations, takeStep } from "../controller/rotate.ts";
-import type { RootKind, Rotation, RotationStep } from "../controller/rotation.ts";
+import type { RootName, Rotation, RotationStep } from "../controller/rotation.ts";
 import { Refusal } from "../errors.ts";
 import type { State } from "../ledger/state.ts";
 import type { Log } from "../ops/log.ts";
@@ -70,6 +70,6 @@ export function countWaiting(rotations: readonly Rotation[]): readonly [Readonly
   });
 }
 
-export function findRotation(rotations: readonly Rotation[], kind: RootKind, owner: string): Rotation | undefined {
+export function findRotation(rotations: readonly Rotation[], { kind, owner }: RootName): Rotation | undefined {
   return rotations.find(({ coming }) => coming.kind === kind && coming.owner === owner);
 }
