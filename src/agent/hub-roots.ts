@@ -6,7 +6,7 @@ import { createHash, X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { Refusal } from "../errors.ts";
 import type { AgentConfig } from "../ops/config.ts";
-import { certificateLabel, readPemAll, toPem } from "../pki/pem.ts";
+import { certificateLabel, readPemAll, toPemAll } from "../pki/pem.ts";
 
 /** As it is kept. */
 export interface KeptHubRoots {
@@ -36,7 +36,7 @@ export function openHubRoots(configuredPem: string): HubRoots {
       if (roots.length === 0) return undefined;
       // OpenSSL passes over what it cannot read, and would then trust fewer.
       for (const root of roots) if (!new X509Certificate(root).ca) throw new Error("a hub root is no CA's certificate");
-      const pem = roots.map((root) => toPem(certificateLabel, root)).join("");
+      const pem = toPemAll(certificateLabel, roots);
       // Whoever said it is known by one of ours: without any of them we would not reach it again.
       if (!overlap(hashesOf(pem), hashesOf(inForce)))
         throw new Error("the issuer names none of the hub roots that it is known by here");

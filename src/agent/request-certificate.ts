@@ -7,7 +7,7 @@ import { isSame } from "../pki/der.ts";
 import type { NamedCsr } from "../pki/named-csr.ts";
 import { isSameNames, namesOf, spiffeIdOf } from "../pki/named-leaf.ts";
 import { isNamedUsage, toLeafUsages } from "../pki/named-usage.ts";
-import { certificateLabel, toPem } from "../pki/pem.ts";
+import { certificateLabel, toPem, toPemAll } from "../pki/pem.ts";
 import { profiles } from "../pki/profile.ts";
 import type { SignedLeaf } from "./hub.ts";
 
@@ -54,7 +54,7 @@ function check({ leaf, chain }: SignedLeaf, expected: Expected, verify: LeafVeri
   if (root === undefined) throw new Error("no root of the bundle stands alone above the chain");
   const certificates = [leaf, ...intermediates].filter((der) => !isSame(der, root));
   return {
-    certificate: certificates.map((der) => toPem(certificateLabel, der)).join(""),
+    certificate: toPemAll(certificateLabel, certificates),
     ca: toPem(certificateLabel, root),
   };
 }

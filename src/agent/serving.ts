@@ -2,7 +2,7 @@
 import { X509Certificate } from "node:crypto";
 import { openVerifier } from "../pki/chain.ts";
 import { readCsr } from "../pki/csr.ts";
-import { certificateLabel, readPemAll, toPem } from "../pki/pem.ts";
+import { certificateLabel, readPemAll, toPemAll } from "../pki/pem.ts";
 import { toCsr } from "../pki/request.ts";
 import type { Hub } from "./hub.ts";
 import type { KeptTrust } from "./kept-trust.ts";
@@ -23,7 +23,7 @@ export async function getServing(hub: Hub, trust: KeptTrust | undefined, now: ()
     // Others are of a hub that is about to tell us, or has told us and another of its issuers does not know yet.
     ...(trust.servingNames.length === 0 ? {} : { names: { dns: trust.servingNames } }),
   });
-  return toKeyPair([leaf, ...chain.intermediates].map((der) => toPem(certificateLabel, der)).join(""), keyPem);
+  return toKeyPair(toPemAll(certificateLabel, [leaf, ...chain.intermediates]), keyPem);
 }
 
 /** Whether a certificate still chains to what the cluster trusts, and has the names that its MeshCluster lists now. */

@@ -1,7 +1,7 @@
 /** What this cluster has to trust: watched at the hub, kept on disk, acknowledged once it is in force. */
 
 import type { Log } from "../ops/log.ts";
-import { certificateLabel, crlLabel, toPem } from "../pki/pem.ts";
+import { certificateLabel, crlLabel, toPemAll } from "../pki/pem.ts";
 import { type ClientTls, closeClient, openIssuer, openWatchStream } from "../rpc/client.ts";
 import type { Trust__Output } from "../rpc/gen/espalier/v1/Trust.ts";
 import { readStatus } from "../rpc/status.ts";
@@ -197,19 +197,18 @@ export async function startTrust(parts: TrustParts): Promise<TrustWatch> {
 
 function toKept(trust: Trust__Output): KeptTrust {
   const { version, tenants, servingRoots, servingNames, clusterSuspended, tokenKeysMissing, crlNamespaces } = trust;
-  const pem = (roots: readonly Uint8Array[]): string => roots.map((root) => toPem(certificateLabel, root)).join("");
   return {
     version,
-    servingRootsPem: pem(servingRoots),
+    servingRootsPem: toPemAll(certificateLabel, servingRoots),
     servingNames,
     clusterSuspended,
     tokenKeysMissing,
-    crlsPem: trust.crls.map((crl) => toPem(crlLabel, crl)).join(""),
+    crlsPem: toPemAll(crlLabel, trust.crls),
     crlNamespaces,
     tenants: tenants.map((t) => ({
       tenant: t.tenant,
       trustDomain: t.trustDomain,
-      rootsPem: pem(t.roots),
+      rootsPem: toPemAll(certificateLabel, t.roots),
       bundleVersion: t.bundleVersion,
       suspended: t.suspended,
       requests: t.requests,

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { type Command, Option } from "commander";
 import { Refusal } from "../errors.ts";
 import { toHostPort } from "../ops/address.ts";
-import { certificateLabel, csrLabels, readPem, toPem } from "../pki/pem.ts";
+import { certificateLabel, csrLabels, readPem, toPem, toPemAll } from "../pki/pem.ts";
 import { toCsr } from "../pki/request.ts";
 import { call } from "../rpc/client.ts";
 import type { OperatorCertificate__Output } from "../rpc/gen/espalier/v1/OperatorCertificate.ts";
@@ -168,8 +168,7 @@ async function writeFolder(
   issuer: string | undefined,
 ): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const roots = hubRoots.map((root) => toPem(certificateLabel, root)).join("");
-  await write(join(folder, folderFiles.hubRoot), roots, 0o644);
+  await write(join(folder, folderFiles.hubRoot), toPemAll(certificateLabel, hubRoots), 0o644);
   if (issuer !== undefined) await write(join(folder, folderFiles.issuer), `${issuer}\n`, 0o644);
   await write(join(folder, folderFiles.certificate), toPem(certificateLabel, certificate), 0o644);
 }

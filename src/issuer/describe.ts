@@ -5,7 +5,7 @@ import type { AcknowledgementRecord, AuthorityRecord, AuthorityRequest } from ".
 import { readAuthorityCsr } from "../pki/authority-request.ts";
 import { readCertificate } from "../pki/certificate.ts";
 import { toCertificate } from "../pki/leaf.ts";
-import { crlLabel, toPem } from "../pki/pem.ts";
+import { certificateLabel, crlLabel, toPem, toPemAll } from "../pki/pem.ts";
 import type { MeshCluster } from "../resources/mesh-cluster.ts";
 import type { MeshTenant } from "../resources/mesh-tenant.ts";
 import type { TrustRoot } from "../resources/trust-root.ts";
@@ -28,7 +28,7 @@ export function toRoot(record: AuthorityRecord, created: boolean): Root {
     notBefore: record.notBefore.toISOString(),
     notAfter: record.notAfter.toISOString(),
     sha256: sha256(record.certificate),
-    pem: toPem("CERTIFICATE", record.certificate),
+    pem: toPem(certificateLabel, record.certificate),
     created,
   };
 }
@@ -52,11 +52,11 @@ export function toTenant(tenant: MeshTenant, world: World, now: Date): Tenant {
       algorithm: r.algorithm,
       notBefore: r.notBefore.toISOString(),
       notAfter: r.notAfter.toISOString(),
-      pem: toPem("CERTIFICATE", r.certificate),
+      pem: toPem(certificateLabel, r.certificate),
     })),
     rules: tenant.rules.map((rule) => rule.name),
     bundleVersion: bundle.version,
-    bundlePem: bundle.roots.map((root) => toPem("CERTIFICATE", root)).join(""),
+    bundlePem: toPemAll(certificateLabel, bundle.roots),
     problem: tenantProblem(tenant, world),
     next: toNext(tenant, world, now),
     crlPem: crlsOf(tenant, world),
@@ -65,9 +65,8 @@ export function toTenant(tenant: MeshTenant, world: World, now: Date): Tenant {
 
 function crlsOf({ crl, root }: MeshTenant, world: World): string {
   if (crl === undefined) return "";
-  return toCrls(new Set([root]), world)
-    .map((one) => toPem(crlLabel, one.crl))
-    .join("");
+  const crls = toCrls(new Set([root]), world).map((one) => one.crl);
+  return toPemAll(crlLabel, crls);
 }
 
 /** What keeps it from certificates; empty when nothing does. */
@@ -109,7 +108,7 @@ export function toAuthority(record: AuthorityRecord, records: readonly Authority
     notBefore: record.notBefore.toISOString(),
     notAfter: record.notAfter.toISOString(),
     root: ownerOf(record.parent, records),
-    pem: toPem("CERTIFICATE", record.certificate),
+    pem: toPem(certificateLabel, record.certificate),
     keySha256: sha256(readCertificate(record.certificate).spki),
   };
 }

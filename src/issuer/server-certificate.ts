@@ -4,7 +4,7 @@
  */
 import { generateKeyPairSync } from "node:crypto";
 import type { Log } from "../ops/log.ts";
-import { toPem } from "../pki/pem.ts";
+import { certificateLabel, toPem, toPemAll } from "../pki/pem.ts";
 import type { ServerTls } from "../rpc/credentials.ts";
 import type { LiveWorld } from "./live.ts";
 import { issueOwn, type OwnParts } from "./own.ts";
@@ -104,7 +104,7 @@ async function makeCertificate(names: readonly string[], parts: ServerCertificat
   const { leaf, chain, intent } = await issueOwn(request, parts.live.world(), parts);
   return {
     tls: {
-      chainPem: toPem("CERTIFICATE", leaf),
+      chainPem: toPem(certificateLabel, leaf),
       keyPem: pair.privateKey.export({ type: "pkcs8", format: "pem" }),
       clientRootsPem: toClientRoots(parts),
     },
@@ -115,8 +115,5 @@ async function makeCertificate(names: readonly string[], parts: ServerCertificat
 
 function toClientRoots({ live }: Pick<ServerCertificateParts, "live">): string {
   const { authorities, hub } = live.world();
-  return authorities
-    .bundleOf("hub", hub)
-    .roots.map((root) => toPem("CERTIFICATE", root))
-    .join("");
+  return toPemAll(certificateLabel, authorities.bundleOf("hub", hub).roots);
 }

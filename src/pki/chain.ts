@@ -4,7 +4,7 @@ import { Refusal } from "../errors.ts";
 import { goTogether, signatureAlgorithms } from "./algorithm.ts";
 import { type Certificate, readCertificate } from "./certificate.ts";
 import { readPublicKey, toKeyInput } from "./key.ts";
-import { certificateLabel, toPem } from "./pem.ts";
+import { certificateLabel, toPem, toPemAll } from "./pem.ts";
 import type { LeafNames } from "./profile.ts";
 
 /**
@@ -25,10 +25,7 @@ export function toChainTail(intermediates: readonly Uint8Array[], bundle: readon
   const between = intermediates.filter(
     (certificate) => !bundle.some((root) => Buffer.compare(root, certificate) === 0),
   );
-  return [
-    ...between.map((certificate) => toPem(certificateLabel, certificate)),
-    bundle.map((root) => toPem(certificateLabel, root)).join(""),
-  ];
+  return [...between.map((certificate) => toPem(certificateLabel, certificate)), toPemAll(certificateLabel, bundle)];
 }
 
 export interface Path {

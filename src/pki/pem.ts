@@ -47,6 +47,11 @@ export function toPem(label: string, der: Uint8Array): string {
   return `${text}-----END ${label}-----\n`;
 }
 
+/** One after the other, as `readPemAll` reads them. */
+export function toPemAll(label: string, ders: readonly Uint8Array[]): string {
+  return ders.map((der) => toPem(label, der)).join("");
+}
+
 function readBlock(text: string, labels: readonly string[]): Block {
   const label = labels.find((name) => text.startsWith(`-----BEGIN ${name}-----`));
   if (label === undefined) throw malformed(`it does not begin with a line "BEGIN ${labels.join('" or "BEGIN ')}"`);
