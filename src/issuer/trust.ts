@@ -96,7 +96,7 @@ export function toClusterTrust(world: World, cluster: string): ClusterTrust {
 }
 
 /** The one that signs now comes first: agents get certificates under it without delay. */
-export function hubRootsOf({ authorities, hub }: Pick<World, "authorities" | "hub">): {
+function hubRootsOf({ authorities, hub }: Pick<World, "authorities" | "hub">): {
   readonly roots: readonly Uint8Array[];
   readonly bundle: string;
   /** The id of that one. */

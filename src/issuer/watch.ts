@@ -10,7 +10,7 @@ import type { LiveWorld } from "./live.ts";
 import { type ProposeParts, propose } from "./propose.ts";
 import { type AgentConnection, lostRight } from "./sign-stream.ts";
 import { tellRefused } from "./tell-refused.ts";
-import { toClusterTrust } from "./trust.ts";
+import { type ClusterTrust, toClusterTrust } from "./trust.ts";
 
 export interface WatchParts extends ProposeParts {
   readonly live: Pick<LiveWorld, "world" | "refresh" | "onChange">;
@@ -52,23 +52,13 @@ export function acceptWatch(stream: Stream<TrustAck__Output, Trust>, agent: Agen
       unsubscribe();
       return stream.fail(tellRefused(lost, { method: "Watch", cluster: agent.cluster }, parts));
     }
-    const { bundles, hubBundle, version, tenants, servingRoots, servingNames, suspended, tokenKeysMissing, ...more } =
-      toClusterTrust(parts.live.world(), agent.cluster);
+    const trust = toClusterTrust(parts.live.world(), agent.cluster);
+    const { version, bundles, hubBundle } = trust;
     if (version === sent.at(-1)?.version) return;
     sent.push({ version, bundles, hubBundle });
     acknowledged.delete(version);
     if (sent.length > sentMax) acknowledged.delete(sent.shift()?.version ?? "");
-    stream.write({
-      version,
-      tenants: tenants.map((t) => ({ ...t, roots: [...t.roots] })),
-      servingRoots: [...servingRoots],
-      servingNames: [...servingNames],
-      clusterSuspended: suspended,
-      tokenKeysMissing,
-      crls: [...more.crls],
-      crlNamespaces: [...more.crlNamespaces],
-      hubRoots: [...more.hubRoots],
-    });
+    stream.write(toWire(trust));
   };
   const unsubscribe = parts.live.onChange(send);
   let proposals = 0;
@@ -113,6 +103,21 @@ export function acceptWatch(stream: Stream<TrustAck__Output, Trust>, agent: Agen
     stream.end();
   });
   send();
+}
+
+function toWire(trust: ClusterTrust): Trust {
+  const { version, tenants, servingRoots, servingNames, suspended, tokenKeysMissing, crls, crlNamespaces } = trust;
+  return {
+    version,
+    tenants: tenants.map((t) => ({ ...t, roots: [...t.roots] })),
+    servingRoots: [...servingRoots],
+    servingNames: [...servingNames],
+    clusterSuspended: suspended,
+    tokenKeysMissing,
+    crls: [...crls],
+    crlNamespaces: [...crlNamespaces],
+    hubRoots: [...trust.hubRoots],
+  };
 }
 
 async function acknowledge(
