@@ -53,28 +53,27 @@ export function rotationState(
   };
 }
 
+const under = "(a.parent = ? OR a.id = ?) AND e.not_after > ?";
+const lacking = "e.bundle_version NOT IN (SELECT version FROM bundles WHERE root = ?) AND e.not_after > ?";
 const notRevoked = "NOT EXISTS (SELECT 1 FROM revocations v WHERE v.serial = e.serial)";
 
 /** By the index `entries_living` alone. An intent without a signature is counted as any other. */
 const counted = `SELECT a.owner, e.cluster, coalesce(e.door, '') AS door, count(*) AS n, min(e.not_after) AS first, max(e.not_after) AS last
   FROM authorities a JOIN entries e ON e.authority = a.id`;
+const grouped = "GROUP BY a.owner, e.cluster, e.door ORDER BY a.owner, e.cluster, door";
 const countAgainst: Readonly<Record<Against["kind"], string>> = {
   without: `${counted} JOIN authorities r ON r.id = a.parent JOIN authorities g ON g.kind = r.kind AND g.owner = r.owner
-    WHERE g.id = ? AND e.bundle_version NOT IN (SELECT version FROM bundles WHERE root = ?) AND e.not_after > ?
-    GROUP BY a.owner, e.cluster, e.door ORDER BY a.owner, e.cluster, door`,
-  under: `${counted} WHERE (a.parent = ? OR a.id = ?) AND e.not_after > ?
-    GROUP BY a.owner, e.cluster, e.door ORDER BY a.owner, e.cluster, door`,
-  agents: `${counted} WHERE (a.parent = ? OR a.id = ?) AND e.not_after > ? AND e.cluster <> '' AND ${notRevoked}
-    GROUP BY a.owner, e.cluster, e.door ORDER BY a.owner, e.cluster, door`,
+    WHERE g.id = ? AND ${lacking} ${grouped}`,
+  under: `${counted} WHERE ${under} ${grouped}`,
+  agents: `${counted} WHERE ${under} AND e.cluster <> '' AND ${notRevoked} ${grouped}`,
 };
 /** A few for each agent, issuer and operator: these need no index of their own. */
 const countedOwn = `SELECT e.identity, e.cluster, count(*) AS n, min(e.not_after) AS first, max(e.not_after) AS last
   FROM authorities a JOIN entries e ON e.authority = a.id`;
-const groupedOwn = `AND e.not_after > ? AND ${notRevoked} GROUP BY e.identity, e.cluster ORDER BY e.identity, e.cluster`;
+const groupedOwn = `AND ${notRevoked} GROUP BY e.identity, e.cluster ORDER BY e.identity, e.cluster`;
 const countOwn = {
-  without: `${countedOwn} JOIN authorities g ON g.kind = a.kind AND g.owner = a.owner
-    WHERE g.id = ? AND e.bundle_version NOT IN (SELECT version FROM bundles WHERE root = ?) ${groupedOwn}`,
-  under: `${countedOwn} WHERE (a.parent = ? OR a.id = ?) ${groupedOwn}`,
+  without: `${countedOwn} JOIN authorities g ON g.kind = a.kind AND g.owner = a.owner WHERE g.id = ? AND ${lacking} ${groupedOwn}`,
+  under: `${countedOwn} WHERE ${under} ${groupedOwn}`,
 } as const;
 
 function* turnRoot({ changes, against, unlessHeld }: RootTurn): Steps<boolean> {
