@@ -2,6 +2,7 @@
 import { type Command, Option } from "commander";
 import type { AskHub, Subject } from "../checkup/object.ts";
 import type { Verdict } from "../checkup/verdict.ts";
+import type { View } from "../checkup/view.ts";
 import { Refusal } from "../errors.ts";
 import { call } from "../rpc/client.ts";
 import type { ExplainRequest__Output } from "../rpc/gen/espalier/v1/ExplainRequest.ts";
@@ -148,9 +149,7 @@ async function explainObject(
 }
 
 /** As its agents are configured; the hub may have no other. */
-async function clusterOf(view: {
-  site(): Promise<{ readonly config: { readonly cluster: string } }>;
-}): Promise<string> {
+async function clusterOf(view: Pick<View, "site">): Promise<string> {
   return await view.site().then(
     ({ config }) => config.cluster,
     (error: unknown) => {

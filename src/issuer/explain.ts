@@ -4,9 +4,9 @@
  */
 import { generateKeyPairSync } from "node:crypto";
 import { Refusal } from "../errors.ts";
-import { readSpiffeId, type SpiffeId, type WorkloadName, workloadId, workloadOf } from "../identity.ts";
+import { readSpiffeId, type SpiffeId, workloadId, workloadOf } from "../identity.ts";
 import { verifyCsr } from "../pki/csr.ts";
-import { type NamedCsr, readNamedCsr } from "../pki/named-csr.ts";
+import { readNamedCsr } from "../pki/named-csr.ts";
 import { spiffeIdOf } from "../pki/named-leaf.ts";
 import { toCsr } from "../pki/request.ts";
 import { type Candidate, candidatesOf } from "../policy/candidates.ts";
@@ -126,10 +126,10 @@ function seeWorkload(
 
 /** An object proves no account, but where one asks for another's. */
 function seeObject({ cluster, signer }: Question, { csr, request }: ObjectAsks, world: World): Seen {
-  const names = namesOf(csr);
+  const names = ifReadable(() => readNamedCsr(csr).names) ?? [];
   const asked = spiffeIdOf(names) ?? "";
   const requester = requesterFor(names, request, cluster, world);
-  const other = requester && workloadOfText(asked);
+  const other = requester && ifReadable(() => workloadOf(readSpiffeId(Buffer.from(asked, "latin1"))));
   if (requester === undefined || other === undefined) {
     const facts = { cluster, namespace: request.namespace, serviceAccount: "" };
     return { facts, tenant: signer, proof: "request", identity: asked };
@@ -151,21 +151,11 @@ function derive(workload: Workload, requestedSigner: string, world: World): stri
   }
 }
 
-function workloadOfText(identity: string): WorkloadName | undefined {
+function ifReadable<T>(read: () => T): T | undefined {
   try {
-    return workloadOf(readSpiffeId(Buffer.from(identity, "latin1")));
+    return read();
   } catch (error) {
     if (error instanceof Refusal) return undefined;
-    throw error;
-  }
-}
-
-/** Of what cannot be read, none. */
-function namesOf(csr: Uint8Array): NamedCsr["names"] {
-  try {
-    return readNamedCsr(csr).names;
-  } catch (error) {
-    if (error instanceof Refusal) return [];
     throw error;
   }
 }
