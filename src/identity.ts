@@ -51,7 +51,7 @@ export function operatorId(hub: string, name: string): SpiffeId {
 }
 
 /** The operator an identity names, or undefined when it is none of this hub. */
-export function operatorOf(hub: string, id: SpiffeId): string | undefined {
+export function operatorOf(hub: string, id: string): string | undefined {
   return nameBelow(`${scheme}${hub}/operator/`, id);
 }
 
@@ -68,7 +68,7 @@ export function isTrustDomain(text: string): boolean {
 }
 
 /** One segment and nothing after it. */
-function nameBelow(prefix: string, id: SpiffeId): string | undefined {
+function nameBelow(prefix: string, id: string): string | undefined {
   const name = id.startsWith(prefix) ? id.slice(prefix.length) : "";
   return name !== "" && !name.includes("/") ? name : undefined;
 }

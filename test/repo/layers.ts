@@ -52,7 +52,7 @@ export const layers: Readonly<Record<string, Layer>> = {
     node: ["crypto", "sqlite", "timers/promises", ...disk],
   },
   controller: {
-    imports: ["errors", "custody", "ledger", "pki", "resources"],
+    imports: ["errors", "identity", "custody", "ledger", "pki", "resources"],
     node: ["crypto"],
   },
   issuer: {
