@@ -5,20 +5,19 @@ import type { AgentConfig } from "../ops/config.ts";
 import { startHttp } from "../ops/http.ts";
 import type { Log } from "../ops/log.ts";
 import type { Metrics } from "../ops/metrics.ts";
-import { readPemAll } from "../pki/pem.ts";
-import type { ClientTls } from "../rpc/client.ts";
 import { toJwks } from "../token/jwk.ts";
 import { type JwksSource, type KeySet, startKeySet } from "../token/jwks-source.ts";
 import { type Check, openCheck } from "./check.ts";
 import { type ClusterApi, openClusterApi } from "./cluster-api.ts";
 import { type Door, openDoor } from "./door.ts";
-import { type ChainEnds, firstRootEnd, openChainEnds } from "./ends.ts";
+import { type ChainEnds, openChainEnds } from "./ends.ts";
+import { addGauges } from "./gauges.ts";
 import { type Hub, openHub } from "./hub.ts";
-import { type HubRoots, hashesOf, isByFirst, openHubRoots, readHubRoots } from "./hub-roots.ts";
-import { join } from "./join.ts";
+import { type HubRoots, hashesOf, openHubRoots, readHubRoots } from "./hub-roots.ts";
 import type { KeptTrust } from "./kept-trust.ts";
 import type { KeyPair } from "./key-pair.ts";
 import { type LeafEnds, openLeafEnds } from "./leaf-ends.ts";
+import { type Own, openOwn } from "./own.ts";
 import { openProof } from "./proof.ts";
 import { type Renewal, startRenewal } from "./renewal.ts";
 import { startRequests } from "./requests.ts";
@@ -54,8 +53,8 @@ interface Agent extends AgentParts {
 }
 
 const keysRefreshMs = 60_000;
-/** How often a certificate that the hub does not take, or that is by a hub root of before, is got anew, at most: it may be the hub's clock. */
-const rejoinMsMin = 60_000;
+/** How often is looked whether this agent's certificate is by a hub root of before. */
+const moveOverMs = 60_000;
 
 /** Returns once /readyz answers; the rest goes on by itself, and comes back by itself after an outage. */
 export async function startAgent(config: AgentConfig, parts: AgentParts): Promise<RunningAgent> {
@@ -67,20 +66,15 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     await startHttp(config.http, { metrics, waitingFor: () => [...(stopping ? ["shutdown"] : []), ...waitingFor()] }),
   );
   const hubRoots = openHubRoots(await readHubRoots(config));
-  const serverName = config.issuerName ?? `issuer.${config.hub}`;
-  let identity: KeyPair | undefined;
-  const asAgent = (): ClientTls | undefined => identity && { rootsPem: hubRoots.pem(), serverName, identity };
-  const toHub = { addresses: config.issuers, tls: asAgent, now, log };
-
   let trust: TrustWatch | undefined;
-  let own: Renewal | undefined;
-  let rejoinAfter = 0;
   const servingRootsPem = (): string => trust?.current()?.servingRootsPem ?? "";
   const onOverwritten = metrics.counter("trust_overwritten_total", "Foreign roots overwritten in a namespace.");
   const seen = { now, log, servingRootsPem, onOverwritten };
   const api = config.kubernetes && stack.use(await openClusterApi(config.kubernetes, seen));
   const store = api?.store ?? (await openStore(config.data));
   const keys = stack.use(await startTokenKeys(config, api, log, () => trust?.propose()));
+  const own = openOwn(config, { hubRoots, keys, store, now, log });
+  const toHub = { addresses: config.issuers, tls: own.tls, now, log };
   const hub = stack.use(
     openHub({ ...toHub, channelsPerIssuer: config.channelsPerIssuer, deadlineMs: config.deadlineMs }),
   );
@@ -89,13 +83,8 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   const door = stack.use(openWorkloadDoor(config, { ...parts, keys, hub, api, ends, leafEnds }));
   const agent: Agent = { ...parts, config, store, api, keys, hub, hubRoots, door, serving: new Set() };
 
-  /** The sooner all agents' certificates are by the hub root that signs now, the sooner the one before can go. */
-  const moveOver = (): void => {
-    const pair = own?.current();
-    if (pair !== undefined && !isByFirst(pair.chainPem, hubRoots.pem())) own?.renewNow();
-  };
   // Whoever was asked may not have heard of it yet.
-  const moving = setInterval(() => trust?.current()?.hubRoots !== undefined && moveOver(), rejoinMsMin);
+  const moving = setInterval(() => trust?.current()?.hubRoots !== undefined && own.moveOver(), moveOverMs);
   stack.defer(() => clearInterval(moving));
   trust = stack.use(
     await startTrust({
@@ -106,25 +95,19 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
       jwks: () => toJwks(keys.keys()),
       onTrust: async (next) => {
         await putInForce(next, agent);
-        if (next.hubRoots !== undefined) moveOver();
+        if (next.hubRoots !== undefined) own.moveOver();
       },
-      onRefused: () => {
-        if (performance.now() < rejoinAfter) return;
-        rejoinAfter = performance.now() + rejoinMsMin;
-        own?.renewNow();
-      },
+      onRefused: own.refused,
       lacking: () => api?.lacking() ?? [],
       everywhere: async (next) => (api === undefined ? now() : await api.distribute(next)),
       wholeCluster: api !== undefined,
     }),
   );
-  const onNew = (pair: KeyPair): void => {
-    identity = pair;
+  const onNew = (): void => {
     hub.reconnect();
     trust?.reconnect();
   };
-  const joined = stack.use(await startOwn(agent, serverName, onNew));
-  own = joined;
+  stack.use(await own.start(onNew));
   const serving = stack.use(await startServing("serving.pem", store, (pair) => door.serve(pair), agent, trust));
   api?.elect(async (leading) => {
     const kept = await trust?.catchUp();
@@ -145,46 +128,8 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     return duties.move();
   });
 
-  waitingFor = () => whatIsMissing(agent, joined, trust, serving);
-  metrics.istio?.ends({ root: () => firstRootEnd(trust?.current()), chain: ends.first, now });
-  metrics.gauge("issuer_connections", "Connections to issuers that can take requests.", () => hub.connected());
-  metrics.gauge(
-    "trust_refused",
-    "ConfigMaps and the like that the API server does not let the leader write.",
-    () => (api?.lacking() ?? []).length,
-  );
-  metrics.gauge(
-    "trust_conflicts",
-    "Places where an istiod whose own CA is on writes its root over the cluster's.",
-    () => (api?.conflicts() ?? []).length,
-  );
-  metrics.gauge(
-    "token_keys",
-    "Keys that the cluster's tokens may be signed with, as this agent knows them.",
-    () => keys.keys().length,
-  );
-  metrics.gauge("token_keys_missing", "1 while the hub has none of the cluster's token keys.", () =>
-    trust?.current()?.tokenKeysMissing === true ? 1 : 0,
-  );
-  const left = (end: Date | undefined): number => (end === undefined ? Number.NaN : (+end - +now()) / 1000);
-  metrics.gauges(
-    "certificate_expiry_seconds",
-    "How long until a certificate of the agent's own ends, in seconds: agent is what the hub knows it by, serving what workloads do.",
-    ["certificate"],
-    () => [
-      [{ certificate: "agent" }, left(joined.current()?.notAfter)],
-      [{ certificate: "serving" }, left(serving.current()?.notAfter)],
-    ],
-  );
-  metrics.gauge(
-    "first_expiry_seconds",
-    "How long until the first workload's certificate ends that could not be renewed since the hub was last there, in seconds; while it is there, how long it may be away.",
-    () => left(leafEnds.first(hub.connected() > 0)),
-  );
-  metrics.gauge("connections", "Connections of workloads.", () => door.connections());
-  metrics.gauge("connections_limited", "Connections and requests closed for a limit since the start.", () =>
-    door.limited(),
-  );
+  waitingFor = () => whatIsMissing(agent, own, trust, serving);
+  addGauges(metrics, { ...agent, own, trust, serving, ends, leafEnds });
   log.info("agent started", { cluster: config.cluster, http: http.port });
   const opened = stack.move();
   return {
@@ -265,25 +210,6 @@ async function putInForce(next: KeptTrust, { store, door, serving, hubRoots, log
   }
 }
 
-async function startOwn(
-  { config, store, keys, hubRoots, now, log }: Agent,
-  serverName: string,
-  onNew: (pair: KeyPair) => void,
-): Promise<Renewal> {
-  const jwks = (): string => toJwks(keys.keys());
-  return await startRenewal({
-    name: "agent.pem",
-    get: async () => {
-      const rootsPem = hubRoots.pem();
-      return await join(config, { tls: { rootsPem, serverName }, hubRoots: readPemAll(rootsPem), jwks, now });
-    },
-    onNew,
-    store,
-    now,
-    log,
-  });
-}
-
 /** A certificate with the cluster's serving names, in a store of its own. */
 async function startServing(
   name: string,
@@ -307,7 +233,7 @@ async function startServing(
 /** What a human would look at, in that order. */
 function whatIsMissing(
   { keys, api, hub }: Agent,
-  own: Renewal,
+  own: Own,
   trust: TrustWatch | undefined,
   serving: Renewal,
 ): readonly string[] {
