@@ -2,44 +2,29 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { approved, certificateRequest, chartWebhooks } from "../support/certificate-requests.ts";
+import { document, tenantDocument, toYaml } from "../support/documents.ts";
 import { writeKubeconfig } from "../support/kube-cluster.ts";
 import { type MemoryApi, startMemoryApi } from "../support/kube-memory.ts";
 import { createTokenIssuer } from "../support/kubernetes.ts";
 import { csrOf, toRequest } from "../support/named-csr.ts";
-import { espalier, type Folder, type Hub, openFolder, openHub, type Said } from "./stage.ts";
+import { eastDocument, espalier, type Folder, type Hub, openFolder, openHub, type Said } from "./stage.ts";
 
-const documents = `
-apiVersion: espalier.dev/v1alpha1
-kind: TrustRoot
-metadata: { name: main }
----
-apiVersion: espalier.dev/v1alpha1
-kind: MeshCluster
-metadata: { name: east }
-spec:
-  tokens: { issuer: https://east.example, keys: { jwksFile: east.json } }
-  servingNames: [localhost]
----
-apiVersion: espalier.dev/v1alpha1
-kind: MeshTenant
-metadata: { name: shop }
-spec:
-  trustDomain: shop.example
-  root: main
-  rules:
-    - { name: all, clusters: [east], namespaces: [shop], proofs: [token, request] }
-    - { name: admin, clusters: [east], namespaces: [shop], serviceAccounts: [admin] }
-  requests: { dnsNames: ["*.shop.example"] }
-`;
-const overlapping = `${documents}---
-apiVersion: espalier.dev/v1alpha1
-kind: MeshTenant
-metadata: { name: till }
-spec:
-  trustDomain: till.example
-  root: main
-  rules: [{ name: mine, clusters: [east], namespaces: [shop] }]
-`;
+const declared = [
+  document("TrustRoot", "main", {}),
+  eastDocument(),
+  tenantDocument("shop", {
+    rules: [
+      { name: "all", clusters: ["east"], namespaces: ["shop"], proofs: ["token", "request"] },
+      { name: "admin", clusters: ["east"], namespaces: ["shop"], serviceAccounts: ["admin"] },
+    ],
+    requests: { dnsNames: ["*.shop.example"] },
+  }),
+];
+const documents = toYaml(declared);
+const overlapping = toYaml([
+  ...declared,
+  tenantDocument("till", { rules: [{ name: "mine", clusters: ["east"], namespaces: ["shop"] }] }),
+]);
 
 const jwks = JSON.stringify(createTokenIssuer("https://east.example").jwks);
 const csr = csrOf("DNS:a.shop.example");

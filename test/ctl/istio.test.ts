@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { parseAllDocuments } from "yaml";
-import { type Document, document } from "../support/documents.ts";
+import { type Document, document, toYaml } from "../support/documents.ts";
 import { espalier, type Folder, openFolder, type Said } from "./stage.ts";
 
 let folder: Folder;
@@ -25,7 +25,7 @@ function tenant(name: string, trustDomain: string, rule: object = {}): Document 
 /** The verb, over these documents. */
 async function values(documents: readonly Document[], ...argv: readonly string[]): Promise<Said> {
   const all = [document("TrustRoot", "main", {}), ...documents];
-  await folder.put("all.yaml", all.map((one) => JSON.stringify(one)).join("\n---\n"));
+  await folder.put("all.yaml", toYaml(all));
   return await espalier(["istio", "values", "--cluster", "east", "--resources", folder.path, ...argv]);
 }
 

@@ -5,47 +5,19 @@ import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { root as repository } from "../repo/sources.ts";
+import { document, tenantDocument, toYaml } from "../support/documents.ts";
 import { hasOpenssl } from "../support/pki-openssl.ts";
-import { espalier, type Hub, openHub, type Said } from "./stage.ts";
+import { eastDocument, espalier, type Hub, openHub, type Said } from "./stage.ts";
 
-const resources = `
-apiVersion: espalier.dev/v1alpha1
-kind: TrustRoot
-metadata: { name: corporate }
-spec: { source: offline }
----
-apiVersion: espalier.dev/v1alpha1
-kind: TrustRoot
-metadata: { name: main }
-spec: { source: brought }
----
-apiVersion: espalier.dev/v1alpha1
-kind: TrustRoot
-metadata: { name: own }
----
-apiVersion: espalier.dev/v1alpha1
-kind: MeshCluster
-metadata: { name: east }
-spec:
-  tokens: { issuer: https://east.example, keys: { joined: true } }
-  servingNames: [localhost]
----
-apiVersion: espalier.dev/v1alpha1
-kind: MeshTenant
-metadata: { name: payments }
-spec:
-  trustDomain: payments.example
-  root: corporate
-  rules: [{ name: workloads, clusters: [east], namespaces: [payments] }]
----
-apiVersion: espalier.dev/v1alpha1
-kind: MeshTenant
-metadata: { name: shop }
-spec:
-  trustDomain: shop.example
-  root: main
-  rules: [{ name: workloads, clusters: [east], namespaces: [shop] }]
-`;
+const rulesFor = (namespace: string) => [{ name: "workloads", clusters: ["east"], namespaces: [namespace] }];
+const resources = toYaml([
+  document("TrustRoot", "corporate", { source: "offline" }),
+  document("TrustRoot", "main", { source: "brought" }),
+  document("TrustRoot", "own", {}),
+  eastDocument({ joined: true }),
+  tenantDocument("payments", { root: "corporate", rules: rulesFor("payments") }),
+  tenantDocument("shop", { rules: rulesFor("shop") }),
+]);
 
 let hub: Hub;
 before(async () => {

@@ -9,6 +9,7 @@ import { startIssuer } from "../../src/issuer/server.ts";
 import { readAgentConfig, readIssuerConfig } from "../../src/ops/config.ts";
 import { silentLog } from "../../src/ops/log.ts";
 import { openMetrics } from "../../src/ops/metrics.ts";
+import { type Document, document } from "../support/documents.ts";
 import { type Kept, openKeptLog } from "../support/kept-log.ts";
 import { createTokenIssuer, type TokenIssuer } from "../support/kubernetes.ts";
 
@@ -89,6 +90,14 @@ spec:
   root: main
   rules: [{ name: workloads, clusters: [east], namespaces: [shop] }]
 `;
+
+/** The one cluster of most hubs of these tests. */
+export function eastDocument(keys: object = { jwksFile: "east.json" }): Document {
+  return document("MeshCluster", "east", {
+    tokens: { issuer: "https://east.example", keys },
+    servingNames: ["localhost"],
+  });
+}
 
 /** An issuer with these documents, and nothing made but its hub. */
 export interface Hub extends AsyncDisposable {

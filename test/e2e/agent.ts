@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { document, tenantDocument, toYaml } from "../support/documents.ts";
 import { apply, eventually, type Finished, helm, inPod, kubectl, run } from "./cluster.ts";
 import { agentRelease, giveVolume, hubName, hubVerb, issuerRelease, openFolder, waiting } from "./release.ts";
 import { audited, rightsOf } from "./rights.ts";
@@ -45,26 +46,16 @@ after(async () => await stack.disposeAsync());
 /** By its chart, with files for documents, and this cluster's real keys. */
 async function startHub(): Promise<void> {
   const { issuer }: { issuer: string } = JSON.parse(await kubectl("get", "--raw", "/.well-known/openid-configuration"));
-  const mesh = `apiVersion: espalier.dev/v1alpha1
-kind: TrustRoot
-metadata: { name: main }
----
-apiVersion: espalier.dev/v1alpha1
-kind: MeshCluster
-metadata: { name: e2e }
-spec:
-  tokens: { issuer: "${issuer}", keys: { jwksFile: jwks.json } }
-  ztunnelAccounts: [istio-system/ztunnel]
-  servingNames: [espalier-agent.${system}.svc, istiod.istio-system.svc]
----
-apiVersion: espalier.dev/v1alpha1
-kind: MeshTenant
-metadata: { name: shop }
-spec:
-  trustDomain: shop.example
-  root: main
-  rules: [{ name: workloads, clusters: [e2e], namespaces: [shop], proofs: [token, impersonated] }]
-`;
+  const proofs = ["token", "impersonated"];
+  const mesh = toYaml([
+    document("TrustRoot", "main", {}),
+    document("MeshCluster", "e2e", {
+      tokens: { issuer, keys: { jwksFile: "jwks.json" } },
+      ztunnelAccounts: ["istio-system/ztunnel"],
+      servingNames: [`espalier-agent.${system}.svc`, "istiod.istio-system.svc"],
+    }),
+    tenantDocument("shop", { rules: [{ name: "workloads", clusters: ["e2e"], namespaces: ["shop"], proofs }] }),
+  ]);
   const data = { "mesh.yaml": mesh, "jwks.json": await kubectl("get", "--raw", "/openid/v1/jwks") };
   const metadata = { name: "documents", namespace: hubs };
   await apply(JSON.stringify({ apiVersion: "v1", kind: "ConfigMap", metadata, data }));

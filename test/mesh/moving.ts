@@ -10,8 +10,9 @@ import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { createObject, deleteObject } from "../../src/kube/objects.ts";
 import { resources } from "../../src/kube/resource.ts";
-import { espalier, openStage, type Stage } from "../ctl/stage.ts";
+import { eastDocument, espalier, openStage, type Stage } from "../ctl/stage.ts";
 import { shakeHands } from "../demo/handshake.ts";
+import { document, tenantDocument, toYaml } from "../support/documents.ts";
 import { openRealCluster, type RealCluster } from "../support/kube-cluster.ts";
 import { eventually } from "../support/patience.ts";
 import { freePort } from "../support/processes.ts";
@@ -20,28 +21,15 @@ import { type Program, startProgram } from "./program.ts";
 const { ESPALIER_PILOT_DISCOVERY: discovery = "", KUBECONFIG_EAST: kubeconfig = "" } = process.env;
 
 function documents(source: "brought" | "offline", algorithm: string): string {
-  return `
-apiVersion: espalier.dev/v1alpha1
-kind: TrustRoot
-metadata: { name: main }
-spec: { source: ${source} }
----
-apiVersion: espalier.dev/v1alpha1
-kind: MeshCluster
-metadata: { name: east }
-spec:
-  tokens: { issuer: https://east.example, keys: { jwksFile: east.json } }
-  servingNames: [localhost]
----
-apiVersion: espalier.dev/v1alpha1
-kind: MeshTenant
-metadata: { name: shop }
-spec:
-  trustDomain: cluster.local
-  root: main
-  authority: { algorithm: ${algorithm} }
-  rules: [{ name: workloads, clusters: [east], namespaces: [shop] }]
-`;
+  return toYaml([
+    document("TrustRoot", "main", { source }),
+    eastDocument(),
+    tenantDocument("shop", {
+      trustDomain: "cluster.local",
+      authority: { algorithm },
+      rules: [{ name: "workloads", clusters: ["east"], namespaces: ["shop"] }],
+    }),
+  ]);
 }
 
 /** The recipe of Istio's own tools/certs. */

@@ -9,7 +9,7 @@ import { after, before, test } from "node:test";
 import { parseAllDocuments } from "yaml";
 import { isRecord, listAt, recordAt, textAt } from "../../src/kube/json.ts";
 import { espalier, type Folder, openFolder } from "../ctl/stage.ts";
-import { document } from "../support/documents.ts";
+import { document, toYaml } from "../support/documents.ts";
 
 const helm = process.env["ESPALIER_HELM"] ?? "helm";
 const module = process.env["ESPALIER_ISTIO_CHARTS"] ?? findCharts();
@@ -32,7 +32,7 @@ before(async () => {
   const rules = [{ name: "all", clusters: ["east"], namespaces: ["shop"], proofs: ["token", "impersonated"] }];
   const shop = document("MeshTenant", "shop", { trustDomain: "shop.example", root: "main", rules });
   const all = [document("TrustRoot", "main", {}), cluster, shop];
-  await folder.put("all.yaml", all.map((one) => JSON.stringify(one)).join("\n---\n"));
+  await folder.put("all.yaml", toYaml(all));
 });
 after(async () => await folder[Symbol.asyncDispose]());
 

@@ -14,6 +14,16 @@ export function document(kind: string, name: string, spec: object): Document {
   return { apiVersion: "espalier.dev/v1alpha1", kind, metadata: { name }, spec };
 }
 
+/** As a file has them. */
+export function toYaml(documents: readonly Document[]): string {
+  return documents.map((one) => JSON.stringify(one)).join("\n---\n");
+}
+
+/** A tenant of the root `main`, with the trust domain `<name>.example`. */
+export function tenantDocument(name: string, spec: object): Document {
+  return document("MeshTenant", name, { trustDomain: `${name}.example`, root: "main", ...spec });
+}
+
 /** Keys of clusters are made once for a test file: nothing here depends on them being fresh. */
 const tokenIssuers = new Map<string, TokenIssuer>();
 

@@ -16,7 +16,7 @@ import { type IssuerConfig, issuerSchema } from "../../src/ops/config.ts";
 import { toPem } from "../../src/pki/pem.ts";
 import { loadDirectory } from "../../src/resources/load.ts";
 import { daySeconds } from "./clock.ts";
-import { type Document, hubName, usualDocuments } from "./documents.ts";
+import { type Document, hubName, toYaml, usualDocuments } from "./documents.ts";
 
 /** A hub's directory, as `espalier init` leaves it, with its resources and its roots. No process runs on it yet. */
 export interface Site extends Disposable {
@@ -75,7 +75,7 @@ export async function makeSite(options: SiteOptions = {}): Promise<Site> {
   // As an editor saves: whoever watches the folder finds all of the old ones, or all of the new.
   const declare = (all: readonly Document[]): void => {
     const saved = join(directory, "resources", ".all.yaml");
-    writeFileSync(saved, all.map((one) => JSON.stringify(one)).join("\n---\n"));
+    writeFileSync(saved, toYaml(all));
     renameSync(saved, join(directory, "resources", "all.yaml"));
   };
   declare(documents);
