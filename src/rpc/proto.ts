@@ -11,11 +11,11 @@ import type { ProtoGrpcType as IssuerTypes } from "./gen/issuer.ts";
 
 const shape = { longs: String, enums: String, defaults: true, oneofs: true };
 
-// The one place that casts: what the library wrote down itself has the shape that it asks for,
+// The one place that casts: what the library wrote down itself has the shape that it asks for, and what is made of it (`load`) the one
+// that its own generator gave the types.
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion
 const root = protobuf.Root.fromJSON(descriptors as unknown as protobuf.INamespace);
 
-// and what is made of it the one that its own generator gave the types.
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters
 function load<T>(service: string): T {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion
