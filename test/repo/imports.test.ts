@@ -40,8 +40,8 @@ function wrong({ from, what, typeOnly }: Import): string | undefined {
   }
   if (!what.startsWith(".")) return layer.packages?.includes(what) ? undefined : `${from}: ${what} is not ${name}'s`;
   const path = posix.join(dirname(from), what);
+  if (layer.outside?.includes(path)) return undefined;
   const target = layerOf(path);
-  if (path === "package.json" && name === "ctl") return undefined;
   if (target === name || layer.imports.includes(target)) return undefined;
   if (typeOnly && layer.types?.includes(target)) return undefined;
   return `${from}: ${name} may not import ${target}${layer.types?.includes(target) ? " but for its types" : ""}`;

@@ -9,6 +9,8 @@ export interface Layer {
   readonly packages?: readonly string[];
   /** What it may use of Node. */
   readonly node?: readonly string[];
+  /** Files outside src/ that are part of it. */
+  readonly outside?: readonly string[];
 }
 
 const disk = ["fs", "fs/promises", "path"];
@@ -88,6 +90,7 @@ export const layers: Readonly<Record<string, Layer>> = {
     imports: ["errors", "identity", "pki", "token", "ops", "rpc", "kube", "resources", "issuer", "agent", "checkup"],
     packages: ["commander", "yaml", "zod"],
     node: ["crypto", ...disk],
+    outside: ["package.json"],
   },
   main: { imports: ["ctl"], node: ["module", "path"] },
 };
