@@ -10,13 +10,10 @@ import { readConditions } from "../../src/kube/condition.ts";
 import { listAt, recordAt, textAt } from "../../src/kube/json.ts";
 import { deleteObject, getObject, mergeObject } from "../../src/kube/objects.ts";
 import { resources } from "../../src/kube/resource.ts";
-import { toPem } from "../../src/pki/pem.ts";
-import { toCsr } from "../../src/pki/request.ts";
 import type { AgentProcess } from "../support/kube-site.ts";
 import { csrOf, toRequest } from "../support/named-csr.ts";
 import { eventually } from "../support/patience.ts";
-import { joinHub, openThiefWith } from "../support/thief.ts";
-import { newKey } from "../support/workload.ts";
+import { openThief } from "../support/thief.ts";
 import { approverTests } from "./approver.ts";
 import { cases } from "./conformance.ts";
 import { explains } from "./explaining.ts";
@@ -316,14 +313,9 @@ test("a UID is one certificate: another CSR under it is refused, also when a sto
   const csr = csrOf("DNS:shop.example");
   await makeRequest(client, place, { request: toRequest(csr) });
   const { uid } = await becomes(client, place, "Issued");
-  const { privateKey, keyPem } = newKey();
-  const token = await site.cluster.token(site.system, "espalier-agent", {
-    audience: "espalier:hub.example",
-    pod: "agent-0",
-  });
-  const join = { cluster: "east", csr: toCsr({ privateKey }), token };
-  const { certificate } = await joinHub(site.site, site.issuer.address, join);
-  using thief = openThiefWith(site.site, site.issuer.address, { chainPem: toPem("CERTIFICATE", certificate), keyPem });
+  const audience = "espalier:hub.example";
+  const token = await site.cluster.token(site.system, "espalier-agent", { audience, pod: "agent-0" });
+  using thief = await openThief(site.site, site.issuer.address, "east", { token });
   const spec = recordAt(await getObject(client, resources.certificateRequests, place), "spec");
   const request = {
     door: "certificate-request",

@@ -29,9 +29,9 @@ export async function testIstioCsr(t: TestContext, stage: CertManagerStage): Pro
   const { istio } = site;
   stage.kubectl(["apply", "-f", "-"], rights([istio, names.shop]));
   using own = openClient({
-    credentials: fixedCredentials(await stage.accessOf("cert-manager", "cert-manager-istio-csr")),
+    credentials: fixedCredentials(await site.cluster.accessOf("cert-manager", "cert-manager-istio-csr")),
   });
-  using other = openClient({ credentials: fixedCredentials(await stage.accessOf(istio, "default")) });
+  using other = openClient({ credentials: fixedCredentials(await site.cluster.accessOf(istio, "default")) });
   await makeIssuer(client, mesh, { tenant: "shop", namespaces: [istio, names.shop] });
   await makeIssuer(client, { ...mesh, name: "mesh-media" }, { tenant: "media", namespaces: [istio] });
   const web = `spiffe://shop.example/ns/${names.shop}/sa/web`;

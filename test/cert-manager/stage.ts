@@ -11,7 +11,6 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Client } from "../../src/kube/client.ts";
-import type { Access } from "../../src/kube/credentials.ts";
 import { recordAt } from "../../src/kube/json.ts";
 import { mergeObject } from "../../src/kube/objects.ts";
 import { resources } from "../../src/kube/resource.ts";
@@ -26,8 +25,6 @@ import { istioCsr, istioCsrService } from "./istio-csr.ts";
 export interface CertManagerStage extends AsyncDisposable {
   readonly site: KubeSite;
   readonly names: Names;
-  /** As an account of the cluster has it. */
-  accessOf(namespace: string, account: string): Promise<Access>;
   /** An agent as the chart configures it; the rights are those of its account. */
   startAgent(name: string): Promise<AgentProcess>;
   /** Ours: TenantIssuer and TenantClusterIssuer. */
@@ -88,17 +85,11 @@ export async function openStage(): Promise<CertManagerStage> {
   apply(agentManifests(site));
   for (const kind of ["certificates", "certificaterequests"])
     kubectl(["wait", "--for=condition=Established", `crd/${kind}.cert-manager.io`, "--timeout=60s"]);
-  const accessOf = async (of: string, account: string): Promise<Access> => {
-    const { server, tls: trusted } = site.cluster.access;
-    const { cert: _, key: __, ...tls } = trusted;
-    const token = await site.cluster.token(of, account, { audience: site.cluster.issuer });
-    return { server, tls, token };
-  };
   const programs = stack.use(new AsyncDisposableStack());
   const start = async (name: string, account: string, { file, args }: Started): Promise<Program> => {
     const folder = join(directory, name);
     mkdirSync(folder, { recursive: true });
-    const config = writeKubeconfig(folder, await accessOf(namespace, account));
+    const config = writeKubeconfig(folder, await site.cluster.accessOf(namespace, account));
     const all = [...args, "--kubeconfig", config];
     return programs.use(startProgram({ name, file, args: all, directory: folder, env: {} }));
   };
@@ -166,7 +157,6 @@ export async function openStage(): Promise<CertManagerStage> {
       };
     },
     kubectl,
-    accessOf,
     applyDefinitions: () => {
       apply(definitions.join("\n---\n"));
       for (const plural of ["tenantissuers", "tenantclusterissuers"])
@@ -175,7 +165,7 @@ export async function openStage(): Promise<CertManagerStage> {
     startAgent: async (name) => {
       const folder = join(directory, `${name}-access`);
       mkdirSync(folder);
-      const config = writeKubeconfig(folder, await accessOf(site.system, "espalier-agent"));
+      const config = writeKubeconfig(folder, await site.cluster.accessOf(site.system, "espalier-agent"));
       return await site.startProcess(name, { node: [main] }, { kubeconfig: config, certManager: true });
     },
     [Symbol.asyncDispose]: async () => await opened.disposeAsync(),

@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { test } from "node:test";
-import { toPem } from "../../src/pki/pem.ts";
 import { toCsr } from "../../src/pki/request.ts";
 import { openWatchStream } from "../../src/rpc/client.ts";
 import type { Trust__Output } from "../../src/rpc/gen/espalier/v1/Trust.ts";
@@ -98,11 +97,7 @@ function operator({ site }: IssuerStack) {
 async function joinEast(site: Site, issuer: IssuerStack): Promise<Thief> {
   const [thumbprint = ""] = thumbprintsOf(first);
   const joinToken = await issuer.joinToken("east", thumbprint);
-  const key = newKey();
-  const csr = toCsr({ privateKey: key.privateKey });
-  const request = { cluster: "east", csr, token: agentToken("east"), joinToken, jwks: toSet(first) };
-  const { certificate } = await joinHub(site, issuer.address, request);
-  return openThiefWith(site, issuer.address, { chainPem: toPem("CERTIFICATE", certificate), keyPem: key.keyPem });
+  return await openThief(site, issuer.address, "east", { joinToken, jwks: toSet(first) });
 }
 
 interface Saying extends Disposable {

@@ -2,18 +2,15 @@ import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { test } from "node:test";
 import { openSqlite } from "../../src/ledger/sqlite.ts";
-import { toPem } from "../../src/pki/pem.ts";
-import { toCsr } from "../../src/pki/request.ts";
 import { openAdmin, readStream } from "../../src/rpc/client.ts";
 import type { AdminClient } from "../../src/rpc/gen/espalier/v1/Admin.ts";
 import type { Reach__Output } from "../../src/rpc/gen/espalier/v1/Reach.ts";
 import type { RevokeProgress__Output } from "../../src/rpc/gen/espalier/v1/RevokeProgress.ts";
 import type { RevokeRequest } from "../../src/rpc/gen/espalier/v1/RevokeRequest.ts";
-import { agentToken, checkout, checkoutId, podToken, usualDocuments } from "../support/documents.ts";
+import { checkout, checkoutId, podToken, usualDocuments } from "../support/documents.ts";
 import { eventually } from "../support/patience.ts";
 import { type Stack, startStack } from "../support/stack.ts";
-import { joinHub, openThiefWith } from "../support/thief.ts";
-import { assertIssued, assertRefused, csrFor, newKey } from "../support/workload.ts";
+import { assertIssued, assertRefused, csrFor } from "../support/workload.ts";
 import { assertItemRefused, issued, openStream } from "./ask.ts";
 
 const act = { operator: "test", reason: "incident 12" };
@@ -219,13 +216,9 @@ test("a cluster that is revoked is let in again only with new certificates", asy
   );
   await t.test("who has the agent's token still can join: its keys are to be changed first", async () => {
     assert.match(done.limits.join("\n"), /its token keys are as they were/);
-    const key = newKey();
-    const request = { cluster: "east", csr: toCsr({ privateKey: key.privateKey }), token: agentToken("east") };
-    const { certificate } = await joinHub(stack.site, stack.issuer.address, request);
-    const chainPem = toPem("CERTIFICATE", certificate);
-    const again = stack.use(openThiefWith(stack.site, stack.issuer.address, { chainPem, keyPem: key.keyPem }));
+    const again = await stack.thief("east");
     issued(await again.sign({ token: podToken() }));
-    await operator.revoke({ target: "serials", serials: { serials: [serialOf(chainPem)] } });
+    await operator.revoke({ target: "serials", serials: { serials: [serialOf(again.identity.chainPem)] } });
     await assert.rejects(again.sign({ token: podToken() }), { code: "proof-invalid" });
   });
   await t.test("one that is not there is named", async () => {

@@ -20,16 +20,14 @@ import { createObject, deleteObject, getObject, mergeObject } from "../../src/ku
 import { resources, toPath } from "../../src/kube/resource.ts";
 import { agentSchema } from "../../src/ops/config.ts";
 import { toPem } from "../../src/pki/pem.ts";
-import { toCsr } from "../../src/pki/request.ts";
-import { type Document, document } from "../support/documents.ts";
+import { type Document, document, hubName } from "../support/documents.ts";
 import { kubeconfigOf, writeKubeconfig } from "../support/kube-cluster.ts";
 import { applyCrds } from "../support/kube-crds.ts";
 import { grantRights } from "../support/kube-rights.ts";
 import { type AgentProcess, type KubeSite, openKubeSite } from "../support/kube-site.ts";
 import { csrOf, toRequest } from "../support/named-csr.ts";
 import { eventually } from "../support/patience.ts";
-import { joinHub, openThiefWith, type Thief } from "../support/thief.ts";
-import { newKey } from "../support/workload.ts";
+import { openThief } from "../support/thief.ts";
 
 const resource = resources.certificateSigningRequests;
 const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
@@ -85,7 +83,7 @@ before(async () => {
   stack.use(await grantRights(cluster.client, `csr-agent-${run}`, account, rightsOf(kubernetes)));
   const folder = join(site.site.directory, "csr-access");
   mkdirSync(folder);
-  kubeconfig = writeKubeconfig(folder, await accessOf(system, "espalier-agent"));
+  kubeconfig = writeKubeconfig(folder, await cluster.accessOf(system, "espalier-agent"));
   agent = await startAgent("csr");
   await agent.daemon.event("serving CertificateSigningRequests");
   await agent.ready();
@@ -130,14 +128,8 @@ async function startAgent(name: string): Promise<AgentProcess> {
   return await site.startProcess(name, { node: [main] }, { kubeconfig, signingRequests: true });
 }
 
-async function accessOf(namespace: string, account: string) {
-  const { access, issuer } = site.cluster;
-  const { cert: _, key: __, ...tls } = access.tls;
-  return { ...access, tls, token: await site.cluster.token(namespace, account, { audience: issuer }) };
-}
-
 async function openAs(namespace: string, account: string): Promise<Client> {
-  return stack.use(openClient({ credentials: fixedCredentials(await accessOf(namespace, account)) }));
+  return stack.use(openClient({ credentials: fixedCredentials(await site.cluster.accessOf(namespace, account)) }));
 }
 
 async function makeIssuer(
@@ -439,7 +431,11 @@ test("a stolen agent gets nothing under a UID that was used, nor for a namespace
   const name = await approved(carts.shop, "DNS:f.shop.example");
   await issued(name);
   const { uid } = await verdict(name);
-  using thief = await openThief();
+  const token = await site.cluster.token(site.system, "espalier-agent", {
+    audience: `espalier:${hubName}`,
+    pod: "agent-0",
+  });
+  using thief = await openThief(site.site, site.issuer.address, "east", { token });
   const asked = {
     door: "csr",
     namespace: names.shop,
@@ -461,15 +457,6 @@ test("a stolen agent gets nothing under a UID that was used, nor for a namespace
   ])
     assert.equal(await sign({ username }, `${uid}-other`), "malformed", username);
 });
-
-async function openThief(): Promise<Thief> {
-  const { privateKey, keyPem } = newKey();
-  const audience = "espalier:hub.example";
-  const token = await site.cluster.token(site.system, "espalier-agent", { audience, pod: "agent-0" });
-  const { address } = site.issuer;
-  const { certificate } = await joinHub(site.site, address, { cluster: "east", csr: toCsr({ privateKey }), token });
-  return openThiefWith(site.site, address, { chainPem: toPem("CERTIFICATE", certificate), keyPem });
-}
 
 test("of two agents the one that leads is killed in between: no request is lost, and none is signed twice", async () => {
   const second = await startAgent("csr-second");

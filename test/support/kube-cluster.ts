@@ -32,6 +32,8 @@ export interface RealCluster extends Disposable {
     serviceAccount: string,
     options: { readonly audience?: string; readonly pod?: string },
   ): Promise<string>;
+  /** As that account, for an hour. */
+  accessOf(namespace: string, serviceAccount: string): Promise<Access>;
 }
 
 export async function openRealCluster(kubeconfig: string): Promise<RealCluster> {
@@ -41,12 +43,20 @@ export async function openRealCluster(kubeconfig: string): Promise<RealCluster> 
     client.call({ verb: "GET", path: "/openid/v1/jwks" }),
     client.call({ verb: "GET", path: "/.well-known/openid-configuration" }),
   ]);
+  const issuer = someTextAt(recordAt({ discovery }, "discovery"), "issuer");
   const metadata = (name: string): object => ({ metadata: { name } });
+  const tokenOf: RealCluster["token"] = async (namespace, name, { audience = "istio-ca", pod }) => {
+    const boundObjectRef = pod === undefined ? {} : { boundObjectRef: { kind: "Pod", apiVersion: "v1", name: pod } };
+    const spec = { audiences: [audience], expirationSeconds: 3600, ...boundObjectRef };
+    const path = toPath(resources.serviceAccounts, { namespace, name, subresource: "token" });
+    const body = { apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", spec };
+    return someTextAt(recordAt(await client.call({ verb: "POST", path, body }), "status"), "token");
+  };
   return {
     access,
     client,
     jwks: JSON.stringify(jwks),
-    issuer: someTextAt(recordAt({ discovery }, "discovery"), "issuer"),
+    issuer,
     namespace: async (name, labels = {}) => {
       await createObject(
         client,
@@ -82,12 +92,11 @@ export async function openRealCluster(kubeconfig: string): Promise<RealCluster> 
       const body = { apiVersion: "v1", kind: "DeleteOptions", gracePeriodSeconds: 0 };
       await client.call({ verb: "DELETE", path: toPath(resources.pods, { namespace, name }), body });
     },
-    token: async (namespace, name, { audience = "istio-ca", pod }) => {
-      const boundObjectRef = pod === undefined ? {} : { boundObjectRef: { kind: "Pod", apiVersion: "v1", name: pod } };
-      const spec = { audiences: [audience], expirationSeconds: 3600, ...boundObjectRef };
-      const path = toPath(resources.serviceAccounts, { namespace, name, subresource: "token" });
-      const body = { apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", spec };
-      return someTextAt(recordAt(await client.call({ verb: "POST", path, body }), "status"), "token");
+    token: tokenOf,
+    accessOf: async (namespace, name) => {
+      const { server, tls } = access;
+      const { cert: _, key: __, ...trusted } = tls;
+      return { server, tls: trusted, token: await tokenOf(namespace, name, { audience: issuer }) };
     },
     [Symbol.dispose]: () => client[Symbol.dispose](),
   };

@@ -35,10 +35,16 @@ export async function joinHub(site: Site, address: string, request: JoinRequest)
   }
 }
 
-export async function openThief(site: Site, address: string, cluster: string): Promise<Thief> {
+/** With the token of the cluster's agent, unless another is shown. */
+export async function openThief(
+  site: Site,
+  address: string,
+  cluster: string,
+  shown: Pick<JoinRequest, "token" | "joinToken" | "jwks"> = {},
+): Promise<Thief> {
   const key = newKey();
   const csr = toCsr({ privateKey: key.privateKey });
-  const { certificate } = await joinHub(site, address, { cluster, csr, token: agentToken(cluster) });
+  const { certificate } = await joinHub(site, address, { cluster, csr, token: agentToken(cluster), ...shown });
   return openThiefWith(site, address, { chainPem: toPem("CERTIFICATE", certificate), keyPem: key.keyPem });
 }
 
