@@ -30,10 +30,8 @@ const shownMax = 20;
 
 export function addRootRotation(root: Command, context: Context): void {
   const add = (name: string, verb: Verb, description: string, example: string): Command =>
-    withOutput(withReason(withSocket(root.command(`${name} [name]`), context)))
+    withTarget(withOutput(withReason(withSocket(root.command(`${name} [name]`), context))))
       .description(description)
-      .option("--serving <cluster>", "the serving root of this MeshCluster, instead of a TrustRoot")
-      .option("--hub", "the hub root, under which agents, issuers and operators have their certificates")
       .option("--dry-run", "say what would be done and do nothing")
       .addHelpText("after", `\nExample:\n  ${example}`)
       .action(async (name: string | undefined, options: VerbOptions) => await change(verb, name, options, context));
@@ -43,10 +41,8 @@ export function addRootRotation(root: Command, context: Context): void {
     "Makes the next root. It is trusted at once, and takes over by itself once nobody is left who does not trust it.",
     'espalier root rotate main --reason "yearly"',
   );
-  withOutput(withSocket(root.command("status [name]"), context))
+  withTarget(withOutput(withSocket(root.command("status [name]"), context)))
     .description("How far the rotation of a root is, or of all, and what its next step waits for.")
-    .option("--serving <cluster>", "the serving root of this MeshCluster, instead of a TrustRoot")
-    .option("--hub", "the hub root, under which agents, issuers and operators have their certificates")
     .option("--watch", "again every 5 s, until no rotation is under way")
     .addHelpText("after", "\nExample:\n  espalier root status main --watch")
     .action(async (name: string | undefined, options: StatusOptions) => await status(name, options, context));
@@ -107,6 +103,13 @@ async function status(name: string | undefined, options: StatusOptions, context:
 
 async function list(admin: AdminClient, target: object): Promise<readonly Rotation__Output[]> {
   return (await call<object, Rotations__Output>(admin.listRotations.bind(admin), target, verbDeadlineMs)).rotations;
+}
+
+/** The roots that no TrustRoot declares. */
+function withTarget(command: Command): Command {
+  return command
+    .option("--serving <cluster>", "the serving root of this MeshCluster, instead of a TrustRoot")
+    .option("--hub", "the hub root, under which agents, issuers and operators have their certificates");
 }
 
 function toTarget(name: string | undefined, { serving, hub }: Pick<VerbOptions, "serving" | "hub">): object {

@@ -4,7 +4,7 @@ import type { Declared } from "../resources/declared.ts";
 import type { ExplainRequest__Output } from "../rpc/gen/espalier/v1/ExplainRequest.ts";
 import type { Explanation__Output } from "../rpc/gen/espalier/v1/Explanation.ts";
 import type { Authorities } from "./authorities.ts";
-import { answer } from "./explain-verb.ts";
+import { answerQuestion } from "./explain-verb.ts";
 import { toWorld } from "./world.ts";
 
 /** @throws Refusal `malformed`, `not-found` for a question that is none. */
@@ -24,7 +24,7 @@ export function answerByDocuments(
     keysOf: () => [],
     proposedOf: () => [],
   });
-  return answer(request, { world, made: undefined, now });
+  return answerQuestion(request, { world, made: undefined, now });
 }
 
 const nothingMade: Authorities = {

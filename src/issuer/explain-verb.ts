@@ -9,7 +9,7 @@ import { label, objectName, readObjectRequest } from "./object-request.ts";
 import type { World } from "./world.ts";
 
 /** @throws Refusal `malformed` for a question that is none. */
-export function answer(request: ExplainRequest__Output, parts: ExplainParts): Explanation__Output {
+export function answerQuestion(request: ExplainRequest__Output, parts: ExplainParts): Explanation__Output {
   return toExplanation(explain(readQuestion(request, parts.world), parts));
 }
 

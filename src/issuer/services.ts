@@ -15,7 +15,7 @@ import { createJoinToken, createRoot, setSuspended } from "./admin.ts";
 import { measureReach } from "./blast-radius.ts";
 import { toAuthorities, toCluster, toEntry, toRoot, toTenant } from "./describe.ts";
 import type { ExplainParts } from "./explain.ts";
-import { answer } from "./explain-verb.ts";
+import { answerQuestion } from "./explain-verb.ts";
 import { type JoinParts, join } from "./join.ts";
 import { approveKeys, listKeys, rejectKeys, removeKeys } from "./key-verbs.ts";
 import { createOperator, type OperatorParts, revokeOperator, toOperator } from "./operators.ts";
@@ -187,7 +187,9 @@ export function adminService(
     CreateOperator: unary(unaryDeadlineMs, async (request) => await createOperator(request, parts)),
     ListOperators: unary(unaryDeadlineMs, async () => ({ operators: (await state.operators()).map(toOperator) })),
     RevokeOperator: unary(unaryDeadlineMs, async (request) => await revokeOperator(request, parts)),
-    Explain: unary(unaryDeadlineMs, async (request) => answer(request, { ...parts, world: live.world(), made: parts })),
+    Explain: unary(unaryDeadlineMs, async (request) =>
+      answerQuestion(request, { ...parts, world: live.world(), made: parts }),
+    ),
     VerifyLedger: serverStream(({ log }) =>
       verifications(async function* () {
         for await (const report of ledger.verify(log === "" ? undefined : log, checkSignatures(live.world()))) {
