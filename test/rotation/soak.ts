@@ -7,13 +7,13 @@ import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { copyFileSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Rotation__Output } from "../../src/rpc/gen/espalier/v1/Rotation.ts";
 import { temporaryDirectory } from "../contract/directory.ts";
 import { espalier } from "../ctl/stage.ts";
 import { checkout, clusterDocument, document, podToken } from "../support/documents.ts";
+import { freePort } from "../support/processes.ts";
 import { startStack } from "../support/stack.ts";
 import { type Speaker, startShaking } from "./shaking.ts";
 
@@ -47,14 +47,6 @@ await using stack = await startStack({
   config: { rotation: { settleSeconds } },
 });
 const port = (await stack.agent("east").address()).split(":").at(-1) ?? "";
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === "object" && address !== null ? address.port : 0;
-}
 
 /** Without Envoy: it gets certificates, renews them at half of their life, and writes them down. */
 async function startPilotAgent(name: string): Promise<{ readonly certs: string; readonly process: ChildProcess }> {
