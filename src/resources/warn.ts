@@ -14,6 +14,7 @@ export function warn(declared: Resources): readonly Finding[] {
     ...unheardZtunnels(declared),
     ...unheardRequests(tenants),
     ...unheardRequesters(declared),
+    ...everybodysRequesters(declared),
     ...takenKeys(declared),
   ];
 }
@@ -111,6 +112,17 @@ function* unheardRequesters({ tenants, clusters }: Resources): Generator<Finding
         const rule = `MeshCluster "${silent}" does not declare ${account} (spec.requesters), so its word counts for nothing there`;
         yield { kind: "MeshTenant", name, path: ["spec", "rules", at, "proofs", proof], rule };
       }
+    }
+  }
+}
+
+/** cert-manager's controller, as its chart calls its account: it makes the requests of every Certificate. */
+function* everybodysRequesters({ clusters }: Resources): Generator<Finding> {
+  for (const { name, requesters } of clusters.values()) {
+    for (const [at, { account, namespace }] of requesters.entries()) {
+      if (!account.endsWith("/cert-manager")) continue;
+      const rule = `is cert-manager's own account: its word is that of whoever may make a Certificate in namespace "${namespace}"; name the account of istio-csr or istiod`;
+      yield { kind: "MeshCluster", name, path: ["spec", "requesters", at, "account"], rule };
     }
   }
 }

@@ -197,6 +197,11 @@ const warned: readonly (readonly [string, readonly string[], readonly RegExp[]])
     [/proofs\[1\]: MeshCluster "east" does not declare b\/c \(spec\.requesters\)/],
   ],
   [
+    "a requester that asks for everybody",
+    [cluster("west", { more: "requesters: [{ account: a/b }, { account: c/cert-manager, namespace: d }]" })],
+    [/spec.requesters\[1\].account: is cert-manager's own account: .* whoever may make a Certificate in namespace "d"/],
+  ],
+  [
     "requests that are taken and get nothing",
     [tenant("a", { rules: "[{ name: r, clusters: [east], namespaces: [x], proofs: [request] }]" })],
     [/spec.rules\[0\].proofs: takes requests, and without spec.requests they get nothing/],
