@@ -4,6 +4,7 @@
  */
 import { Refusal } from "../errors.ts";
 import type { SignItem } from "../rpc/gen/espalier/v1/SignItem.ts";
+import { openQueue } from "../rpc/queue.ts";
 import { type Lane, type LaneParts, openLane, type Pending } from "./lane.ts";
 
 /** A signed leaf and what stands above it, as the issuer sent it. DER. */
@@ -41,26 +42,21 @@ const waitingMax = 4096;
 
 export function openHub(parts: HubParts): Hub {
   let lanes: Lane[] = [];
-  let waiting: Pending[] = [];
+  const waiting = openQueue<Pending>(waitingMax);
 
   const submit = (pending: Pending): void => {
     let best: Lane | undefined;
     for (const lane of lanes) if (lane.usable() && (best === undefined || lane.load() < best.load())) best = lane;
     if (best !== undefined) return best.submit(pending);
-    if (waiting.length >= waitingMax)
-      return pending.reject(new Refusal("overloaded", "no issuer is connected and too much waits already"));
-    waiting.push(pending);
+    const givenUp = waiting.push(pending.line, 1, pending);
+    givenUp?.reject(new Refusal("overloaded", "no issuer is connected and too much waits already"));
   };
 
   const submitAll = (all: readonly Pending[]): void => {
     for (const pending of all) if (!pending.settled()) submit(pending);
   };
 
-  const onUsable = (): void => {
-    const held = waiting;
-    waiting = [];
-    submitAll(held);
-  };
+  const onUsable = (): void => submitAll(waiting.take(waitingMax));
 
   const openAll = (): Lane[] =>
     parts.addresses.flatMap((address) =>
@@ -94,7 +90,7 @@ export function openHub(parts: HubParts): Hub {
           },
         };
         const timer = setTimeout(() => {
-          waiting = waiting.filter((held) => held !== pending);
+          waiting.remove(line, pending);
           pending.reject(new Refusal("unavailable", `no issuer answered within ${parts.deadlineMs} ms`));
         }, parts.deadlineMs);
         submit(pending);

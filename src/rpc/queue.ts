@@ -8,6 +8,8 @@ export interface FairQueue<T> {
   push(line: string, bytes: number, item: T): T | undefined;
   /** Up to `max` items, one line after the other. */
   take(max: number): T[];
+  /** Nobody waits for it any more. Nothing, if it is not there. */
+  remove(line: string, item: T): void;
   readonly size: number;
   readonly bytes: number;
 }
@@ -31,14 +33,17 @@ export function openQueue<T>(bytesMax: number): FairQueue<T> {
   let bytes = 0;
   let size = 0;
 
-  const giveUp = (line: Line<T>): T | undefined => {
-    const last = line.waiting.pop();
-    if (last === undefined) return undefined;
-    line.bytes -= last.bytes;
-    bytes -= last.bytes;
+  const leave = (line: Line<T>, one: Waiting<T>): T => {
+    line.bytes -= one.bytes;
+    bytes -= one.bytes;
     size -= 1;
     if (line.head >= line.waiting.length) lines.delete(line.name);
-    return last.item;
+    return one.item;
+  };
+
+  const giveUp = (line: Line<T>): T | undefined => {
+    const last = line.waiting.pop();
+    return last && leave(line, last);
   };
 
   return {
@@ -60,13 +65,17 @@ export function openQueue<T>(bytesMax: number): FairQueue<T> {
         const next = line.waiting[line.head];
         if (next === undefined) continue;
         line.head += 1;
-        line.bytes -= next.bytes;
-        bytes -= next.bytes;
-        size -= 1;
-        taken.push(next.item);
+        taken.push(leave(line, next));
         if (line.head < line.waiting.length) lines.set(line.name, shorten(line));
       }
       return taken;
+    },
+    remove(name, item) {
+      const line = lines.get(name);
+      if (line === undefined) return;
+      const at = line.waiting.findIndex((one, index) => index >= line.head && one.item === item);
+      const [gone] = at < 0 ? [] : line.waiting.splice(at, 1);
+      if (gone !== undefined) leave(line, gone);
     },
     get size() {
       return size;

@@ -217,3 +217,26 @@ test("a storm of one namespace holds up nobody of another", async () => {
   const overloaded = others.filter((one) => one instanceof Refusal && one.code === "overloaded");
   assert.deepEqual([overloaded.length, others.indexOf(overloaded[0])], [3, 2 + 4_096 - 3]);
 });
+
+test("while no issuer is connected a storm takes nobody else's place, and who has given up holds none", async () => {
+  await using hub = openHub({
+    addresses: ["127.0.0.1:1"],
+    channelsPerIssuer: 1,
+    deadlineMs: 500,
+    tls: () => undefined,
+    now: () => new Date(),
+    log: openKeptLog(),
+  });
+  const ask = async (line: string): Promise<string> => {
+    const refusal = await hub.sign({ csr: new Uint8Array(1) }, line).catch(readStatus);
+    assert.ok(refusal instanceof Refusal);
+    return refusal.code;
+  };
+  for (let round = 0; round < 2; round++) {
+    const storm = Array.from({ length: 4_096 }, async () => await ask("storm"));
+    const quiet = await Promise.all(Array.from({ length: 3 }, async () => await ask("quiet")));
+    assert.deepEqual(new Set(quiet), new Set(["unavailable"]));
+    const overloaded = (await Promise.all(storm)).filter((code) => code === "overloaded");
+    assert.equal(overloaded.length, 3);
+  }
+});

@@ -39,18 +39,27 @@ test("whatever comes and goes, nothing is lost or served twice, the bound holds 
       arbitrary: fc.record({ tenant: fc.constantFrom("a", "b", "c"), bytes: fc.integer({ min: 1, max: 40 }) }),
     },
     fc.record({ take: fc.integer({ min: 0, max: 12 }) }),
+    fc.record({ remove: fc.nat({ max: 300 }) }),
   );
   fc.assert(
     fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
       const queue = openQueue<{ readonly id: number; readonly tenant: string; readonly bytes: number }>(200);
       const inside = new Map<number, number>();
+      const items = new Map<number, Parameters<typeof queue.push>[2]>();
       const served = new Map<string, number>();
       const leave = (id: number): void => assert.ok(inside.delete(id), `${id} left twice`);
       for (const [id, one] of steps.entries()) {
         if ("tenant" in one) {
           inside.set(id, one.bytes);
-          const given = queue.push(one.tenant, one.bytes, { id, ...one });
+          const item = { id, ...one };
+          items.set(id, item);
+          const given = queue.push(one.tenant, one.bytes, item);
           if (given !== undefined) leave(given.id);
+        } else if ("remove" in one) {
+          // Whatever was pushed, wherever it is by now.
+          const item = items.get(one.remove);
+          if (item !== undefined) queue.remove(item.tenant, item);
+          inside.delete(one.remove);
         } else {
           for (const item of queue.take(one.take)) {
             leave(item.id);
