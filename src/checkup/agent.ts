@@ -1,4 +1,5 @@
 /** The hub as the agents need it, and the agents themselves. */
+import { openHubRoots } from "../agent/hub-roots.ts";
 import { Refusal } from "../errors.ts";
 import { isRecord, listAt, recordAt, textAt } from "../kube/json.ts";
 import { readLease } from "../kube/lease-record.ts";
@@ -15,8 +16,10 @@ export async function hub(view: View): Promise<Verdict> {
   const dialled = await dialHub(view);
   const untrusted = dialled.find(({ kind }) => kind === "untrusted");
   if (untrusted !== undefined) {
+    const { unseen } = await rootsOf(view);
+    const but = unseen === "" ? "" : `; which hub roots the agents have followed to by now cannot be seen (${unseen})`;
     return fail(
-      `${untrusted.at} is no issuer of this hub: its certificate does not hold (${untrusted.why})`,
+      `${untrusted.at} is no issuer of this hub: its certificate does not hold (${untrusted.why})${but}`,
       `give the agents the hub's own hub-root.pem (hubRoot), the issuers' addresses (issuers), and their name if it is not issuer.${config.hub} (issuerName)`,
     );
   }
@@ -44,13 +47,27 @@ interface DialledIssuer {
 
 /** Every issuer that the agents are told of. @throws Refusal. */
 export async function dialHub(view: View): Promise<readonly DialledIssuer[]> {
-  const { config, hubRootsPem: rootsPem } = await view.site();
+  const { config } = await view.site();
+  const { rootsPem } = await rootsOf(view);
   const serverName = config.issuerName ?? `issuer.${config.hub}`;
   const dialled = config.issuers.map(async (at) => {
     const found = await view.dial(at, { rootsPem, serverName });
     return { at, why: "", aheadMs: undefined, ...found };
   });
   return await Promise.all(dialled);
+}
+
+/** What the agents know issuers by: a hub root that they have followed goes before that of their configuration. */
+async function rootsOf(view: View): Promise<{ readonly rootsPem: string; readonly unseen: string }> {
+  const { hubRootsPem } = await view.site();
+  const roots = openHubRoots(hubRootsPem);
+  try {
+    roots.take((await view.trust())?.hubRoots);
+    return { rootsPem: roots.pem(), unseen: "" };
+  } catch (error) {
+    if (error instanceof Refusal) return { rootsPem: hubRootsPem, unseen: error.message };
+    throw error;
+  }
 }
 
 /** Undefined where the agents cannot be asked: that is told elsewhere. */

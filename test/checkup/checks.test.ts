@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { hashesOf } from "../../src/agent/hub-roots.ts";
 import { checks, runChecks } from "../../src/checkup/checks.ts";
 import { openView, secretText } from "../../src/checkup/view.ts";
 import { recordAt } from "../../src/kube/json.ts";
@@ -46,11 +47,16 @@ test("a healthy cluster passes every check", async () => {
   );
 });
 
-/** What the agents keep where the hub told them of nobody. */
-function withoutTenants(secret: Parameters<ReturnType<typeof withData>>[0]): ReturnType<ReturnType<typeof withData>> {
-  const kept: object = JSON.parse(secretText(secret, "trust.json") ?? "");
-  return withData({ "trust.json": base64(JSON.stringify({ ...kept, tenants: [] })) })(secret);
+/** What the agents keep, with other parts. */
+function keeping(parts: object): ReturnType<typeof withData> {
+  return (secret) => {
+    const kept: object = JSON.parse(secretText(secret, "trust.json") ?? "");
+    return withData({ "trust.json": base64(JSON.stringify({ ...kept, ...parts })) })(secret);
+  };
 }
+
+/** Where the hub told them of nobody. */
+const withoutTenants = keeping({ tenants: [] });
 
 const bundle = "istio.io:istiod-ca:root-cert";
 
@@ -482,7 +488,7 @@ test("a hub whose clock is another one", async () => {
     now: () => new Date(),
   });
   const hubClock = checks.find(({ id }) => id === "hub-clock");
-  const { config, ...site } = { config: { issuers: ["a:1"], hub: "h" }, hubRootsPem: "" };
+  const { config, ...site } = { config: { issuers: ["a:1"], hub: "h" }, hubRootsPem: stage.site.hubRootPem };
   for (const [aheadMs, expected] of [
     [90_000, "fail"],
     [30_000, "warn"],
@@ -492,6 +498,7 @@ test("a hub whose clock is another one", async () => {
       ...view,
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what the check reads of it
       site: async () => ({ config, ...site }) as unknown as Awaited<ReturnType<typeof view.site>>,
+      trust: async () => undefined,
       server: async () => ({ version: "", aheadMs: -5_000 }),
       dial: async () => ({ kind: "answers", aheadMs: aheadMs - 5_000 }),
     });
@@ -514,6 +521,23 @@ test("another hub's root is no fault of the network", async () => {
   assert.equal(checked.first?.id, "hub");
   assert.match(checked.of("hub").says, /is no issuer of this hub/);
   assert.equal(checked.of("hub-clock").state, "skipped");
+});
+
+test("a hub root that the agents have followed goes before the one that their configuration still has", async () => {
+  using former = await makeSite();
+  const rotated = (world: World): void => {
+    put(world, `v1/configmaps ${names.system}/${names.release}`, withData({ "hub-root.pem": former.hubRootPem }));
+    put(world, state, keeping({ hubRoots: { pem: stage.site.hubRootPem, from: hashesOf(former.hubRootPem) } }));
+  };
+  const checked = await check(stage, rotated);
+  assert.equal(checked.of("hub").state, "ok");
+  assert.equal(checked.of("hub-clock").state, "ok");
+  const blind = await check(stage, (world) => {
+    rotated(world);
+    world.forbidden = /\/secrets\//;
+  });
+  assert.equal(blind.of("hub").state, "fail");
+  assert.match(blind.of("hub").says, /have followed to by now cannot be seen \(.*403 .*is forbidden\)/);
 });
 
 test("what this account may not see is skipped, with why", async () => {
