@@ -34,6 +34,7 @@ const well = `
   espalier_issuer_authorities_waiting{instance="i1"} 0x800
   espalier_issuer_rotation_waiting{kind="root",owner="main",phase="prepared",what="leaves",instance="i1"} 900-1x800
   espalier_issuer_rotation_waiting{kind="root",owner="main",phase="prepared",what="agent",instance="i1"} 1x500 0x300
+  espalier_issuer_rotation_waiting{kind="hub",owner="hub",phase="prepared",what="door",instance="i1"} 2x800
   espalier_issuer_crl_life_left{kind="tenant",owner="shop",instance="i1"} 0.6x800
   espalier_issuer_suspension_lag_seconds{instance="i1"} 3x800
   espalier_issuer_serving_expiry_seconds{instance="i1"} 400000x800
