@@ -1,11 +1,11 @@
 /**
  * A collection kept up to date: listed once, then watched for as long as we run. Whatever ends the watch (a reset, silence, an
  * old resource version, an API server that is away for a night), it goes on by itself; until then the last known state stands,
- * and `freshness` says how old it is.
+ * and `freshness` says how old it is. Where the API server has no such resource any more, nothing is there.
  */
 import { Refusal } from "../errors.ts";
 import type { Log } from "../ops/log.ts";
-import { ApiError, isExpired } from "./api-error.ts";
+import { ApiError, isExpired, isNotFound } from "./api-error.ts";
 import { type Indexes, openCache } from "./cache.ts";
 import type { Client } from "./client.ts";
 import { type Handler, openHandlers } from "./handlers.ts";
@@ -14,6 +14,7 @@ import { listItems, type Selection } from "./list.ts";
 import { keyOf, type Meta, readMeta } from "./meta.ts";
 import { type BackOff, pause, toPauseMs } from "./pause.ts";
 import { toPath } from "./resource.ts";
+import { isWithdrawn } from "./served.ts";
 import { type WatchEvent, watch } from "./watch.ts";
 
 export interface InformerConfig<T extends Meta, Name extends string> extends Selection {
@@ -83,6 +84,13 @@ export function startInformer<T extends Meta, Name extends string = never>(
     }
   };
 
+  const know = (items: ReadonlyMap<string, T>, asOf: Date): void => {
+    signal.throwIfAborted();
+    handlers.tell(cache.replace(items));
+    fresh = asOf;
+    synced.resolve();
+  };
+
   const relist = async (): Promise<string> => {
     const asOf = now();
     const items = new Map<string, T>();
@@ -91,12 +99,15 @@ export function startInformer<T extends Meta, Name extends string = never>(
       if (items.size > itemsMax) throw new Refusal("overloaded", `${path}: more than ${itemsMax} objects`);
     };
     const listing = { read: readOne, onPage, onRestart: () => items.clear() };
-    const listed = await listItems(client, config, { ...config, signal }, listing);
-    signal.throwIfAborted();
-    handlers.tell(cache.replace(items));
-    fresh = asOf;
-    synced.resolve();
-    return listed.resourceVersion;
+    try {
+      const listed = await listItems(client, config, { ...config, signal }, listing);
+      know(items, asOf);
+      return listed.resourceVersion;
+    } catch (error) {
+      if (isNotFound(error) && (await isWithdrawn(client, config.resource, signal).catch(() => false)))
+        know(new Map(), asOf);
+      throw error;
+    }
   };
 
   const onEvent = (event: WatchEvent): void => {
@@ -142,7 +153,7 @@ export function startInformer<T extends Meta, Name extends string = never>(
           error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0,
         );
         failures += 1;
-        if (isExpired(error) || failures % watchFailuresMax === 0) resourceVersion = undefined;
+        if (isExpired(error) || isNotFound(error) || failures % watchFailuresMax === 0) resourceVersion = undefined;
         await pause(waitMs, signal);
       }
     }

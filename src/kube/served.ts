@@ -1,7 +1,7 @@
 /** Which version of a resource an API server serves, by its own discovery documents. */
 import { ApiError } from "./api-error.ts";
 import type { Client } from "./client.ts";
-import { isRecord, listAt } from "./json.ts";
+import { isRecord, type JsonRecord, listAt } from "./json.ts";
 import type { Resource } from "./resource.ts";
 
 /**
@@ -20,6 +20,22 @@ export async function servedVersion(
       return { ...resource, version };
   }
   return undefined;
+}
+
+/**
+ * Whether the API server's own lists have no such resource: then all of its objects went with its definition. That it is not found can
+ * be the word of a proxy in between, which knows nothing. @throws ApiError where we may not know; Refusal `unavailable`.
+ */
+export async function isWithdrawn(client: Client, resource: Resource, signal: AbortSignal): Promise<boolean> {
+  const { group, version, plural } = resource;
+  if (group === "") return false;
+  const listed = async (path: string, list: string): Promise<readonly JsonRecord[]> =>
+    listAt(await client.call({ verb: "GET", path, signal }), list).filter(isRecord);
+  const groups = await listed("/apis", "groups");
+  const versions = groups.filter(({ name }) => name === group).flatMap((one) => listAt(one, "versions"));
+  // Every API server has some groups.
+  if (!versions.some((one) => isRecord(one) && one["version"] === version)) return groups.length > 0;
+  return (await listed(`/apis/${group}/${version}`, "resources")).every(({ name }) => name !== plural);
 }
 
 async function namesAt(client: Client, path: string, list: string, key: string): Promise<ReadonlySet<unknown>> {

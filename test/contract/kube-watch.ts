@@ -6,11 +6,12 @@ import { isExpired } from "../../src/kube/api-error.ts";
 import type { Change } from "../../src/kube/cache.ts";
 import type { Handler } from "../../src/kube/handlers.ts";
 import { type InformerConfig, startInformer } from "../../src/kube/informer.ts";
-import { type ConfigMap, readConfigMap } from "../../src/kube/meta.ts";
+import { type ConfigMap, readConfigMap, readMeta } from "../../src/kube/meta.ts";
 import { deleteObject, mergeObject } from "../../src/kube/objects.ts";
 import { resources } from "../../src/kube/resource.ts";
 import { watch } from "../../src/kube/watch.ts";
 import { silentLog } from "../../src/ops/log.ts";
+import { define, makeThing, thingsOf, withdraw } from "./kube-definition.ts";
 import { createConfigMap, type OpenCluster, openSetting, type Setting, until } from "./kube-setting.ts";
 
 const quick = { backOff: { msMin: 20, msMax: 400 } };
@@ -139,6 +140,31 @@ export function watchContract(kind: string, open: OpenCluster): void {
     ];
     assert.deepEqual(words.sort(), expected);
     assert.ok((informer.freshness() ?? 0) > (before ?? 0));
+  });
+
+  test(`${kind}: what an informer knew goes with its definition, though its watch was cut by then`, async () => {
+    await using setting = await openSetting(open);
+    const { client, direct, relay } = setting;
+    const things = thingsOf(`${setting.namespace}.example`);
+    await define(direct, things);
+    try {
+      await makeThing(direct, things, "before");
+      const config = { resource: things, read: readMeta, indexes: {}, ...quick };
+      await using informer = startInformer(config, { client, now: () => new Date(), log: silentLog });
+      await informer.synced;
+      const words: string[] = [];
+      using _ = informer.subscribe(({ kind: what, item }) => void words.push(`${what} ${item.name}`));
+      relay.cut();
+      await withdraw(direct, things);
+      relay.accept();
+      await until("it is gone", () => informer.list().length === 0);
+      await define(direct, things);
+      await makeThing(direct, things, "after");
+      await until("the next one is seen", () => informer.get("after") !== undefined);
+      assert.deepEqual(words, ["added before", "gone before", "added after"]);
+    } finally {
+      await withdraw(direct, things);
+    }
   });
 
   test(`${kind}: a version that is too old is told as expired`, async () => {

@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { openClient } from "../../src/kube/client.ts";
 import { fixedCredentials } from "../../src/kube/credentials.ts";
 import { type InformerConfig, startInformer } from "../../src/kube/informer.ts";
-import { type ConfigMap, readConfigMap } from "../../src/kube/meta.ts";
+import { type ConfigMap, readConfigMap, readMeta } from "../../src/kube/meta.ts";
 import { resources } from "../../src/kube/resource.ts";
 import { silentLog } from "../../src/ops/log.ts";
 import { configMap, until } from "../contract/kube-setting.ts";
@@ -144,6 +144,41 @@ test("what fails at first is listed later: it never gives up, and waits between 
   assert.equal(informer.freshness(), undefined);
   await informer.synced;
   assert.equal(informer.list().length, 1);
+});
+
+test("what is not found any more is taken for gone only where the API server's own lists say so", async () => {
+  const things = { group: "things.example", version: "v1", plural: "things", kind: "Thing", namespaced: false };
+  const groups = (...names: readonly string[]) => ({
+    groups: names.map((name) => ({ name, versions: [{ version: "v1" }] })),
+  });
+  await using api = await startMemoryApi();
+  api.store.write("things.example/v1/things", "one", { metadata: { name: "one" } }, new Map());
+  const client = openClient({ credentials: fixedCredentials(api.access), backOff: { msMin: 5, msMax: 20 } });
+  const config = { resource: things, read: readMeta, indexes: {}, backOff: { msMin: 5, msMax: 50 } };
+  await using informer = startInformer(config, { client, now: () => new Date(), log: silentLog });
+  await informer.synced;
+  let asked = 0;
+  const discovered = (code: number, body: object): void => {
+    asked = 0;
+    api.intercept(({ path }, response) => {
+      if (path === "/apis") asked += 1;
+      reply(response, path === "/apis" ? code : 404, path === "/apis" ? body : {});
+      return true;
+    });
+    api.closeConnections();
+  };
+  for (const [code, body] of [
+    [404, {}],
+    [403, {}],
+    [200, {}],
+    [200, groups("apps", "things.example")],
+  ] as const) {
+    discovered(code, body);
+    await until("its answer is known", () => asked >= 2);
+    assert.equal(informer.list().length, 1, `${code} ${JSON.stringify(body)}`);
+  }
+  discovered(200, groups("apps"));
+  await until("it is gone", () => informer.list().length === 0);
 });
 
 test("freshness is the last proof that the watch lives: bookmarks will do, a dead API server won't", async () => {

@@ -8,7 +8,7 @@ import { until } from "../contract/kube-setting.ts";
 import { crdFiles } from "../repo/crds.ts";
 import { read } from "../repo/sources.ts";
 
-const definitions = {
+export const definitions = {
   group: "apiextensions.k8s.io",
   version: "v1",
   plural: "customresourcedefinitions",

@@ -9,6 +9,7 @@ import type { Access } from "../../src/kube/credentials.ts";
 import { isRecord, type JsonRecord, recordAt, textAt } from "../../src/kube/json.ts";
 import { makeServerPair, serverPair } from "./kube-certificate.ts";
 import { apply } from "./kube-memory-apply.ts";
+import { openDefinitions } from "./kube-memory-definitions.ts";
 import { toSelector } from "./kube-memory-selector.ts";
 import { Failure, type Happened, openStore, ownersAfter, type Store } from "./kube-memory-store.ts";
 
@@ -50,6 +51,7 @@ export async function startMemoryApi({
   fresh = false,
 }: MemoryOptions = {}): Promise<MemoryApi> {
   const store = openStore();
+  const definitions = openDefinitions(store);
   const requests: SeenRequest[] = [];
   let intercepting: Intercept | undefined;
   let connections = 0;
@@ -70,7 +72,10 @@ export async function startMemoryApi({
         if (intercepting?.(seen, response, body) === true) return;
         if (token !== undefined && authorization !== `Bearer ${token()}`)
           throw new Failure(401, "Unauthorized", "Unauthorized");
+        const discovered = definitions.discover(seen.path);
+        if (discovered !== undefined) return reply(response, 200, discovered);
         const target = toTarget(seen.path);
+        definitions.assertServed(target.collection);
         if (seen.query.get("watch") === "true") watch(store, target, seen.query, response, bookmarkMs);
         else reply(response, 200, answer(store, target, seen, body, request.headers["content-type"] ?? ""));
       })
