@@ -1,6 +1,5 @@
 /** What the command line has of the world, and the options that several verbs share. */
 import { type Command, Option } from "commander";
-import { Refusal } from "../errors.ts";
 import type { AdminClient } from "../rpc/gen/espalier/v1/Admin.ts";
 import { openReach } from "./reach.ts";
 
@@ -16,10 +15,13 @@ export interface Context {
   readonly signals: { on(signal: "SIGTERM" | "SIGINT", listener: () => void): unknown; exit(code: number): never };
 }
 
-export type Output = "table" | "json";
+const outputs = ["table", "json"] as const;
+export type Output = (typeof outputs)[number];
 
 export function withOutput(command: Command): Command {
-  return command.option("-o, --output <format>", "table or json", readOutput, "table" satisfies Output);
+  return command.addOption(
+    new Option("-o, --output <format>", "for people or for programs").choices(outputs).default(outputs[0]),
+  );
 }
 
 /** Where the issuer is and as whom it is called, both in one value: `socket` is the path of a socket, or of an operator's folder. */
@@ -53,8 +55,3 @@ export async function withAdmin<T>(socket: string, use: (admin: AdminClient) => 
 
 /** How long an operator's verb may take. */
 export const verbDeadlineMs = 30_000;
-
-function readOutput(text: string): Output {
-  if (text !== "table" && text !== "json") throw new Refusal("config", `--output is table or json, not "${text}"`);
-  return text;
-}

@@ -24,7 +24,7 @@ export function describe(explanation: Explanation__Output): string {
     ...[one.clusters, one.namespaces, one.serviceAccounts, one.proofs].map((list) => list.join(" ")),
   ]);
   const table = toTable(["RULE", "SAYS", "CLUSTERS", "NAMESPACES", "ACCOUNTS", "PROOFS"], rows);
-  return `${toFields(fields.filter(([, value]) => value !== ""))}${rows.length === 0 ? "" : `\n${table}`}`;
+  return `${toFields(fields)}${rows.length === 0 ? "" : `\n${table}`}`;
 }
 
 const lacking: Readonly<Record<string, string>> = { clusters: "cluster", serviceAccounts: "account" };

@@ -12,7 +12,7 @@ export async function run(argv: readonly string[], context: Context): Promise<nu
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     if (error instanceof Refusal && error.code !== "internal") {
-      context.stderr(`error: ${error.message}\n`);
+      context.stderr(`error: ${error.message}${toWhy(error.cause)}\n`);
       return error.code === "config" ? 2 : 1;
     }
     // What the machine itself says (no such directory, no permission) needs no stack to be understood.
@@ -30,6 +30,12 @@ async function load([first]: readonly string[], context: Context): Promise<Comma
   }
   const { toProgram } = await import("./program.ts");
   return toProgram(context);
+}
+
+/** What the machine says of a file that a message names: that it is not there, or not for this user. */
+function toWhy(cause: unknown): string {
+  const [, why] = cause instanceof Error && "path" in cause ? (/^E[A-Z]+: ([^,]+)/.exec(cause.message) ?? []) : [];
+  return why === undefined ? "" : `: ${why}`;
 }
 
 function toWords(error: unknown): string {

@@ -97,5 +97,5 @@ for (const [from, to, says] of [
 test("a path that is not there is refused", async () => {
   const { code, stderr } = await espalier(["config", "check", "/nowhere"]);
   assert.equal(code, 2);
-  assert.equal(stderr, "error: cannot read /nowhere\n");
+  assert.equal(stderr, "error: cannot read /nowhere: no such file or directory\n");
 });

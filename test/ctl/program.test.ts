@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { text } from "node:stream/consumers";
 import { test } from "node:test";
 import type { Command } from "commander";
 import { toProgram } from "../../src/ctl/program.ts";
@@ -73,13 +75,29 @@ test("a verb without its argument is not understood", async () => {
   assert.match(stderr, /missing required argument 'name'/);
 });
 
+for (const argv of [
+  ["root", "list", "-o", "yaml"],
+  ["istio", "values", "--cluster", "east", "-o", "table"],
+])
+  test(`espalier ${argv.join(" ")} says what there is to choose from`, async () => {
+    const { code, stdout, stderr } = await espalier(argv);
+    assert.equal(code, 2);
+    assert.equal(stdout, "");
+    assert.match(stderr, /argument '(?:yaml|table)' is invalid. Allowed choices are (?:table|yaml), json\./);
+  });
+
 for (const [argv, says] of [
-  [["root", "list", "-o", "yaml"], /--output is table or json, not "yaml"/],
   [["ledger", "list", "--limit", "many"], /--limit is a whole number from 1, not "many"/],
   [["root", "create"], /give the name of a TrustRoot, or --serving and a cluster/],
   [["cluster", "join-token", "west"], /state the cluster's key: --jwks FILE or --thumbprint VALUE/],
-  [["cluster", "join-token", "west", "--jwks", "/nowhere/jwks.json"], /cannot read \/nowhere\/jwks\.json/],
-  [["issuer", "run", "--config", "/nowhere/issuer.yaml"], /cannot read the configuration \/nowhere\/issuer\.yaml/],
+  [
+    ["cluster", "join-token", "west", "--jwks", "/nowhere/jwks.json"],
+    /cannot read \/nowhere\/jwks\.json: no such file or directory$/m,
+  ],
+  [
+    ["issuer", "run", "--config", "/nowhere/issuer.yaml"],
+    /cannot read the configuration \/nowhere\/issuer\.yaml: no such file/,
+  ],
   [["agent", "run", "--config", "/nowhere/agent.yaml"], /cannot read the configuration \/nowhere\/agent\.yaml/],
 ] as const) {
   test(`espalier ${argv.join(" ")} says what to correct, without a stack`, async () => {
@@ -128,10 +146,41 @@ test("bash completes verbs, and the options of a verb", async () => {
     return execFileSync("bash", ["-c", script], { encoding: "utf8" }).trim().split("\n");
   };
   assert.deepEqual(complete("te"), ["tenant"]);
+  assert.deepEqual(complete("cluster", "keys", ""), ["list", "approve", "reject", "remove"]);
   assert.deepEqual(complete("tenant", "s"), ["show", "suspend"]);
   assert.deepEqual(complete("completion", "z"), ["zsh"]);
   assert.deepEqual(complete("ledger", "list", "--l"), ["--log", "--limit"]);
   assert.deepEqual(complete("ledger", "list", "--log", "shop", "--lim"), ["--limit"]);
+  assert.deepEqual(complete("root", "list", "-o", ""), ["table", "json"]);
+  assert.deepEqual(complete("operator", "create", "alice", "--role", "a"), ["admin"]);
+  // Nothing of ours: the shell goes on with files.
+  assert.deepEqual(complete("issuer", "run", "--config", ""), [""]);
+  assert.deepEqual(complete("config", "check", ""), [""]);
+});
+
+test("zsh completes the same", async (t) => {
+  if (spawnSync("zsh", ["-c", "true"]).status !== 0) return t.skip("there is no zsh here");
+  const { stdout } = await espalier(["completion", "zsh"]);
+  const complete = (...words: readonly string[]): string => {
+    const typed = words.map((word) => `'${word}'`).join(" ");
+    // What it would offer, without zsh's own part of it.
+    const stand = "compdef() {}; compadd() { shift; print -r -- $* }; _files() { print files }";
+    const script = `${stand}\n${stdout}\nwords=(espalier ${typed}); CURRENT=${words.length + 1}; _espalier`;
+    return execFileSync("zsh", ["-fc", script], { encoding: "utf8" }).trim();
+  };
+  assert.equal(complete("cluster", "keys", ""), "list approve reject remove");
+  assert.equal(complete("root", "list", "-o", ""), "table json");
+  assert.equal(complete("issuer", "run", "--config", ""), "files");
+});
+
+test("whoever stops reading is no fault to tell of", async () => {
+  const main = new URL("../../src/main.ts", import.meta.url).pathname;
+  const child = spawn(process.execPath, [main, "completion", "bash"], { stdio: ["ignore", "pipe", "pipe"] });
+  // Before a word was written.
+  child.stdout.destroy();
+  const said = await text(child.stderr);
+  if (child.exitCode === null) await once(child, "exit");
+  assert.deepEqual([child.exitCode, said], [141, ""]);
 });
 
 test("the version is the package's", async () => {
