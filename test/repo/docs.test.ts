@@ -15,27 +15,8 @@ import { createTokenIssuer } from "../support/kubernetes.ts";
 import { layers } from "./layers.ts";
 import { metricsOf } from "./metrics.ts";
 import { toRows } from "./schema-rows.ts";
-import { read, root, sources, tableBelow } from "./sources.ts";
+import { documents, read, root, sources, tableBelow } from "./sources.ts";
 
-const documents = [
-  "README.md",
-  "CONTRIBUTING.md",
-  "CHANGELOG.md",
-  "docs/architecture.md",
-  "docs/cert-manager.md",
-  "docs/kubernetes-csr.md",
-  "docs/configuration.md",
-  "docs/istio-csr.md",
-  "docs/kubernetes.md",
-  "docs/moving-from-istio.md",
-  "docs/operating.md",
-  "docs/protocol.md",
-  "docs/reliability.md",
-  "docs/resources.md",
-  "docs/roots.md",
-  "docs/rotation.md",
-  "docs/security.md",
-];
 const described: readonly (readonly [document: string, heading: string, schema: z.ZodType])[] = [
   ["docs/configuration.md", "issuer.yaml", issuerSchema],
   ["docs/configuration.md", "agent.yaml", agentSchema],

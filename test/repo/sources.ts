@@ -4,6 +4,27 @@ import { fileURLToPath } from "node:url";
 
 export const root = fileURLToPath(new URL("../../", import.meta.url));
 
+/** What people read. */
+export const documents = [
+  "README.md",
+  "CONTRIBUTING.md",
+  "CHANGELOG.md",
+  "docs/architecture.md",
+  "docs/cert-manager.md",
+  "docs/kubernetes-csr.md",
+  "docs/configuration.md",
+  "docs/istio-csr.md",
+  "docs/kubernetes.md",
+  "docs/moving-from-istio.md",
+  "docs/operating.md",
+  "docs/protocol.md",
+  "docs/reliability.md",
+  "docs/resources.md",
+  "docs/roots.md",
+  "docs/rotation.md",
+  "docs/security.md",
+];
+
 export function read(path: string): string {
   return readFileSync(root + path, "utf8");
 }
