@@ -63,20 +63,44 @@ export function unary<Q, R>(
   };
 }
 
-/** A handler of one request and many replies. */
+/** How long the caller of one stream may keep it waiting, all in all: what makes the replies may be one of few. */
+const unreadMsMax = 60_000;
+
+/** A handler of one request and many replies. Who does not read them gets no more. */
 export function serverStream<Q, R>(
   answer: (request: Q, caller: Caller) => AsyncIterable<R>,
+  unreadMs = unreadMsMax,
 ): grpc.handleServerStreamingCall<Q, R> {
   return (call) => {
     const send = async (): Promise<void> => {
+      let leftMs = unreadMs;
       for await (const reply of answer(call.request, toCaller(call))) {
         if (call.cancelled) return;
-        if (!call.write(reply)) await new Promise((resolve) => call.once("drain", resolve).once("close", resolve));
+        if (call.write(reply)) continue;
+        const since = performance.now();
+        await drained(call, leftMs);
+        leftMs -= performance.now() - since;
       }
       call.end();
     };
     send().catch((error: unknown) => call.emit("error", toStatus(error)));
   };
+}
+
+/** Or closed. @throws Refusal `overloaded`. */
+function drained(call: Pick<NodeJS.EventEmitter, "once" | "off">, withinMs: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle = (go: () => void) => (): void => {
+      clearTimeout(timer);
+      for (const event of events) call.off(event, done);
+      go();
+    };
+    const events = ["drain", "close"] as const;
+    const done = settle(resolve);
+    const late = settle(() => reject(new Refusal("overloaded", "the answer is not read: ask again")));
+    const timer = setTimeout(late, withinMs);
+    for (const event of events) call.once(event, done);
+  });
 }
 
 /** A handler of a long-lived bidirectional stream. */
