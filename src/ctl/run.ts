@@ -3,6 +3,7 @@ import { type Command, CommanderError } from "commander";
 import { Refusal } from "../errors.ts";
 import { assemble } from "./assemble.ts";
 import type { Context } from "./context.ts";
+import { toPrintable } from "./output.ts";
 
 export async function run(argv: readonly string[], context: Context): Promise<number> {
   try {
@@ -12,12 +13,13 @@ export async function run(argv: readonly string[], context: Context): Promise<nu
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     if (error instanceof Refusal && error.code !== "internal") {
-      context.stderr(`error: ${error.message}${toWhy(error.cause)}\n`);
+      context.stderr(`error: ${toLines(error.message)}${toWhy(error.cause)}\n`);
       return error.code === "config" ? 2 : 1;
     }
     // What the machine itself says (no such directory, no permission) needs no stack to be understood.
     const plain = error instanceof Error && "syscall" in error;
-    context.stderr(`error: ${error instanceof Error && !plain ? (error.stack ?? error.message) : toWords(error)}\n`);
+    const words = error instanceof Error && !plain ? (error.stack ?? error.message) : toWords(error);
+    context.stderr(`error: ${toLines(words)}\n`);
     return 1;
   }
 }
@@ -40,4 +42,9 @@ function toWhy(cause: unknown): string {
 
 function toWords(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** An error may quote what others have written. */
+function toLines(words: string): string {
+  return words.split("\n").map(toPrintable).join("\n");
 }

@@ -64,6 +64,13 @@ before(async () => {
       metadata: { ...object.metadata, name },
     });
   }
+  const issuerRef = {
+    group: "espalier.dev",
+    kind: "TenantIssuer",
+    name: "x\u001b[2J\nok    hub      granted\u009b31m",
+  };
+  const liar = certificateRequest({ request: toRequest(csr), issuerRef }, { conditions: [approved] });
+  put("cert-manager.io/v1/certificaterequests", "shop/liar", { ...liar, metadata: { ...liar.metadata, name: "liar" } });
 });
 after(async () => await stack.disposeAsync());
 
@@ -162,6 +169,16 @@ test("a CertificateRequest, by its cluster and then by the hub", async () => {
     json.findings.map(({ id }) => id),
     ["request", "status", "agent", "hub"],
   );
+});
+
+test("an object whose names would write to the terminal is shown, and does not", async () => {
+  for (const argv of [[], ["-o", "json"]]) {
+    const { code, stdout, stderr } = await objects("liar", ...argv);
+    assert.equal(code, 1);
+    assert.match(stdout, /there is no TenantIssuer/);
+    assert.doesNotMatch(`${stdout}${stderr}`.replaceAll("\n", ""), /\p{Cc}/u);
+    assert.doesNotMatch(stdout, /^ok +hub/m);
+  }
 });
 
 test("a CSR is not printed, in no form", async () => {
