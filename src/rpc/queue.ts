@@ -4,18 +4,18 @@
  */
 
 export interface FairQueue<T> {
-  /** Takes an item in. What comes back had to be given up for it: the item itself, or another of the longest line. */
-  push(line: string, bytes: number, item: T): T | undefined;
+  /** Takes an item in, of so many bytes, or one of so many. What comes back had to be given up for it: the item itself, or another of the longest line. */
+  push(line: string, weight: number, item: T): T | undefined;
   /** Up to `max` items, one line after the other. */
   take(max: number): T[];
   /** Nobody waits for it any more. Nothing, if it is not there. */
   remove(line: string, item: T): void;
   readonly size: number;
-  readonly bytes: number;
+  readonly weight: number;
 }
 
 interface Waiting<T> {
-  readonly bytes: number;
+  readonly weight: number;
   readonly item: T;
 }
 
@@ -24,18 +24,18 @@ interface Line<T> {
   readonly waiting: Waiting<T>[];
   /** Where the line begins: taken items are cut off in bulk, so that taking stays cheap. */
   head: number;
-  bytes: number;
+  weight: number;
 }
 
-export function openQueue<T>(bytesMax: number): FairQueue<T> {
+export function openQueue<T>(weightMax: number): FairQueue<T> {
   // In the order in which they are next served.
   const lines = new Map<string, Line<T>>();
-  let bytes = 0;
+  let held = 0;
   let size = 0;
 
   const leave = (line: Line<T>, one: Waiting<T>): T => {
-    line.bytes -= one.bytes;
-    bytes -= one.bytes;
+    line.weight -= one.weight;
+    held -= one.weight;
     size -= 1;
     if (line.head >= line.waiting.length) lines.delete(line.name);
     return one.item;
@@ -47,14 +47,14 @@ export function openQueue<T>(bytesMax: number): FairQueue<T> {
   };
 
   return {
-    push(name, itemBytes, item) {
-      const line = lines.get(name) ?? { name, waiting: [], head: 0, bytes: 0 };
+    push(name, weight, item) {
+      const line = lines.get(name) ?? { name, waiting: [], head: 0, weight: 0 };
       lines.set(name, line);
-      line.waiting.push({ bytes: itemBytes, item });
-      line.bytes += itemBytes;
-      bytes += itemBytes;
+      line.waiting.push({ weight, item });
+      line.weight += weight;
+      held += weight;
       size += 1;
-      return bytes > bytesMax ? giveUp(greediest(lines)) : undefined;
+      return held > weightMax ? giveUp(greediest(lines)) : undefined;
     },
     take(max) {
       const taken: T[] = [];
@@ -80,15 +80,15 @@ export function openQueue<T>(bytesMax: number): FairQueue<T> {
     get size() {
       return size;
     },
-    get bytes() {
-      return bytes;
+    get weight() {
+      return held;
     },
   };
 }
 
 function greediest<T>(lines: ReadonlyMap<string, Line<T>>): Line<T> {
   let most: Line<T> | undefined;
-  for (const line of lines.values()) if (most === undefined || line.bytes > most.bytes) most = line;
+  for (const line of lines.values()) if (most === undefined || line.weight > most.weight) most = line;
   if (most === undefined) throw new Error("a full queue has no line");
   return most;
 }

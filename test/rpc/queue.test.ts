@@ -68,7 +68,7 @@ test("whatever comes and goes, nothing is lost or served twice, the bound holds 
           }
         }
         const bytes = [...inside.values()].reduce((sum, b) => sum + b, 0);
-        assert.deepEqual([queue.size, queue.bytes], [inside.size, bytes]);
+        assert.deepEqual([queue.size, queue.weight], [inside.size, bytes]);
         assert.ok(bytes <= 200 + 40);
       }
     }),
