@@ -11,9 +11,10 @@ import type { Draft, Ledger } from "../../src/ledger/ledger.ts";
 import { openSqlite } from "../../src/ledger/sqlite.ts";
 import { openMetrics } from "../../src/ops/metrics.ts";
 import { loadDirectory } from "../../src/resources/load.ts";
-import { openClock } from "../support/clock.ts";
+import { openStandingClock } from "../support/clock.ts";
 import { checkoutId, hubName, podToken } from "../support/documents.ts";
 import { openKeptLog } from "../support/kept-log.ts";
+import { callMs } from "../support/patience.ts";
 import { makeSite } from "../support/site.ts";
 import { startStack } from "../support/stack.ts";
 import { refusedCounts } from "../support/traces.ts";
@@ -47,7 +48,7 @@ function slow(ledger: Ledger): SlowLedger {
 
 test("with a slow disk a storm of one tenant neither starves nor pushes out another", async (t) => {
   using site = await makeSite();
-  const clock = openClock();
+  const clock = openStandingClock();
   await using stack = new AsyncDisposableStack();
   const custody = await openFileCustody({ directory: site.config.keys });
   const database = stack.use(await openSqlite({ path: site.databasePath, now: clock.now, create: false }));
@@ -267,7 +268,7 @@ test("an issuer that can hold no more says RESOURCE_EXHAUSTED, item by item, and
     id,
     csr: csrFor(checkoutId),
     token: podToken(),
-    deadlineMs: 5_000,
+    deadlineMs: callMs,
   }));
   const { replies } = await thief.signAll(items);
   const refused = replies.filter((reply) => reply.refused !== null && reply.refused !== undefined);

@@ -13,6 +13,13 @@ export function openClock(): Clock {
   return clock;
 }
 
+/** One that stands still: what waits by it waits as long as the machine takes. */
+export function openStandingClock(): Clock {
+  const begun = Date.now();
+  const clock: Clock = { offsetSeconds: 0, now: () => new Date(begun + clock.offsetSeconds * 1000) };
+  return clock;
+}
+
 /** With the clock moved, forward or back. */
 export async function moved(clock: Clock, seconds: number, work: () => Promise<void>): Promise<void> {
   clock.offsetSeconds += seconds;
