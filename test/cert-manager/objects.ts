@@ -19,6 +19,8 @@ export const certificates: Resource = {
 
 /** Two shared cores and cert-manager's own pauses. */
 const patienceMs = 90_000;
+/** Behind each call stands a webhook, and thirty of them may come at once. */
+const calling = { deadlineMs: 60_000 };
 
 export interface Place {
   readonly namespace: string;
@@ -37,7 +39,7 @@ export const ownIssuer: IssuerRef = { group: "espalier.dev", kind: "TenantIssuer
 export async function makeIssuer(client: Client, ref: IssuerRef, spec: object, namespace?: string): Promise<void> {
   const resource = ref.kind === "TenantIssuer" ? resources.tenantIssuers : resources.tenantClusterIssuers;
   const body = { apiVersion: "espalier.dev/v1alpha1", kind: ref.kind, metadata: { name: ref.name }, spec };
-  await createObject(client, resource, namespace === undefined ? {} : { namespace }, body);
+  await createObject(client, resource, namespace === undefined ? {} : { namespace }, body, calling);
 }
 
 export async function makeCertificate(client: Client, { namespace, name }: Place, spec: object): Promise<void> {
@@ -47,7 +49,7 @@ export async function makeCertificate(client: Client, { namespace, name }: Place
     metadata: { name },
     spec: { secretName: name, issuerRef: clusterIssuer, privateKey: { algorithm: "ECDSA" }, ...spec },
   };
-  await createObject(client, certificates, { namespace }, body);
+  await createObject(client, certificates, { namespace }, body, calling);
 }
 
 export interface Issued {
@@ -153,7 +155,7 @@ export async function makeRequest(client: Client, { namespace, name }: Place, sp
     metadata: { name },
     spec: { issuerRef: clusterIssuer, usages: ["digital signature", "server auth"], ...spec },
   };
-  await createObject(client, resources.certificateRequests, { namespace }, body);
+  await createObject(client, resources.certificateRequests, { namespace }, body, calling);
 }
 
 export async function isApproved(client: Client, place: Place): Promise<void> {
