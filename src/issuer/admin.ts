@@ -85,7 +85,7 @@ export function toRootOrder({ kind, owner }: RootName, { live }: AdminParts): Ro
       if (root.source !== "espalier")
         throw new Refusal(
           "not-ready",
-          `TrustRoot "${owner}" has source ${root.source}: \`${bringVerb(owner, root.source)}\``,
+          `TrustRoot "${owner}" has source ${root.source}: \`${bringVerb(owner, root.source)}\`; declared with source espalier, its next root is made here`,
         );
       return { kind, owner, algorithm: root.algorithm, validityDays: root.validityDays };
     }

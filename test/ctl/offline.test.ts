@@ -4,10 +4,9 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { root as repository } from "../repo/sources.ts";
 import { document, tenantDocument, toYaml } from "../support/documents.ts";
 import { hasOpenssl } from "../support/pki-openssl.ts";
-import { eastDocument, espalier, type Hub, openHub, type Said } from "./stage.ts";
+import { eastDocument, espalier, type Hub, linesOf, openHub, type Said } from "./stage.ts";
 
 const rulesFor = (namespace: string) => [{ name: "workloads", clusters: ["east"], namespaces: [namespace] }];
 const resources = toYaml([
@@ -25,16 +24,8 @@ before(async () => {
 });
 after(async () => await hub[Symbol.asyncDispose]());
 
-/** The lines of docs/roots.md from one that begins so to one that ends so. */
 function documented(first: string, last: string): string {
-  const lines = readFileSync(`${repository}docs/roots.md`, "utf8").split("\n");
-  const start = lines.findIndex((line) => line.startsWith(`    ${first}`));
-  const end = lines.findIndex((line, at) => at >= start && line.endsWith(last));
-  assert.ok(start >= 0 && end >= start, first);
-  return lines
-    .slice(start, end + 1)
-    .map((line) => line.slice(4))
-    .join("\n");
+  return linesOf("docs/roots.md", first, last);
 }
 
 /** In the air-gapped machine's directory. */

@@ -1,4 +1,5 @@
 /** The command line in this process, with what it said; and an issuer and an agent for it to talk to, in a folder of their own. */
+import assert from "node:assert/strict";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,6 +10,7 @@ import { startIssuer } from "../../src/issuer/server.ts";
 import { readAgentConfig, readIssuerConfig } from "../../src/ops/config.ts";
 import { silentLog } from "../../src/ops/log.ts";
 import { openMetrics } from "../../src/ops/metrics.ts";
+import { read } from "../repo/sources.ts";
 import { type Document, document } from "../support/documents.ts";
 import { type Kept, openKeptLog } from "../support/kept-log.ts";
 import { createTokenIssuer, type TokenIssuer } from "../support/kubernetes.ts";
@@ -60,6 +62,18 @@ export async function openFolder(): Promise<Folder> {
     },
     [Symbol.asyncDispose]: async () => await rm(path, { recursive: true, force: true }),
   };
+}
+
+/** The lines that a document has indented, from the first that begins so to the next one that ends so. */
+export function linesOf(document: string, first: string, last: string): string {
+  const lines = read(document).split("\n");
+  const start = lines.findIndex((line) => line.startsWith(`    ${first}`));
+  const end = lines.findIndex((line, at) => at >= start && line.endsWith(last));
+  assert.ok(start >= 0 && end >= start, first);
+  return lines
+    .slice(start, end + 1)
+    .map((line) => line.slice(4))
+    .join("\n");
 }
 
 export const hub = "hub.example";
