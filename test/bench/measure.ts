@@ -23,7 +23,8 @@ export interface Row {
 }
 
 const rounds = 5;
-const floorIterations = 320;
+/** Before and after each round, for each second of load. */
+const floorIterations = 54;
 /** Orders of magnitude only: how many certificates make about a second of load. */
 const perSecond = { stage: 2000, persistent: 1000, new: 500, ledger: 8000 };
 
@@ -52,7 +53,7 @@ export async function measureStage(mesh: Mesh, spans: Spans, batches: readonly n
     order: { kind: "stage", batch, count: roundUp((spans.load * perSecond.stage) / rounds / batches.length, 32) },
   }));
   await using driver = startDriver("./drive-signing.ts", mesh.plan);
-  const samples = await alternate(driver, parts, [mesh.issuer], spans.warmUp);
+  const samples = await alternate(driver, parts, [mesh.issuer], spans);
   return parts.map(({ what, order }, n) => {
     const all = samples[n] ?? [];
     const micros = median(all.map((s) => s.micros[0] ?? 0));
@@ -70,7 +71,7 @@ export async function measurePath(mesh: Mesh, spans: Spans): Promise<readonly Ro
     order: { kind, batch: 1, count: roundUp((spans.load * perSecond[kind]) / rounds / 2, 10) },
   }));
   await using driver = startDriver("./drive-workloads.ts", mesh.plan);
-  const samples = await alternate(driver, parts, [mesh.issuer, mesh.agent], spans.warmUp);
+  const samples = await alternate(driver, parts, [mesh.issuer, mesh.agent], spans);
   return parts.map(({ what, order }, n) => {
     const all = samples[n] ?? [];
     const [issuerMicros, agentMicros] = [0, 1].map((server) => median(all.map((s) => s.micros[server] ?? 0)));
@@ -102,7 +103,7 @@ export async function measureLedger(spans: Spans): Promise<readonly Row[]> {
     })),
   );
   await using driver = startDriver("./drive-ledger.ts", {});
-  const samples = await alternate(driver, parts, [], spans.warmUp);
+  const samples = await alternate(driver, parts, [], spans);
   return parts.map(({ what, order }, n) => {
     const all = samples[n] ?? [];
     const micros = median(all.map(({ ran }) => ran.cpuMicros / order.count));
@@ -115,15 +116,16 @@ async function alternate(
   driver: Driver,
   parts: readonly Part[],
   servers: readonly Server[],
-  warmUpSeconds: number,
+  spans: Spans,
 ): Promise<Sample[][]> {
-  const measureFloor = openFloor();
+  const floorOf = openFloor();
+  const measureFloor = (): Floor => floorOf(Math.ceil(floorIterations * spans.load));
   const samples: Sample[][] = parts.map(() => []);
   // A process that has just started costs half as much again, and after ten thousand certificates still a sixth. What can be
   // asked twice is, so that this is sooner over.
   for (const { order } of parts) {
     await driver.prepare(order);
-    for (let ranMs = 0; ranMs < (warmUpSeconds * 1000) / parts.length; ) {
+    for (let ranMs = 0; ranMs < (spans.warmUp * 1000) / parts.length; ) {
       ranMs += (await driver.run()).wallMicros / 1000;
       if (order.kind === "ledger") await driver.prepare(order);
     }
@@ -131,11 +133,11 @@ async function alternate(
   for (let round = 0; round < rounds; round++) {
     for (const [n, { order }] of parts.entries()) {
       await driver.prepare(order);
-      const floorBefore = measureFloor(floorIterations);
+      const floorBefore = measureFloor();
       const before = servers.map((server) => server.cpuMicros());
       const ran = await driver.run();
       const micros = servers.map((server, s) => (server.cpuMicros() - (before[s] ?? 0)) / order.count);
-      const floor = mean(floorBefore, measureFloor(floorIterations));
+      const floor = mean(floorBefore, measureFloor());
       await driver.check();
       samples[n]?.push({ ran, micros, floor });
     }
