@@ -1,8 +1,10 @@
 /** What the image runs, without an image: the sources built as its Dockerfile builds them, and node's flags of its ENTRYPOINT. */
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, readFile, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { buildTo } from "../../build.ts";
 
@@ -24,9 +26,9 @@ export async function buildImage(): Promise<Image> {
   const main = join(dist, "main.js");
   const node = [...words.slice(1, -1), main];
   for (const verb of ["issuer", "agent"]) {
-    const { status, stderr } = spawnSync(process.execPath, [...node, verb, "run", "--config", "/dev/null"], {
-      encoding: "utf8",
-    });
+    const args = [...node, verb, "run", "--config", "/dev/null"];
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"] });
+    const [stderr, [status]] = await Promise.all([text(child.stderr), once(child, "close")]);
     if (status !== 2) throw new Error(`${verb} run: ${status}: ${stderr}`);
   }
   return {
