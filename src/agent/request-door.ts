@@ -19,6 +19,7 @@ import { openRequestCheck, type RequestCertificate } from "./request-certificate
 import { type DoorName, toItem } from "./request-item.ts";
 import { type End, type KnownIssuer, type Sign, type Step, toEnd, type Wait } from "./request-step.ts";
 import { decideIssuer, type IssuerName, issuerKeyOf } from "./tenant-issuer.ts";
+import type { OpenUnsettled } from "./unsettled.ts";
 
 export interface RequestMeta extends Meta {
   /** Undefined where it asks nothing of ours. */
@@ -56,6 +57,7 @@ export interface DoorParts {
   readonly now: () => Date;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly openUnsettled: OpenUnsettled;
 }
 
 export interface RunningDoor<T> extends AsyncDisposable {
@@ -69,21 +71,26 @@ const workers = 32;
 const backOff = { msMin: 500, msMax: 60_000 };
 /** What others mend brings news of its own, but for what the hub says of a tenant. */
 const lookAgainMs = 10_000;
-/** Requests that have ended, and whose end the informer may not have seen yet; and those that wait. */
+/** Requests that have ended, and whose end the informer may not have seen yet. */
 const rememberedMax = 10_000;
 
 export function startRequestDoor<T extends RequestMeta>(
   { door, resource, requests, followed: others, decide, isTold, toStatus }: RequestDoor<T>,
-  { cluster, client, events, hub, issuers, trust, now, log, metrics }: DoorParts,
+  { cluster, client, events, hub, issuers, trust, now, log, metrics, openUnsettled }: DoorParts,
 ): RunningDoor<T> {
   const followed = [requests, ...issuers.followed, ...others];
   const check = openRequestCheck({
     now,
     onFault: (error) => log.error("the issuer's answer did not verify", {}, error),
   });
-  const ended = new Map<string, true>();
-  /** What each was told that it waits for. */
-  const waits = new Map<string, string>();
+  const ended = new Set<string>();
+  const unsettled = openUnsettled(door);
+
+  const settle = (uid: string): void => {
+    if (ended.size >= rememberedMax) ended.clear();
+    ended.add(uid);
+    unsettled.settle(uid);
+  };
 
   const sign = async (request: T, step: Sign): Promise<RequestCertificate> => {
     const signed = await hub.sign(toItem(door, request, step));
@@ -104,7 +111,7 @@ export function startRequestDoor<T extends RequestMeta>(
     await write(request, { kind: "issued", message, ...certificate }, signal);
     tell("Normal", "CertificateIssued", message, request);
     log.info("request issued", { request: keyOf(request) });
-    remember(ended, request.uid, true);
+    settle(request.uid);
   };
 
   const end = async (request: T, step: End, signal: AbortSignal, code: RefusalCode): Promise<void> => {
@@ -113,15 +120,16 @@ export function startRequestDoor<T extends RequestMeta>(
     const { event, message } = step;
     tell("Warning", event, message, request);
     log.warn("request failed", { request: keyOf(request), reason: event, message });
-    remember(ended, request.uid, true);
+    settle(request.uid);
   };
 
   /** Once, and not with each try: who waits learns nothing from that. */
   const wait = async (request: T, step: Wait, signal: AbortSignal): Promise<void> => {
     const { event, message } = step;
-    if (waits.get(request.uid) === event || isTold(request, step)) return;
+    if (unsettled.waitsFor(request.uid) === event) return;
+    if (isTold(request, step)) return unsettled.wait(request.uid, event);
     await write(request, step, signal);
-    remember(waits, request.uid, event);
+    unsettled.wait(request.uid, event);
     tell("Normal", event, message, request);
     log.info("request waits", { request: keyOf(request), reason: event, message });
   };
@@ -135,7 +143,7 @@ export function startRequestDoor<T extends RequestMeta>(
     const step = decide(request, { issuer, readinessOf: (one) => decideIssuer(one, trust()) });
     switch (step.kind) {
       case "none":
-        return;
+        return unsettled.settle(request.uid);
       case "end":
         return await end(request, step, signal, "request-denied");
       case "wait":
@@ -157,10 +165,19 @@ export function startRequestDoor<T extends RequestMeta>(
 
   const queue = startQueue({ name: `${door}s`, work, workers, backOff }, log);
   const lookAt = (all: readonly T[]): void => {
-    for (const request of all) if (request.ask !== undefined) queue.add(keyOf(request));
+    for (const request of all) {
+      if (request.ask === undefined || ended.has(request.uid)) continue;
+      unsettled.see(request.uid);
+      queue.add(keyOf(request));
+    }
   };
   const subscriptions = new DisposableStack();
-  subscriptions.use(requests.subscribe(({ kind, item }) => lookAt(kind === "gone" ? [] : [item])));
+  subscriptions.use(
+    requests.subscribe(({ kind, item }) => {
+      if (kind === "gone") unsettled.settle(item.uid);
+      else lookAt([item]);
+    }),
+  );
   for (const informer of issuers.followed)
     subscriptions.use(informer.subscribe(({ item }) => lookAt(requests.byIndex("issuer", issuerKeyOf(item)))));
   Promise.all(followed.map(async ({ synced }) => await synced)).then(
@@ -172,11 +189,7 @@ export function startRequestDoor<T extends RequestMeta>(
     [Symbol.asyncDispose]: async () => {
       subscriptions.dispose();
       await queue[Symbol.asyncDispose]();
+      unsettled[Symbol.dispose]();
     },
   };
-}
-
-function remember<V>(among: Map<string, V>, uid: string, what: V): void {
-  if (among.size >= rememberedMax) among.clear();
-  among.set(uid, what);
 }

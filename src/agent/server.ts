@@ -25,6 +25,7 @@ import { istioService, tellRefused } from "./service.ts";
 import { getServing, isCurrent } from "./serving.ts";
 import { openStore, type Store } from "./store.ts";
 import { startTrust, type TrustWatch } from "./trust.ts";
+import { openUnsettled } from "./unsettled.ts";
 
 export interface AgentParts {
   readonly now: () => Date;
@@ -109,6 +110,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   };
   stack.use(await own.start(onNew));
   const serving = stack.use(await startServing("serving.pem", store, (pair) => door.serve(pair), agent, trust));
+  const requests = { cluster: config.cluster, hub, openUnsettled: openUnsettled(parts), trust: () => trust?.current() };
   api?.elect(async (leading) => {
     const kept = await trust?.catchUp();
     // With the hub away too: namespaces go on appearing, and their pods wait for it.
@@ -121,10 +123,8 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     await using duties = new AsyncDisposableStack();
     for (const { name, store } of api.istiods) duties.use(await startServing(name, store, () => {}, agent, trust));
     const { certManager = false, signingRequests = false } = config.kubernetes ?? {};
-    if (certManager || signingRequests) {
-      const asking = { cluster: config.cluster, hub, trust: () => trust?.current() };
-      duties.use(startRequests({ ...parts, ...leading, ...asking, doors: { certManager, signingRequests } }));
-    }
+    if (certManager || signingRequests)
+      duties.use(startRequests({ ...parts, ...leading, ...requests, doors: { certManager, signingRequests } }));
     return duties.move();
   });
 

@@ -61,6 +61,8 @@ const well = `
   espalier_agent_trust_conflicts{instance="a1"} 0x800
   espalier_agent_trust_refused{instance="a1"} 0x800
   espalier_agent_trust_overwritten_total{instance="a1"} 3x800
+  espalier_agent_requests_oldest_seconds{instance="a1",door="csr",reason=""} 3x800
+  espalier_agent_requests_oldest_seconds{instance="a1",door="csr",reason="IssuerNotFound"} 0+60x800
   espalier_agent_connections_limited{instance="a1"} 0x800
 `
 
@@ -105,6 +107,7 @@ var fires = map[string]struct {
 	"EspalierTrustConflict":               {`  espalier_agent_trust_conflicts{instance="a1"} 3x800`, map[string]string{"instance": "a1"}},
 	"EspalierTrustRefused":                {`  espalier_agent_trust_refused{instance="a1"} 1x800`, map[string]string{"instance": "a1"}},
 	"EspalierForeignTrust":                {`  espalier_agent_trust_overwritten_total{instance="a1"} 0x790 1x10`, map[string]string{"instance": "a1"}},
+	"EspalierRequestsWait":                {`  espalier_agent_requests_oldest_seconds{instance="a1",door="csr",reason="Retrying"} 0+60x800`, map[string]string{"instance": "a1", "door": "csr"}},
 	"EspalierAgentPortLimited":            {`  espalier_agent_connections_limited{instance="a1"} 0+1x800`, map[string]string{"instance": "a1"}},
 }
 
