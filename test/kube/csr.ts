@@ -16,10 +16,11 @@ import { type Client, openClient } from "../../src/kube/client.ts";
 import { readConditions } from "../../src/kube/condition.ts";
 import { fixedCredentials } from "../../src/kube/credentials.ts";
 import { isRecord, listAt, recordAt, textAt } from "../../src/kube/json.ts";
-import { createObject, deleteObject, getObject, mergeObject } from "../../src/kube/objects.ts";
-import { resources, toPath } from "../../src/kube/resource.ts";
+import { createObject, deleteObject, getObject, mergeObject, type One } from "../../src/kube/objects.ts";
+import { type Resource, resources, toPath } from "../../src/kube/resource.ts";
 import { agentSchema } from "../../src/ops/config.ts";
 import { toPem } from "../../src/pki/pem.ts";
+import { espalier } from "../ctl/stage.ts";
 import { type Document, document, hubName } from "../support/documents.ts";
 import { kubeconfigOf, writeKubeconfig } from "../support/kube-cluster.ts";
 import { applyCrds } from "../support/kube-crds.ts";
@@ -87,7 +88,17 @@ before(async () => {
   agent = await startAgent("csr");
   await agent.daemon.event("serving CertificateSigningRequests");
   await agent.ready();
+  // What explain has of the issuers is what they say of themselves.
+  await isReady(resources.tenantClusterIssuers, { name: `shop-${run}` });
+  for (const name of ["own", "theirs"]) await isReady(resources.tenantIssuers, { namespace: names.shop, name });
 });
+
+async function isReady(of: Resource, one: One): Promise<void> {
+  await eventually(async () => {
+    const status = recordAt(await getObject(site.cluster.client, of, one), "status");
+    assert.equal(readConditions(status).get("Ready")?.status, "True");
+  });
+}
 
 after(async () => {
   const { client } = site.cluster;
@@ -226,6 +237,21 @@ async function reasonsOf(name: string): Promise<readonly string[]> {
     .map((one) => textAt(one, "reason") ?? "");
 }
 
+interface Explained {
+  readonly findings: readonly { readonly id: string; readonly state: string; readonly says: string }[];
+  readonly hub: { readonly granted: boolean } | null;
+}
+
+/** What `espalier explain csr` says of it: the exit code, what stands against it first but for its status, and all. */
+async function explain(name: string): Promise<{ code: number; wrong: string | undefined; said: Explained }> {
+  const argv = ["explain", "csr", name, "--kubeconfig", kubeconfigOf(process.env), "-o", "json"];
+  const { code, stdout, stderr } = await espalier(argv, site.site.config.adminSocket);
+  assert.notEqual(stdout, "", stderr);
+  const said: Explained = JSON.parse(stdout);
+  const wrong = said.findings.find(({ id, state }) => id !== "status" && state === "fail");
+  return { code, wrong: wrong?.says, said };
+}
+
 test("what a ServiceAccount asks for is signed once somebody has approved it, and not before", async () => {
   const waits = await make(carts.shop, "DNS:a.shop.example");
   const signed = await make(carts.shop, `DNS:b.shop.example,DNS:web.${names.shop}.svc`, { expirationSeconds: 3600 });
@@ -267,9 +293,12 @@ test("an issuer that goes with requests open is waited for", async () => {
   await eventually(async () => assert.deepEqual(await reasonsOf(name), ["IssuerNotFound"]));
   await makeIssuer("TenantIssuer", "later", { tenant: "nobody" }, names.shop);
   await eventually(async () => assert.ok((await reasonsOf(name)).includes("IssuerNotReady")));
+  const waits = String.raw`espalier_agent_requests_waiting\{door="csr",reason="IssuerNotReady"\}`;
+  await eventually(async () => assert.ok((await agent.metric(waits)) > 0));
   await deleteObject(site.cluster.client, resources.tenantIssuers, { namespace: names.shop, name: "later" });
   await makeIssuer("TenantIssuer", "later", { tenant: "shop" }, names.shop);
   await issued(name);
+  await eventually(async () => assert.ok(Number.isNaN(await agent.metric(waits))));
 });
 
 test("what the hub cannot give now is asked again, and told once", async () => {
@@ -364,11 +393,39 @@ test("who asks for what is not theirs is told why, and leaves nothing in the led
   ];
   for (const [what, as, subjectAltName, spec, reason, says] of asked)
     await t.test(`${what}: ${reason}`, async () => {
-      const failed = await fails(await approved(as, subjectAltName, spec));
+      const name = await approved(as, subjectAltName, spec);
+      const failed = await fails(name);
       assert.equal(failed.reason, reason, failed.message);
       assert.match(failed.message, says);
+      // Word for word, but for the reference of the issuer's log line.
+      const { code, wrong, said } = await explain(name);
+      assert.deepEqual([code, wrong], [1, failed.message.replace(/ \(reference \S+\)/, "")]);
+      const status = said.findings.find(({ id }) => id === "status");
+      assert.equal(status?.says, `Failed: ${reason}: ${failed.message}`);
     });
   assert.equal(site.site.intents(), intents);
+});
+
+test("explain says of the others what became of them, and what they still need", async () => {
+  const signed = await approved(carts.shop, "DNS:g.shop.example");
+  await issued(signed);
+  const given = await explain(signed);
+  assert.deepEqual([given.code, given.wrong, given.said.hub], [0, undefined, null]);
+  assert.ok(given.said.findings.some(({ id, says }) => id === "status" && says === "it has its certificate"));
+
+  const waits = await make(carts.shop, "DNS:h.shop.example");
+  assert.deepEqual((await explain(waits)).wrong, "nobody has approved it");
+  await judge(waits, "Denied");
+  assert.deepEqual((await explain(waits)).wrong, "it was denied");
+
+  const absent = { signerName: `tenantissuers.espalier.dev/${names.shop}.absent` };
+  const early = await approved(carts.shop, "DNS:i.shop.example", absent);
+  assert.match((await explain(early)).wrong ?? "", /there is no TenantIssuer "absent"/);
+
+  const theirs = await approved(carts.shop, "DNS:j.shop.example", { signerName: "example.com/other" });
+  const other = await explain(theirs);
+  assert.deepEqual([other.code, other.wrong], [1, "asks the signer example.com/other, which is nothing of ours"]);
+  assert.deepEqual((await explain("nowhere")).wrong, "there is no CertificateSigningRequest nowhere");
 });
 
 test("what is denied gets nothing, and what was approved is neither denied nor edited afterwards", async () => {
