@@ -90,7 +90,7 @@ export async function startIssuer(config: IssuerConfig, options: IssuerParts): P
       throw error;
     });
   };
-  stack.use(follow(refresh));
+  const changes = stack.use(follow(refresh));
   const { settleSeconds } = config.rotation;
   const rotations = openRotations({ ...parts, declared: () => live.world().declared, settleSeconds });
   stack.use(startRenewal({ ...parts, live, rotations, leads }, options.renewalMs));
@@ -156,7 +156,15 @@ export async function startIssuer(config: IssuerConfig, options: IssuerParts): P
   const operators = adminService({ ...parts, live, rotations, quotas, refused: following.refused });
   stack.use(await startAdminSocket(config.adminSocket, operators));
   const onUnreadable: OnUnreadable = (method, refusal) => void tellRefused(refusal, { method }, parts);
-  const service = issuerService({ ...parts, live, dispatch, shares: openShares(), draining: draining.signal });
+  const { behindMs } = changes;
+  const service = issuerService({
+    ...parts,
+    live,
+    dispatch,
+    shares: openShares(),
+    behindMs,
+    draining: draining.signal,
+  });
   const onLimited: OnLimited = (limited) => log.warn("too much at the port", { ...limited });
   const admit = admitOperators({ ...parts, hub: config.hub });
   const adminPort =

@@ -15,10 +15,15 @@ import { type ClusterTrust, toClusterTrust } from "./trust.ts";
 export interface WatchParts extends ProposeParts {
   readonly live: Pick<LiveWorld, "world" | "refresh" | "onChange">;
   readonly state: Pick<State, "acknowledge"> & ProposeParts["state"];
+  /** For how long it is not known whether the world is still as it is here. */
+  readonly behindMs: () => number;
   readonly draining: AbortSignal;
   readonly log: Log;
   readonly metrics: Metrics;
 }
+
+/** Other issuers may have gone on by then, as far as to another hub root: who is told of the one before would not find them again. */
+const behindMsMax = 30_000;
 
 /** What a stream was told, with the bundles in it. */
 interface Sent {
@@ -46,6 +51,8 @@ export function acceptWatch(stream: Stream<TrustAck__Output, Trust>, agent: Agen
   if (!parts.live.world().declared.clusters.has(agent.cluster)) {
     throw new Refusal("not-this-caller", `cluster "${agent.cluster}" is not declared`);
   }
+  if (parts.behindMs() > behindMsMax)
+    throw new Refusal("unavailable", "this issuer does not hear from its database: ask another one");
   const send = (): void => {
     const lost = lostRight(agent, parts.live.world(), parts.now());
     if (lost !== undefined) {

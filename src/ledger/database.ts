@@ -22,5 +22,10 @@ export interface Database extends AsyncDisposable {
   /** How far this machine's clock was ahead of the database's with the last write, in seconds; 0 where there is only one clock. */
   clockAheadSeconds(): number;
   /** Calls when somebody has written made state, this replica or another, and again where that fails; never where no other can. */
-  follow(changed: () => Promise<void>): AsyncDisposable;
+  follow(changed: () => Promise<void>): Following;
+}
+
+export interface Following extends AsyncDisposable {
+  /** For how long it has not been known whether anything is new that was not taken, in milliseconds. */
+  behindMs(): number;
 }

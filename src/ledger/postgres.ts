@@ -1,7 +1,7 @@
 /** The ledger and the made state in PostgreSQL: for several issuers at once, and for a database that outlives a machine. */
 import { setTimeout } from "node:timers/promises";
 import { Refusal } from "../errors.ts";
-import type { Database } from "./database.ts";
+import type { Database, Following } from "./database.ts";
 import { openState } from "./made-state.ts";
 import { createMarks } from "./mark.ts";
 import { openPool, type Pool, type PostgresConfig, type PostgresWrite, postgresLocks } from "./postgres-pool.ts";
@@ -104,22 +104,26 @@ const failedIntervals = 10;
 
 /**
  * Calls at once, for what was written since the caller has read, and after made state was written, by whatever replica; again, and
- * again, where the call fails. While the database is away nothing has changed.
+ * again, where the call fails. While the database is away from here, what others write to it is not known.
  */
-function followChanges(pool: Pool, changed: () => Promise<void>, intervalMs: number): AsyncDisposable {
+function followChanges(pool: Pool, changed: () => Promise<void>, intervalMs: number): Following {
   let known: number | undefined;
+  let upToDateMs = performance.now();
   const closing = new AbortController();
   async function follow(): Promise<void> {
     while (!closing.signal.aborted) {
+      const lookedMs = performance.now();
       const [row] = await pool.query("SELECT version FROM changes").catch(() => []);
       const version = row === undefined ? known : integer(row, "version");
       const isTaken = version === known || (await succeeds(changed));
       if (isTaken) known = version;
+      if (isTaken && row !== undefined) upToDateMs = lookedMs;
       await setTimeout(isTaken ? intervalMs : intervalMs * failedIntervals, undefined, closing).catch(() => undefined);
     }
   }
   const following = follow();
   return {
+    behindMs: () => performance.now() - upToDateMs,
     async [Symbol.asyncDispose]() {
       closing.abort();
       await following;

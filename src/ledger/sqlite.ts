@@ -64,7 +64,7 @@ function assemble(connection: Connection, config: SqliteConfig): Database {
     counts: () => writer.counts(),
     unplaced: () => countUnplaced(source),
     clockAheadSeconds: () => 0,
-    follow: () => ({ [Symbol.asyncDispose]: () => Promise.resolve() }),
+    follow: () => ({ behindMs: () => 0, [Symbol.asyncDispose]: () => Promise.resolve() }),
     async [Symbol.asyncDispose]() {
       if (closed) return;
       closed = true;

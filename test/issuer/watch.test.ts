@@ -1,13 +1,20 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { openFileCustody } from "../../src/custody/file.ts";
+import { openLive } from "../../src/issuer/live.ts";
+import { acceptWatch } from "../../src/issuer/watch.ts";
 import { openSqlite } from "../../src/ledger/sqlite.ts";
 import type { AcknowledgementRecord } from "../../src/ledger/state.ts";
+import { openMetrics } from "../../src/ops/metrics.ts";
+import { loadDirectory } from "../../src/resources/load.ts";
 import { openWatchStream } from "../../src/rpc/client.ts";
-import type { Trust__Output } from "../../src/rpc/gen/espalier/v1/Trust.ts";
-import type { TrustAck } from "../../src/rpc/gen/espalier/v1/TrustAck.ts";
+import type { Trust, Trust__Output } from "../../src/rpc/gen/espalier/v1/Trust.ts";
+import type { TrustAck, TrustAck__Output } from "../../src/rpc/gen/espalier/v1/TrustAck.ts";
 import { readStatus } from "../../src/rpc/status.ts";
 import type { Stream } from "../../src/rpc/stream.ts";
 import { daySeconds, moved } from "../support/clock.ts";
+import { hubName } from "../support/documents.ts";
+import { openKeptLog } from "../support/kept-log.ts";
 import { eventually } from "../support/patience.ts";
 import { makeSite, type Site } from "../support/site.ts";
 import { startIssuerOn } from "../support/stack.ts";
@@ -155,4 +162,44 @@ test("what an agent has in force is what it was sent on this stream, and counts 
       ["payments"],
     );
   });
+});
+
+test("an issuer that does not hear from its database tells nobody what to trust", async () => {
+  using site = await makeSite();
+  await using stack = new AsyncDisposableStack();
+  const now = (): Date => new Date();
+  const log = openKeptLog();
+  const custody = await openFileCustody({ directory: site.config.keys });
+  const { state } = stack.use(await openSqlite({ path: site.databasePath, now, create: false }));
+  const declared = await loadDirectory(site.config.resources, { hub: hubName });
+  const live = stack.use(await openLive({ hub: hubName, declared, state, custody, now, log }));
+  const written: unknown[] = [];
+  const stream: Stream<TrustAck__Output, Trust> = {
+    onMessage: () => {},
+    onEnd: () => {},
+    write: (message) => void written.push(message),
+    pause: () => {},
+    resume: () => {},
+    end: () => {},
+    fail: (error) => assert.fail(error),
+  };
+  const accept = (behindMs: number): void =>
+    acceptWatch(
+      stream,
+      { cluster: "east", serial: "", notAfter: new Date(8.64e15) },
+      {
+        live,
+        state,
+        behindMs: () => behindMs,
+        draining: new AbortController().signal,
+        now,
+        log,
+        metrics: openMetrics({ process: "issuer" }),
+      },
+    );
+  // It may be of before a rotation: who is told so finds no other issuer again.
+  assert.throws(() => accept(31_000), { code: "unavailable", message: /does not hear from its database/ });
+  assert.equal(written.length, 0);
+  accept(29_000);
+  assert.equal(written.length, 1);
 });

@@ -18,8 +18,11 @@ import { act, draft, sha256 } from "../contract/drafts.ts";
 import { assertSound, intendOne, plain, verifyAll } from "../contract/ledger.ts";
 import { manual } from "../contract/sequencer.ts";
 import { ago } from "../support/clock.ts";
+import { eventually } from "../support/patience.ts";
 import { makeAuthority, makeLeaf } from "../support/pki.ts";
 import { startStand } from "../support/postgres-stand.ts";
+import { freePort } from "../support/processes.ts";
+import { startRelay } from "../support/relay.ts";
 import { newKey } from "../support/workload.ts";
 
 const { path: base, signer, server } = await startStand();
@@ -165,6 +168,31 @@ test("a replica is told when another has written made state", async () => {
   const after = calls.length;
   await delay(500);
   assert.equal(calls.length, after, "and no more once it is taken");
+});
+
+test("a replica knows for how long it may be behind: since it last heard that nothing was new, or took it", async () => {
+  const connection = await server.database();
+  await using relay = await startRelay(connection.port);
+  await using first = await open(connection);
+  await using second = await open({ ...connection, port: relay.port }, { followMs: 20 });
+  let failing = false;
+  await using following = second.follow(async () => {
+    if (failing) throw new Error("it cannot be read");
+  });
+  const isBehind = async (): Promise<void> =>
+    await eventually(() => assert.ok(following.behindMs() > 2_000, `${following.behindMs()} ms`));
+  const isNot = async (): Promise<void> =>
+    await eventually(() => assert.ok(following.behindMs() < 1_000, `${following.behindMs()} ms`));
+  await isNot();
+  relay.to(await freePort());
+  await isBehind();
+  relay.to(connection.port);
+  await isNot();
+  failing = true;
+  await first.state.setSuspended({ kind: "tenant", name: "shop" }, true, act());
+  await isBehind();
+  failing = false;
+  await isNot();
 });
 
 test("one of them sequences, the entries of all; another takes over when it goes, at once or after a silence", async () => {
