@@ -243,28 +243,16 @@ test("one yes serves its own token for a moment, and a no is never remembered", 
 });
 
 test("of more tokens at once than are let through the rest are told to come again", async () => {
-  const held: (() => void)[] = [];
-  await using setting = await openSetting(
-    (token, response, body) => void held.push(() => honest(token, response, body)),
-  );
-  let told = 0;
-  const asked = Array.from(
-    { length: 80 },
-    async () =>
-      await setting.proof(tokenOf()).then(
-        () => "yes",
-        (e: Refusal) => {
-          told += 1;
-          return e.code;
-        },
-      ),
-  );
-  await eventually(() => assert.equal(told, 16));
-  const open = setInterval(() => held.splice(0).forEach((answer) => answer()), 50);
-  const answers = await Promise.all(asked);
-  clearInterval(open);
-  assert.equal(answers.filter((one) => one === "yes").length, 64);
-  assert.equal(answers.filter((one) => one === "unavailable").length, 16);
+  await using setting = await openSetting();
+  const ask = async (): Promise<string> =>
+    await setting.proof(tokenOf()).then(
+      () => "yes",
+      ({ message }: Refusal) => message,
+    );
+  // All of them are there before the first answer can be; whether that comes in time is the machine's affair.
+  const answers = await Promise.all(Array.from({ length: 80 }, ask));
+  assert.equal(answers.filter((one) => one.includes("about too much already")).length, 16);
+  await eventually(async () => assert.equal(await ask(), "yes"));
 });
 
 test("an agent without the cluster's keys is ready and serves; the hub verifies each token again", async () => {
