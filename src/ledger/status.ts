@@ -41,9 +41,9 @@ export async function readLedgerStatus(source: Source): Promise<Omit<LedgerStatu
 
 export interface Leader {
   readonly kind: string;
-  /** Who puts entries in order, and how long ago it last said so; empty and -1 when nobody does. */
+  /** Who puts entries in order, and how long ago it last said so; empty and missing when nobody does. */
   readonly leader: string;
-  readonly leaderSilentSeconds: number;
+  readonly leaderSilentSeconds?: number;
   /** What commits wait for; empty for nothing. */
   readonly standbys: string;
 }
@@ -59,7 +59,7 @@ export async function readLeader(pool: Pool): Promise<Leader> {
   return {
     kind: `PostgreSQL ${text(row, "version")}`,
     leader: silent < 0 ? "" : (optionalText(row, "holder") ?? ""),
-    leaderSilentSeconds: silent,
+    ...(silent < 0 ? {} : { leaderSilentSeconds: silent }),
     standbys: text(row, "standbys"),
   };
 }
