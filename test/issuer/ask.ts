@@ -9,7 +9,7 @@ import type { SignReplies__Output } from "../../src/rpc/gen/espalier/v1/SignRepl
 import type { SignReply__Output } from "../../src/rpc/gen/espalier/v1/SignReply.ts";
 import { readStatus } from "../../src/rpc/status.ts";
 import type { Stream } from "../../src/rpc/stream.ts";
-import { eventually } from "../support/patience.ts";
+import { callMs, eventually } from "../support/patience.ts";
 import type { Stack } from "../support/stack.ts";
 import type { Thief } from "../support/thief.ts";
 import { refusedCounts } from "../support/traces.ts";
@@ -84,7 +84,7 @@ export function openStream({ client }: Thief): SignStream {
     ask: async (item) => {
       id += 1;
       const own = id;
-      stream.write({ items: [{ csr: csrFor(), deadlineMs: 5_000, ...item, id: own }] });
+      stream.write({ items: [{ csr: csrFor(), deadlineMs: callMs, ...item, id: own }] });
       return await eventually(() => {
         const found = replies.flatMap((r) => r.replies).find((r) => r.id === own);
         assert.ok(found, "no reply");

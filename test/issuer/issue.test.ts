@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { test } from "node:test";
 import { podToken } from "../support/documents.ts";
+import { callMs } from "../support/patience.ts";
 import { startStack } from "../support/stack.ts";
 import { csrFor } from "../support/workload.ts";
 import { assertItemRefused, issued } from "./ask.ts";
@@ -15,7 +16,7 @@ test("an idempotency key is one certificate", async (t) => {
   await t.test("a replay gets the same certificate, and the ledger stays as it is", async () => {
     const intents = stack.site.intents();
     assert.deepEqual(issued(await east.sign({ ...item, token: podToken("east") })), first);
-    const { replies } = await east.signAll([1, 2, 3].map((id) => ({ ...item, id, deadlineMs: 5_000 })));
+    const { replies } = await east.signAll([1, 2, 3].map((id) => ({ ...item, id, deadlineMs: callMs })));
     assert.deepEqual(new Set(replies.map((r) => Buffer.from(issued(r)).toString("hex"))).size, 1);
     assert.equal(stack.site.intents(), intents);
   });
@@ -37,7 +38,7 @@ test("an idempotency key is one certificate", async (t) => {
     );
   }
   await t.test("two of one key in one batch are one certificate", async () => {
-    const again = { ...item, idempotencyKey: "uid-2", csr: csrFor(), deadlineMs: 5_000 };
+    const again = { ...item, idempotencyKey: "uid-2", csr: csrFor(), deadlineMs: callMs };
     const { replies } = await east.signAll([1, 2].map((id) => ({ ...again, id })));
     const serials = replies.map((r) => new X509Certificate(issued(r)).serialNumber);
     assert.equal(new Set(serials).size, 1);

@@ -9,7 +9,7 @@ import { Issuer } from "../../src/rpc/proto.ts";
 import { readStatus } from "../../src/rpc/status.ts";
 import { ago, daySeconds, moved } from "../support/clock.ts";
 import { agentToken, checkoutId, podToken } from "../support/documents.ts";
-import { eventually } from "../support/patience.ts";
+import { callMs, eventually } from "../support/patience.ts";
 import { flipBit } from "../support/pki.ts";
 import { startStack } from "../support/stack.ts";
 import { openThiefWith } from "../support/thief.ts";
@@ -82,9 +82,9 @@ test("a stolen agent gets what its cluster's tokens prove, and nothing else", as
   });
   await t.test("items of one batch are answered each for itself", async () => {
     const { replies } = await thief.signAll([
-      { id: 7, csr: csrFor(), token: podToken("east"), deadlineMs: 5_000 },
-      { id: 8, csr: csrFor(), token: podToken("west"), deadlineMs: 5_000 },
-      { id: 9, csr: csrFor(), token: podToken("east"), deadlineMs: 5_000 },
+      { id: 7, csr: csrFor(), token: podToken("east"), deadlineMs: callMs },
+      { id: 8, csr: csrFor(), token: podToken("west"), deadlineMs: callMs },
+      { id: 9, csr: csrFor(), token: podToken("east"), deadlineMs: callMs },
     ]);
     const got = replies.map((r) => [r.id, r.refused?.code ?? "issued"]).sort();
     assert.deepEqual(got, [
