@@ -16,6 +16,7 @@ interface VerbOptions {
   readonly output: Output;
   readonly dryRun?: true;
   readonly acknowledge?: readonly string[];
+  readonly to?: string;
 }
 
 interface StatusOptions extends Pick<VerbOptions, "serving" | "hub" | "socket" | "output"> {
@@ -58,12 +59,12 @@ export function addRootRotation(root: Command, context: Context): void {
     "rollBackRotation",
     "Back to the root of before, which everybody trusts until it is retired. Waits for nothing.",
     'espalier root rollback main --reason "incident 12"',
-  );
+  ).option("--to <id>", "the root that is to sign, by its id in `root status`; without it the older of the two");
 }
 
 async function change(verb: Verb, name: string | undefined, options: VerbOptions, context: Context): Promise<void> {
-  const { socket, reason, output, dryRun = false, acknowledge = [] } = options;
-  const request = { act: { operator: context.user, reason }, ...toTarget(name, options), dryRun, acknowledge };
+  const { socket, reason, output, dryRun = false, acknowledge = [], to = "" } = options;
+  const request = { act: { operator: context.user, reason }, ...toTarget(name, options), dryRun, acknowledge, to };
   const rotation = await withAdmin(
     socket,
     async (admin) => await call<object, Rotation__Output>(admin[verb].bind(admin), request, verbDeadlineMs),

@@ -89,13 +89,20 @@ export async function continueRotation(
   return await after(name, parts);
 }
 
-/** Back to the root that everybody trusts anyway. */
+/** Back to the root that everybody trusts anyway. Once more, it changes nothing: only who names the newer one goes forward again. */
 export async function rollBackRotation(
   request: RotationRequest__Output,
   parts: RotationVerbParts,
 ): Promise<WireRotation> {
   const { by, rotation, name } = await find(request, parts);
-  const { leaving, phase } = rotation;
+  const { coming, leaving, phase } = rotation;
+  const to = request.to === "" ? await olderOf([coming, leaving], parts) : request.to;
+  if (to !== leaving.id && (to !== coming.id || phase === "prepared"))
+    throw new Refusal(
+      "not-found",
+      `${JSON.stringify(to.slice(0, 253))} is no root that this rotation can go back to: ${leaving.id} is`,
+    );
+  if (to === coming.id) return toWire(rotation, false);
   if (leaving.notAfter <= parts.now())
     throw new Refusal(
       "not-ready",
@@ -107,6 +114,13 @@ export async function rollBackRotation(
   await parts.state.turnRoot({ changes: decideRollBack(rotation) }, toAct("roll-back-root", rotation, by, { phase }));
   parts.log.info("root rolled back", { ...name, operator: by.operator });
   return await after(name, parts);
+}
+
+/** By when they were made, which no certificate says of a root that was brought. */
+async function olderOf(roots: readonly AuthorityRecord[], { state }: RotationVerbParts): Promise<string> {
+  const first = (await state.authorities()).find(({ id }) => roots.some((root) => root.id === id));
+  if (first === undefined) throw new Error("the roots of a rotation are not in the database");
+  return first.id;
 }
 
 async function find(

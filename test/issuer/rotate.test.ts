@@ -135,7 +135,20 @@ test("a root that is rolled back signs again, and the other one goes when nothin
   clock.offsetSeconds += 601;
   await eventually(async () => assert.notEqual(signer(await ask())?.fingerprint256, old?.fingerprint256), waitMs);
   await say(stack, "rollback", "main", "--reason", "incident 12");
-  assert.equal((await show(stack)).leaving?.state, "retiring");
+  const { coming, leaving } = await show(stack);
+  assert.ok(coming && leaving);
+  assert.equal(leaving.state, "retiring");
+  // Whoever has lost the answer says it again, and the other root does not sign by that.
+  assert.match(await say(stack, "rollback", "main", "--reason", "incident 12"), /is so already/);
+  assert.match(await say(stack, "rollback", "main", "--to", coming.id), /is so already/);
+  assert.equal((await show(stack)).coming?.id, coming.id);
+  assert.match(
+    await say(stack, "rollback", "main", "--to", leaving.id, "--dry-run"),
+    /without --dry-run, .* goes back/,
+  );
+  const other = await espalier(["root", "rollback", "main", "--to", "root-main-x"], stack.site.config.adminSocket);
+  assert.notEqual(other.code, 0);
+  assert.match(other.stderr, /"root-main-x" is no root that this rotation can go back to/);
   await eventually(() => assert.equal(log.of("authority prepared").length, 2), waitMs);
   clock.offsetSeconds += 601;
   await eventually(async () => assert.equal(signer(await ask())?.fingerprint256, old?.fingerprint256), waitMs);

@@ -9,6 +9,7 @@ export interface RotationRequest {
   'dryRun'?: (boolean);
   'acknowledge'?: (string)[];
   'hub'?: (boolean);
+  'to'?: (string);
   'target'?: "trustRoot"|"servingOf"|"hub";
 }
 
@@ -19,5 +20,6 @@ export interface RotationRequest__Output {
   'dryRun': (boolean);
   'acknowledge': (string)[];
   'hub'?: (boolean);
+  'to': (string);
   'target'?: "trustRoot"|"servingOf"|"hub";
 }
