@@ -122,6 +122,29 @@ export function outageTests(running: () => Running): void {
     await becomes(client, place, "Issued");
   });
 
+  test("cert-manager's definition goes while an agent runs, is away when one starts, and comes again: nobody has to do anything", async () => {
+    const { stage } = running();
+    const { client } = stage.site.cluster;
+    const [first = assert.fail(), second = assert.fail()] = some("defined", 2);
+    const definition = readDefinition(stage, "certificaterequests.cert-manager.io");
+    const issues = async (place: Place): Promise<void> => {
+      await eventually(async () => await makeRequest(client, place, { request: toRequest(csrOf("DNS:shop.example")) }));
+      await becomes(client, place, "Issued");
+    };
+    definition.withdraw();
+    definition.restore();
+    await issues(first);
+
+    await agent.daemon.stop();
+    definition.withdraw();
+    agent = await start();
+    await agent.daemon.event("not served yet", { resources: "certificaterequests.cert-manager.io/v1" });
+    definition.restore();
+    await agent.daemon.event("serving CertificateRequests");
+    await issues(second);
+    assert.equal(intentsOf(stage, [first, second]), 2);
+  });
+
   test("two agents that both take themselves for the leader make one certificate of each request", async (t) => {
     const { stage } = running();
     const left = agent;
@@ -175,6 +198,20 @@ export function outageTests(running: () => Running): void {
     await using _ = await startIssuerOn(site, { clock, listen: issuer.address });
     await becomes(cluster.client, place, "Issued");
   });
+}
+
+/** Takes a definition away with all of its objects, and brings it back without them. */
+function readDefinition({ kubectl }: CertManagerStage, name: string): { withdraw(): void; restore(): void } {
+  const { apiVersion, kind, metadata, spec } = JSON.parse(kubectl(["get", "crd", name, "-o", "json"]));
+  const { labels = {}, annotations = {} } = metadata;
+  const body = JSON.stringify({ apiVersion, kind, metadata: { name, labels, annotations }, spec });
+  return {
+    withdraw: () => void kubectl(["delete", "crd", name]),
+    restore: () => {
+      kubectl(["create", "-f", "-"], body);
+      kubectl(["wait", "--for=condition=Established", `crd/${name}`, "--timeout=60s"]);
+    },
+  };
 }
 
 function issuedBy({ daemon }: AgentProcess): number {
