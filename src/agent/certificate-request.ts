@@ -2,7 +2,7 @@
 import { type Condition, readConditions } from "../kube/condition.ts";
 import { type JsonRecord, recordAt, textAt, textsAt } from "../kube/json.ts";
 import { type Meta, readMeta } from "../kube/meta.ts";
-import { requestLengthMax, tooLong } from "./request-step.ts";
+import { orTooLong, requestLengthMax, textLengthMax, tooLong, usagesMax } from "./request-step.ts";
 import { type IssuerName, isIssuerKind, issuerResources } from "./tenant-issuer.ts";
 
 export interface CertificateRequest extends Meta {
@@ -32,14 +32,15 @@ export function readCertificateRequest(object: unknown): CertificateRequest {
   if (issuer === undefined) return { ...meta, ask: undefined };
   const conditions = readConditions(recordAt(object, "status"));
   const request = isFinal(conditions) ? "" : (textAt(spec, "request") ?? "");
+  const usages = textsAt(spec, "usages");
   return {
     ...meta,
     ask: {
       issuer,
       conditions,
-      request: request.length > requestLengthMax ? tooLong : request,
-      duration: textAt(spec, "duration") ?? "",
-      usages: textsAt(spec, "usages"),
+      request: orTooLong(request, requestLengthMax),
+      duration: orTooLong(textAt(spec, "duration") ?? "", textLengthMax),
+      usages: usages.length > usagesMax ? [tooLong] : usages,
       isCa: spec["isCA"] === true,
       username: textAt(spec, "username") ?? "",
       groups: textsAt(spec, "groups"),
@@ -59,5 +60,5 @@ function readIssuer(issuerRef: JsonRecord, own: string): IssuerName | undefined 
   const kind = textAt(issuerRef, "kind") ?? "";
   if (!isIssuerKind(kind) || issuerRef["group"] !== issuerResources[kind].group) return undefined;
   const namespace = issuerResources[kind].namespaced ? own : "";
-  return { kind, namespace, name: textAt(issuerRef, "name") ?? "" };
+  return { kind, namespace, name: orTooLong(textAt(issuerRef, "name") ?? "", textLengthMax) };
 }

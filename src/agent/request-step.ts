@@ -59,9 +59,17 @@ export interface KnownIssuer {
   readonly readinessOf: ReadinessOf;
 }
 
-/** Of a request's base64. What is longer holds no CSR that we read: it is not kept, and refused. */
+/** Of a request's base64: what is longer holds no CSR that we read. */
 export const requestLengthMax = 64 * 1024;
+/** Of a name, or of a duration. */
+export const textLengthMax = 253;
+export const usagesMax = 100;
+/** Stands for what is longer, which is not kept: an object has room for a million times what it needs. It is no CSR, no name and no duration. */
 export const tooLong = "too long";
+
+export function orTooLong(text: string, lengthMax: number): string {
+  return text.length > lengthMax ? tooLong : text;
+}
 
 /** The issuer is there, is for that namespace, and its tenant takes requests: then what is asked is read. */
 export function toSign(wanted: Wanted, { issuer, readinessOf }: KnownIssuer): Step {

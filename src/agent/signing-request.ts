@@ -2,7 +2,7 @@
 import { readConditions } from "../kube/condition.ts";
 import { recordAt, textAt, textsAt } from "../kube/json.ts";
 import { type Meta, readMeta } from "../kube/meta.ts";
-import { requestLengthMax, tooLong } from "./request-step.ts";
+import { orTooLong, requestLengthMax } from "./request-step.ts";
 import type { IssuerName } from "./tenant-issuer.ts";
 
 export interface SigningRequest extends Meta {
@@ -46,7 +46,7 @@ export function readSigningRequest(object: unknown): SigningRequest {
       // Whatever it says of it, and beside whatever else: no CSR that anybody has denied is signed.
       denied: conditions.has("Denied"),
       ended,
-      request: request.length > requestLengthMax ? tooLong : request,
+      request: orTooLong(request, requestLengthMax),
       validitySeconds: typeof expirationSeconds === "number" ? expirationSeconds : 0,
       usages: textsAt(spec, "usages"),
       username: textAt(spec, "username") ?? "",

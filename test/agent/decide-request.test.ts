@@ -62,6 +62,22 @@ const nothing: readonly (readonly [what: string, spec: object, status?: object])
   ],
 ];
 
+const long = "0h".repeat(500_000);
+for (const [what, spec, kind] of [
+  ["CSR", { request: long }, "end"],
+  ["duration", { duration: long }, "end"],
+  ["list of usages", { usages: Array.from({ length: 50_000 }, () => "server auth") }, "sign"],
+  ["issuer's name", { issuerRef: { group: "espalier.dev", kind: "TenantIssuer", name: long } }, "wait"],
+] as const)
+  test(`a ${what} that fills the object is not kept, and gets nothing`, () => {
+    const read = readCertificateRequest(certificateRequest({ request, ...spec }));
+    assert.ok(JSON.stringify(read).length < 10_000);
+    const step = decideRequest(read, { ...known, issuer: kind === "wait" ? undefined : issuer });
+    assert.equal(step.kind, kind);
+    // A usage that no tenant gives.
+    if (step.kind === "sign") assert.deepEqual(step.usages, ["too long"]);
+  });
+
 for (const [what, spec, status] of nothing)
   test(`nothing is done for ${what}`, () => assert.deepEqual(decide(spec, status), { kind: "none" }));
 

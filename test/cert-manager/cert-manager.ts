@@ -11,7 +11,7 @@ import { listAt, recordAt, textAt } from "../../src/kube/json.ts";
 import { deleteObject, getObject, mergeObject } from "../../src/kube/objects.ts";
 import { resources } from "../../src/kube/resource.ts";
 import type { AgentProcess } from "../support/kube-site.ts";
-import { csrOf, toRequest } from "../support/named-csr.ts";
+import { csrOf, longCsr, toRequest } from "../support/named-csr.ts";
 import { eventually } from "../support/patience.ts";
 import { openThief } from "../support/thief.ts";
 import { approverTests } from "./approver.ts";
@@ -28,6 +28,7 @@ import {
   makeIssuer,
   makeRequest,
   ownIssuer,
+  type Place,
   ready,
   setGuarded,
   verdict,
@@ -218,6 +219,13 @@ test("who asks for what is not theirs", async (t) => {
       /isCA/,
     ],
     ["more time than there is", shop, { names: "DNS:shop.example", duration: "8760h" }, "Failed", /maximumSeconds/],
+    [
+      "ten thousand usages",
+      shop,
+      { names: "DNS:shop.example", usages: Array.from({ length: 10_000 }, () => "digital signature") },
+      "Failed",
+      /usage "too long"/,
+    ],
   ];
   for (const [at, [what, namespace, { names: subjectAltName, ...spec }, reason, says]] of asked.entries())
     await t.test(`${what}: ${reason}`, async () => {
@@ -251,14 +259,43 @@ test("who asks for what is not theirs", async (t) => {
     assert.ok(found.invalid && found.failureTime !== undefined);
   });
 
-  await t.test("a CSR of a megabyte is not taken", async () => {
-    const request = Buffer.from(
-      `-----BEGIN CERTIFICATE REQUEST-----\n${"A".repeat(750_000)}\n-----END CERTIFICATE REQUEST-----\n`,
-    );
-    await assert.rejects(
-      makeRequest(client, { namespace: shop, name: "hostile-long" }, { request: request.toString("base64") }),
-      ApiError,
-    );
+  await t.test("a duration of 200,000 characters is none", async () => {
+    const place = { namespace: shop, name: "hostile-duration" };
+    await makeRequest(client, place, { request: toRequest(csrOf("DNS:shop.example")), duration: "0h".repeat(100_000) });
+    const found = await becomes(client, place, "Failed");
+    assert.match(found.message, /the duration is not one/);
+    assert.ok(found.invalid && !found.hasCertificate);
+  });
+
+  const makeLong = async (place: Place, bytes: number): Promise<void> =>
+    await makeRequest(client, place, { request: toRequest(longCsr("shop.example", bytes)) });
+
+  await t.test(
+    "a CSR too long for cert-manager's webhook is not taken, and the longest that is, is invalid",
+    async () => {
+      // Its limit is 36,500 bytes of PEM.
+      await assert.rejects(makeLong({ namespace: shop, name: "hostile-long" }, 30_000), /larger than the maximum/);
+      const place = { namespace: shop, name: "hostile-fits" };
+      await makeLong(place, 25_000);
+      const found = await becomes(client, place, "Failed");
+      assert.match(found.message, /longer than \d+ characters/);
+      assert.ok(found.invalid && !found.hasCertificate && found.failureTime !== undefined);
+    },
+  );
+
+  await t.test("where that webhook does not stand guard, the longest that etcd takes gets nothing", async () => {
+    const place = { namespace: till, name: "hostile-longest" };
+    await setGuarded(client, till, false);
+    try {
+      // An object of 1.5 MiB, in which this is base64 of base64.
+      await eventually(async () => await makeLong(place, 850_000));
+      // Whichever the agent has heard of first.
+      assert.match((await becomes(client, place, "Failed")).message, /does not guard|longer than any that is read/);
+      await deleteObject(client, resources.certificateRequests, place);
+      await assert.rejects(makeLong(place, 1_000_000), ApiError);
+    } finally {
+      await setGuarded(client, till, true);
+    }
   });
 
   await t.test("an approved request is not edited, nor its approval taken back", async () => {

@@ -43,10 +43,19 @@ export function toRequest(...csrs: readonly Uint8Array[]): string {
 
 /** For what istio-csr serves with: O="", one critical DNS name, RSA (istio security/pkg/pki/util/generate_csr.go). */
 export function istioServingCsr(dns: string): Uint8Array {
+  return dnsCsr(dns);
+}
+
+/** The same, and so many bytes longer by an extension that means nothing to anybody (1.2.3). */
+export function longCsr(dns: string, bytes: number): Uint8Array {
+  return dnsCsr(dns, toSequence(fromHex("06022a03"), toOctetString(new Uint8Array(bytes))));
+}
+
+function dnsCsr(dns: string, ...more: readonly Uint8Array[]): Uint8Array {
   const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
   const names = toOctetString(toGeneralNames([{ kind: "dns", value: dns }]));
   const extension = toSequence(fromHex("0603551d11"), fromHex("0101ff"), names);
-  const attribute = toSequence(extensionRequest, toElement(tag.set, toSequence(extension)));
+  const attribute = toSequence(extensionRequest, toElement(tag.set, toSequence(extension, ...more)));
   const spki = publicKey.export({ format: "der", type: "spki" });
   const info = toSequence(fromHex("020100"), istioSubject, spki, toElement(tag.context0, attribute));
   const { der, hash } = signatureAlgorithms.sha256WithRSA;
