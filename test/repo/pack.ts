@@ -1,7 +1,7 @@
 /** The package as somebody else has it: packed, installed under an empty prefix, run from there. Run by .ci/run: it takes some 15 s. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -42,10 +42,21 @@ test("npm installs it elsewhere", () => {
   assert.ok(existsSync(join(prefix, "bin/espalier")));
 });
 
+test("what node has compiled of it is nobody else's to write, whatever the shell says", () => {
+  const before = process.umask(0);
+  try {
+    espalier("--version");
+  } finally {
+    process.umask(before);
+  }
+  const { mode } = statSync(join(prefix, "lib/node_modules/espalier/dist/.compiled"));
+  assert.equal((mode & 0o777).toString(8), "700");
+});
+
 test("the installed command knows its version, completes, and makes a hub", () => {
   const { version }: { version: string } = JSON.parse(read("package.json"));
   assert.equal(espalier("--version"), `${version}\n`);
-  assert.match(espalier("completion", "bash"), /^complete -F _espalier espalier$/m);
+  assert.match(espalier("completion", "bash"), /^complete -o default -F _espalier espalier$/m);
   const hub = join(prefix, "hub");
   assert.match(espalier("init", "--hub", "hub.example", "--dir", hub), /the hub root/);
   assert.match(espalier("config", "check", join(hub, "issuer.yaml")), /they hold together/);
