@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { connect as connectTcp } from "node:net";
 import { test } from "node:test";
-import { connect, type PeerCertificate, type SecureVersion } from "node:tls";
+import { type ConnectionOptions, connect, type PeerCertificate, type SecureVersion } from "node:tls";
 import { toPem } from "../../src/pki/pem.ts";
 import { openServerCredentials, type ServerTls } from "../../src/rpc/credentials.ts";
 import { IstioCertificateService } from "../../src/rpc/proto.ts";
@@ -25,6 +25,31 @@ async function serving(name: string): Promise<ServerTls> {
   });
   const chainPem = toPem("CERTIFICATE", leaf) + toPem("CERTIFICATE", authority.certificate);
   return { chainPem, keyPem: key.keyPem, clientRootsPem: rootPem };
+}
+
+/** Shakes hands, with a ticket of before if there is one: whether that spared it all of it, and the ticket that it has then. */
+function comeBack(
+  port: number,
+  options: ConnectionOptions,
+): Promise<{ readonly reused: boolean; readonly ticket?: Buffer }> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({
+      port,
+      host: "127.0.0.1",
+      ca: rootPem,
+      checkServerIdentity: () => undefined,
+      ALPNProtocols: ["h2"],
+      ...options,
+    });
+    const end = (more: { readonly ticket?: Buffer }): void => {
+      resolve({ reused: socket.isSessionReused(), ...more });
+      socket.destroy();
+    };
+    socket.once("error", reject).resume();
+    // Who comes back need not be given another.
+    if (options.session === undefined) socket.once("session", (ticket) => end({ ticket }));
+    else socket.once("secureConnect", () => end({}));
+  });
 }
 
 interface Shaken {
@@ -139,4 +164,31 @@ test("a certificate is replaced while running, and nothing else changes with it"
     await new Promise((resolve) => spoken.once("close", resolve));
     assertIssued(await living.ask());
   });
+});
+
+test("whom a root that is trusted no more has let in comes back by no ticket of before", async () => {
+  const other = await makeAuthority("P-256", { notBefore: ago(7200), notAfter: ago(-864_000) });
+  const [now, later] = [await serving("one.example"), toPem("CERTIFICATE", other.root)];
+  const { chainPem: cert, keyPem: key } = await serving("client.example");
+  for (const [version, maxVersion] of [
+    ["TLSv1.3", "TLSv1.3"],
+    ["TLSv1.2", "TLSv1.2"],
+  ] as const) {
+    const credentials = openServerCredentials(version, now);
+    await using server = await startServer(
+      { address: "127.0.0.1:0", limits, drainMs: 50 },
+      credentials.credentials,
+      () => {},
+    );
+    const client = { cert, key, maxVersion };
+    const { ticket } = await comeBack(server.port, client);
+    assert.ok(ticket);
+    assert.equal(
+      (await comeBack(server.port, { ...client, session: ticket })).reused,
+      true,
+      `${version}: it shows nothing`,
+    );
+    credentials.publish({ ...now, clientRootsPem: later });
+    assert.equal((await comeBack(server.port, { ...client, session: ticket })).reused, false, version);
+  }
 });
