@@ -9,6 +9,7 @@ import { openRotations } from "../../src/issuer/rotations.ts";
 import type { Write } from "../../src/ledger/connection.ts";
 import type { Database } from "../../src/ledger/database.ts";
 import { openSqlite } from "../../src/ledger/sqlite.ts";
+import type { AuthorityRecord } from "../../src/ledger/state.ts";
 import { silentLog } from "../../src/ops/log.ts";
 import type { Declared } from "../../src/resources/declared.ts";
 import { temporaryDirectory } from "../contract/directory.ts";
@@ -63,6 +64,15 @@ async function acknowledge({ database, now }: Stand, cluster = "east"): Promise<
   await database.state.acknowledge({ cluster, agent: "a", version, bundles, inForceSince: now() });
 }
 
+/** A first root that signs, and the next one, which the cluster's agent has. */
+async function begin(stand: Stand): Promise<AuthorityRecord> {
+  await addRoot(order, by, partsOf(stand));
+  await pass(stand);
+  const coming = await addRoot(order, by, partsOf(stand), next);
+  await acknowledge(stand);
+  return coming;
+}
+
 async function issue({ database, now }: Stand, bundleVersion: string, hours = 24): Promise<string | undefined> {
   const active = (await database.state.authorities()).find((r) => r.kind === "tenant" && r.state === "active");
   const notAfter = new Date(+now() + hours * hour);
@@ -114,10 +124,7 @@ test("a root that nobody declares any more stays as it is, and goes on once it i
   const now = (): Date => new Date(time);
   await using database = await openSqlite({ path: join(base.path, "undeclared.db"), now, create: true });
   const stand = { database, now };
-  await addRoot(order, by, partsOf(stand));
-  await pass(stand);
-  await addRoot(order, by, partsOf(stand), next);
-  await acknowledge(stand);
+  await begin(stand);
   time += 48 * hour;
   await pass(stand, read(documents(root("other"), cluster("east"))));
   assert.equal(await states(database), "active prepared; active");
@@ -130,10 +137,7 @@ test("a cluster that an edit brings under the root has to acknowledge, for as lo
   const now = (): Date => new Date(time);
   await using database = await openSqlite({ path: join(base.path, "edited.db"), now, create: true });
   const stand = { database, now };
-  await addRoot(order, by, partsOf(stand));
-  await pass(stand);
-  await addRoot(order, by, partsOf(stand), next);
-  await acknowledge(stand);
+  await begin(stand);
   time += 48 * hour;
   const rules = '[{ name: all, clusters: [east, west], namespaces: ["shop-*"] }]';
   const edited = read(documents(root("main"), cluster("east"), cluster("west"), tenant("shop", { rules })));
@@ -152,10 +156,7 @@ test("what operators say is heard: a blind door, a hold", async () => {
   await using database = await openSqlite({ path: join(base.path, "said.db"), now, create: true });
   const stand = { database, now };
   const { state } = database;
-  await addRoot(order, by, partsOf(stand));
-  await pass(stand);
-  const { id } = await addRoot(order, by, partsOf(stand), next);
-  await acknowledge(stand);
+  const { id } = await begin(stand);
   const [both = ""] = await state.bundlesWith(id);
   const shop = (await state.authorities()).find(({ kind }) => kind === "tenant");
   const vm = { authority: shop?.id ?? "", bundleVersion: both, proof: "certificate" };

@@ -1,23 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { openFileCustody } from "../../src/custody/file.ts";
 import { Refusal } from "../../src/errors.ts";
 import type { Outcome } from "../../src/issuer/item.ts";
-import { openLive } from "../../src/issuer/live.ts";
 import { openShares } from "../../src/issuer/share.ts";
 import { type AgentConnection, acceptSigning, type SignParts, signOnce } from "../../src/issuer/sign-stream.ts";
-import { openSqlite } from "../../src/ledger/sqlite.ts";
 import { openMetrics } from "../../src/ops/metrics.ts";
-import { loadDirectory } from "../../src/resources/load.ts";
 import { type IssuerClient, openWatchStream } from "../../src/rpc/client.ts";
 import type { SignBatch__Output } from "../../src/rpc/gen/espalier/v1/SignBatch.ts";
 import type { SignReplies } from "../../src/rpc/gen/espalier/v1/SignReplies.ts";
 import { Issuer } from "../../src/rpc/proto.ts";
 import { readStatus } from "../../src/rpc/status.ts";
 import type { Stream } from "../../src/rpc/stream.ts";
-import { hubName } from "../support/documents.ts";
-import { openKeptLog } from "../support/kept-log.ts";
+import { openLiveSite } from "../support/live-site.ts";
 import { eventually } from "../support/patience.ts";
 import { makeSite } from "../support/site.ts";
 import { startStack } from "../support/stack.ts";
@@ -94,13 +89,8 @@ function toBatch(items: number): SignBatch__Output {
 
 test("an agent with many streams has no more at work than with one, and leaves the others theirs", async () => {
   using site = await makeSite();
-  await using stack = new AsyncDisposableStack();
-  const now = (): Date => new Date();
-  const log = openKeptLog();
-  const custody = await openFileCustody({ directory: site.config.keys });
-  const { state } = stack.use(await openSqlite({ path: site.databasePath, now, create: false }));
-  const declared = await loadDirectory(site.config.resources, { hub: hubName });
-  const live = stack.use(await openLive({ hub: hubName, declared, state, custody, now, log }));
+  await using opened = await openLiveSite(site);
+  const { live, log } = opened;
   const atWork: ((outcome: Outcome) => void)[] = [];
   const parts: SignParts = {
     draining: new AbortController().signal,
@@ -111,7 +101,7 @@ test("an agent with many streams has no more at work than with one, and leaves t
     },
     shares: openShares(100),
     live,
-    now,
+    now: () => new Date(),
     log,
     metrics: openMetrics({ process: "issuer" }),
   };

@@ -1,20 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { openFileCustody } from "../../src/custody/file.ts";
-import { openLive } from "../../src/issuer/live.ts";
 import { acceptWatch } from "../../src/issuer/watch.ts";
 import { openSqlite } from "../../src/ledger/sqlite.ts";
 import type { AcknowledgementRecord } from "../../src/ledger/state.ts";
 import { openMetrics } from "../../src/ops/metrics.ts";
-import { loadDirectory } from "../../src/resources/load.ts";
 import { openWatchStream } from "../../src/rpc/client.ts";
 import type { Trust, Trust__Output } from "../../src/rpc/gen/espalier/v1/Trust.ts";
 import type { TrustAck, TrustAck__Output } from "../../src/rpc/gen/espalier/v1/TrustAck.ts";
 import { readStatus } from "../../src/rpc/status.ts";
 import type { Stream } from "../../src/rpc/stream.ts";
 import { daySeconds, moved } from "../support/clock.ts";
-import { hubName } from "../support/documents.ts";
-import { openKeptLog } from "../support/kept-log.ts";
+import { openLiveSite } from "../support/live-site.ts";
 import { eventually } from "../support/patience.ts";
 import { makeSite, type Site } from "../support/site.ts";
 import { startIssuerOn } from "../support/stack.ts";
@@ -166,13 +162,9 @@ test("what an agent has in force is what it was sent on this stream, and counts 
 
 test("an issuer that does not hear from its database tells nobody what to trust", async () => {
   using site = await makeSite();
-  await using stack = new AsyncDisposableStack();
-  const now = (): Date => new Date();
-  const log = openKeptLog();
-  const custody = await openFileCustody({ directory: site.config.keys });
-  const { state } = stack.use(await openSqlite({ path: site.databasePath, now, create: false }));
-  const declared = await loadDirectory(site.config.resources, { hub: hubName });
-  const live = stack.use(await openLive({ hub: hubName, declared, state, custody, now, log }));
+  await using opened = await openLiveSite(site);
+  const { live, database, log } = opened;
+  const { state } = database;
   const written: unknown[] = [];
   const stream: Stream<TrustAck__Output, Trust> = {
     onMessage: () => {},
@@ -192,7 +184,7 @@ test("an issuer that does not hear from its database tells nobody what to trust"
         state,
         behindMs: () => behindMs,
         draining: new AbortController().signal,
-        now,
+        now: () => new Date(),
         log,
         metrics: openMetrics({ process: "issuer" }),
       },
