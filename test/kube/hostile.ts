@@ -22,6 +22,7 @@ import { buildImage } from "../support/image.ts";
 import { kubeconfigOf } from "../support/kube-cluster.ts";
 import { type KubeSite, openKubeSite } from "../support/kube-site.ts";
 import { createTokenIssuer } from "../support/kubernetes.ts";
+import { eventually } from "../support/patience.ts";
 import { makeAuthority, makeLeaf } from "../support/pki.ts";
 import { type AgentStack, startIssuerOn } from "../support/stack.ts";
 import { assertTraces, traces } from "../support/traces.ts";
@@ -152,7 +153,7 @@ test("tokens that prove nothing here, or another", async (t) => {
     const gone = await cluster.token(shop, "cart", { pod: "cart-2" });
     assertIssued(await ask({ token: gone, csr }));
     await cluster.deletePod(shop, "cart-2");
-    await until("the agent knows", async () => "code" in (await ask({ token: gone, csr })));
+    await eventually(async () => assertRefused(await ask({ token: gone, csr }), "proof-invalid"));
     const asking = async (): Promise<void> =>
       await refused("proof-invalid", "agent", async () => await ask({ token: gone, csr }));
     await moved(clock, 120, asking);
@@ -221,7 +222,7 @@ test("a ztunnel's own account asks for the workloads of its node, and nobody els
     const gone = await token(istio, "ztunnel", "ztunnel-3");
     assertIssued(await asking({ token: gone }));
     await cluster.deletePod(istio, "ztunnel-3");
-    await until("the agent knows", async () => "code" in (await asking({ token: gone })));
+    await eventually(async () => assertRefused(await asking({ token: gone }), "proof-invalid"));
     await refused("proof-invalid", "agent", async () => await asking({ token: gone }));
   });
 
@@ -320,6 +321,7 @@ test("ten thousand connections that dribble or say nothing keep nobody from a ce
   const quiet = process.rss().now;
   const intents = stage.site.intents();
 
+  const floodBegun = performance.now();
   const driver = fork(new URL("../support/slow-clients.ts", import.meta.url), [`${process.port}`, `${slow}`], {
     silent: true,
   });
@@ -340,6 +342,7 @@ test("ten thousand connections that dribble or say nothing keep nobody from a ce
   driver.kill();
   await until("they are gone", async () => (await process.metric("espalier_agent_connections")) < 10);
   const lines = process.daemon.lines.filter(({ event }) => event === "too much at the port");
+  const lastedMs = performance.now() - floodBegun;
   t.diagnostic(
     JSON.stringify({
       quiet,
@@ -358,7 +361,8 @@ test("ten thousand connections that dribble or say nothing keep nobody from a ce
   assert.ok(limited > 1_000 && limited < slow, `${limited} closed`);
   assert.ok(most < quiet + 250, `${most} MB`);
   assert.equal(stage.site.intents() - intents, took.length);
-  assert.ok(lines.length >= 1 && lines.length < 20, `${lines.length} lines`);
+  // One in ten seconds.
+  assert.ok(lines.length >= 1 && lines.length < 2 + lastedMs / 10_000, `${lines.length} lines`);
 });
 
 test("a VM renews by its certificate, and by nobody else's", async (t) => {

@@ -13,7 +13,7 @@ import { moved } from "../support/clock.ts";
 import { compact, findServer, kill, start } from "../support/kube-process.ts";
 import { type KubeShop, openKubeShop } from "../support/kube-shop.ts";
 import type { KubeSite } from "../support/kube-site.ts";
-import { callMs } from "../support/patience.ts";
+import { callMs, eventually } from "../support/patience.ts";
 import type { AgentStack } from "../support/stack.ts";
 import { type Answer, assertIssued, assertRefused, csrFor, openWorkload, tlsOf } from "../support/workload.ts";
 
@@ -112,14 +112,9 @@ test("after a minute without an API server, and with etcd compacted, the agent k
   const [, backMs] = await timed(async () => {
     await until("what came is served", async () => "chain" in (await ask(coming)), 90_000);
     // Not as often as one token may ask.
-    await until(
-      "what went is not",
-      async () => "code" in (await delay(250).then(async () => await ask(leaving))),
-      90_000,
-    );
+    await eventually(async () => assertRefused(await ask(leaving), "proof-invalid", /does not exist/), 90_000, 250);
   });
   t.diagnostic(`all known again after ${Math.round(backMs)} ms`);
-  assertRefused(await ask(leaving), "proof-invalid", /does not exist/);
   assertIssued(await ask(staying));
   // There was no going on from before: only a whole list can have told it.
   const old = { resource: resources.pods, resourceVersion, signal: AbortSignal.timeout(60_000) };
