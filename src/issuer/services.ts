@@ -29,7 +29,7 @@ import {
   rollBackRotation,
   rotateRoot,
 } from "./rotation-verbs.ts";
-import { limitRuns } from "./runs.ts";
+import { limitRuns, limitWork } from "./runs.ts";
 import { openPlaces } from "./share.ts";
 import { type AgentConnection, acceptSigning, lostRight, type SignParts, signOnce } from "./sign-stream.ts";
 import { tellRefused } from "./tell-refused.ts";
@@ -43,6 +43,7 @@ const entriesMax = 1_000;
 /** A viewer may look, and nobody may make issuing wait for it. */
 const verifyingMax = 2;
 const listingMax = 8;
+const explainingMax = 32;
 
 export function issuerService(parts: SignParts & WatchParts & JoinParts): IssuerHandlers {
   const agentOf = (caller: Caller): AgentConnection => readAgent(caller, parts.live.world(), parts.now());
@@ -136,6 +137,7 @@ export function adminService(
   const { live, state, ledger } = parts;
   const verifications = limitRuns(verifyingMax, "verifications");
   const listings = limitRuns(listingMax, "listings");
+  const explanations = limitWork(explainingMax, "explanations");
   const measurements = limitRuns(verifyingMax, "measurements of a blast radius");
   return {
     CreateRoot: unary(unaryDeadlineMs, async (request) => await createRoot(request, parts)),
@@ -187,8 +189,10 @@ export function adminService(
     CreateOperator: unary(unaryDeadlineMs, async (request) => await createOperator(request, parts)),
     ListOperators: unary(unaryDeadlineMs, async () => ({ operators: (await state.operators()).map(toOperator) })),
     RevokeOperator: unary(unaryDeadlineMs, async (request) => await revokeOperator(request, parts)),
-    Explain: unary(unaryDeadlineMs, async (request) =>
-      answerQuestion(request, { ...parts, world: live.world(), made: parts }),
+    Explain: unary(
+      unaryDeadlineMs,
+      async (request) =>
+        await explanations(() => answerQuestion(request, { ...parts, world: live.world(), made: parts })),
     ),
     VerifyLedger: serverStream(({ log }) =>
       verifications(async function* () {
