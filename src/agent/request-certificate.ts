@@ -16,6 +16,7 @@ export interface Expected {
   readonly usages: readonly string[];
   /** 0 where none was asked for. */
   readonly validitySeconds: number;
+  readonly asker: { readonly isCa: boolean };
 }
 
 /** PEM. */
@@ -47,7 +48,7 @@ export function openRequestCheck(parts: {
 function check({ leaf, chain }: SignedLeaf, expected: Expected, verify: LeafVerifier, at: Date): RequestCertificate {
   const { intermediates, bundle: roots } = chain;
   const key = expected.csr.spki;
-  const path = { leaf, intermediates, at, key, handshakes: false };
+  const path = { leaf, intermediates, at, key, handshakes: false, authority: expected.asker.isCa };
   checkAsked(verify({ ...path, roots }), expected);
   // cert-manager takes one, and a bundle may have several: the one this chain leads to.
   const root = roots.find((one) => leadsTo(() => verify({ ...path, roots: [one] })));
@@ -59,13 +60,14 @@ function check({ leaf, chain }: SignedLeaf, expected: Expected, verify: LeafVeri
   };
 }
 
-function checkAsked(leaf: Certificate, { csr, usages, validitySeconds }: Expected): void {
+function checkAsked(leaf: Certificate, { csr, usages, validitySeconds, asker }: Expected): void {
   if (!isSameNames(namesOf(leaf), csr.names)) throw new Error("the leaf has other names");
   if (!isSame(leaf.subject, csr.subject.der)) throw new Error("the leaf has another subject");
   // Where the hub has taken a requester's word for a workload: what its key may do, and for how long, is the tenant's to say.
   if (isWorkload(leaf, csr)) return;
+  // A CA's are the same whatever was asked, and were looked at with the path.
   const asked = toLeafUsages(usages.filter(isNamedUsage));
-  if (!isSameTexts(leaf.keyUsage, asked.keyUsage) || !isSameTexts(leaf.usages, asked.extended))
+  if (!asker.isCa && !(isSameTexts(leaf.keyUsage, asked.keyUsage) && isSameTexts(leaf.usages, asked.extended)))
     throw new Error("the leaf has other usages");
   const seconds = (leaf.notAfter.getTime() - leaf.notBefore.getTime()) / 1000;
   if (validitySeconds > 0 && seconds > validitySeconds) throw new Error("the leaf is longer than was asked for");

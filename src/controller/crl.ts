@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { Refusal } from "../errors.ts";
 import { hubLog } from "../ledger/ledger.ts";
 import { revocationReasons } from "../ledger/made-revocations.ts";
-import type { AuthorityRecord, CrlRecord } from "../ledger/state.ts";
+import { type AuthorityRecord, type CrlRecord, isUnder } from "../ledger/state.ts";
 import { readCertificate } from "../pki/certificate.ts";
 import { verifySignature } from "../pki/chain.ts";
 import { createCrl } from "../pki/crl.ts";
@@ -41,7 +41,7 @@ export function crlIssuers(
     state === "prepared" || state === "active" || state === "retiring";
   const own = records.filter((r) => r.kind === "root" && roots.has(r.owner) && isTrusted(r));
   const ids = new Set(own.map(({ id }) => id));
-  return [...own, ...records.filter((r) => r.kind === "tenant" && ids.has(r.parent ?? "") && isTrusted(r))];
+  return [...own, ...records.filter((r) => isUnder(r.kind) && ids.has(r.parent ?? "") && isTrusted(r))];
 }
 
 /** The roots of tenants with CRLs, each with the shortest validity that one of them wants. */
@@ -139,7 +139,7 @@ async function makeCrl(
     nextUpdate: nextUpdate.toISOString(),
     sha256: createHash("sha256").update(crl).digest("hex"),
   };
-  const log = record.kind === "tenant" ? record.owner : hubLog;
+  const log = isUnder(record.kind) ? record.owner : hubLog;
   // If we stop before this, nobody has what was signed, and the next pass signs another of this number.
   await state.keepCrl(
     { authority: record.id, number, revocations, thisUpdate, nextUpdate, crl },

@@ -25,6 +25,7 @@ const titles: Readonly<Record<AuthorityKind, string>> = {
   root: "Espalier root",
   serving: "Espalier serving root",
   tenant: "Espalier authority",
+  delegating: "Espalier delegating authority",
 };
 
 /** Names the generation and its key in custody. */

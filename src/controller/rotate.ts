@@ -1,6 +1,6 @@
 /** Measures the rotations that are under way and takes the steps that are due, one durable write each. */
 import { type Act, hubLog } from "../ledger/ledger.ts";
-import type { AuthorityRecord, RotationMark, State } from "../ledger/state.ts";
+import { type AuthorityRecord, isUnder, type RotationMark, type State } from "../ledger/state.ts";
 import type { Resources } from "../resources/declared.ts";
 import type { BlindDoors } from "./blind-doors.ts";
 import { lookAtOwn } from "./own-doors.ts";
@@ -52,7 +52,7 @@ export async function takeStep(
 }
 
 function rotating(records: readonly AuthorityRecord[]): readonly RootName[] {
-  const names = records.flatMap(({ kind, owner }) => (kind === "tenant" ? [] : [{ kind, owner }]));
+  const names = records.flatMap(({ kind, owner }) => (isUnder(kind) ? [] : [{ kind, owner }]));
   const once = new Map(names.map((name) => [`${name.kind}/${name.owner}`, name]));
   return [...once.values()].filter(({ kind, owner }) => rotationOf(kind, owner, records) !== undefined);
 }

@@ -2,13 +2,19 @@
  * What a tenant's authorities come to, and when: `prepared → active → retiring → retired`. Pure: the documents, the records and
  * a time make the next step, so that it is the same for whoever asks, before a crash and after it.
  */
-import type { AuthorityRecord, AuthorityRequest } from "../ledger/state.ts";
+import { type AuthorityRecord, type AuthorityRequest, type AuthorityUnder, isUnder } from "../ledger/state.ts";
 import type { Resources } from "../resources/declared.ts";
 import type { MeshTenant } from "../resources/mesh-tenant.ts";
 
-/** What is done for one tenant: one durable change of its authorities. */
+/** What is done for one tenant: one durable change of its authorities, of those that sign leaves or of those that sign CA certificates. */
 export type Step =
-  | { readonly kind: "prepare"; readonly tenant: MeshTenant; readonly root: AuthorityRecord; readonly reason: string }
+  | {
+      readonly kind: "prepare";
+      readonly tenant: MeshTenant;
+      readonly of: AuthorityUnder;
+      readonly root: AuthorityRecord;
+      readonly reason: string;
+    }
   /** The same where the root's key is offline: a request is left for whoever has it. */
   | { readonly kind: "request"; readonly tenant: MeshTenant; readonly root: AuthorityRecord; readonly reason: string }
   | { readonly kind: "withdraw"; readonly request: AuthorityRequest; readonly reason: string }
@@ -19,14 +25,16 @@ export type Step =
       readonly root: AuthorityRecord;
       readonly active?: AuthorityRecord;
     }
+  /** It signs nothing new from then on, and has CRLs until it ends. */
+  | { readonly kind: "dismiss"; readonly record: AuthorityRecord; readonly reason: string }
   | { readonly kind: "retire"; readonly record: AuthorityRecord; readonly reason: string };
 
 export type Next =
   | { readonly kind: "step"; readonly step: Step; readonly at: Date }
   /** A person has to have it signed. */
   | { readonly kind: "waiting"; readonly request: AuthorityRequest }
-  /** Nobody can make one under this root: it is not there, or it ends with what there is. */
-  | { readonly kind: "stuck"; readonly root: AuthorityRecord | undefined };
+  /** Nobody can make one under this root: it is not there, or it ends with what there is, or for the reason that is said. */
+  | { readonly kind: "stuck"; readonly root: AuthorityRecord | undefined; readonly reason?: string };
 
 /** Clocks of those who verify may be behind ours by this much. */
 export const authorityBackdateMs = 3_600_000;
@@ -47,11 +55,12 @@ export function decideAuthorities(
   requests: readonly AuthorityRequest[] = [],
 ): readonly Step[] {
   const steps = [...tenants.values()].flatMap((tenant) => {
-    const next = nextStep(tenant, records, now, requests);
-    return next.kind === "step" && next.at <= now ? [next.step] : [];
+    const nexts = [nextStep(tenant, records, now, requests)];
+    if (tenant.requests?.authorities === undefined) return [...due(nexts, now), ...unwanted(tenant, records)];
+    return due([...nexts, nextStep(tenant, records, now, [], "delegating")], now);
   });
   // No leaf outlives its authority (RFC 5280's path, and our lint), so nothing that chains to these is valid.
-  const ended = records.filter((r) => r.kind === "tenant" && r.state === "retiring" && r.notAfter < now);
+  const ended = records.filter((r) => isUnder(r.kind) && r.state === "retiring" && r.notAfter < now);
   const orphans = requests.filter((request) => !tenants.has(request.tenant));
   return [
     ...steps,
@@ -60,19 +69,37 @@ export function decideAuthorities(
   ];
 }
 
+function due(nexts: readonly Next[], now: Date): readonly Step[] {
+  return nexts.flatMap((next) => (next.kind === "step" && next.at <= now ? [next.step] : []));
+}
+
+/** Of a tenant that gives no CA certificates any more: those that are out go on to their end, and their CRLs. */
+function unwanted({ name }: MeshTenant, records: readonly AuthorityRecord[]): readonly Step[] {
+  const reason = `MeshTenant "${name}" gives no CA certificates`;
+  const own = records.filter(({ kind, owner }) => kind === "delegating" && owner === name);
+  return own.flatMap((record): readonly Step[] => {
+    if (record.state === "prepared") return [{ kind: "retire", record, reason }];
+    return record.state === "active" ? [{ kind: "dismiss", record, reason }] : [];
+  });
+}
+
+/** What becomes next of a tenant's authority that signs leaves, or of the one that signs CA certificates. */
 export function nextStep(
   tenant: MeshTenant,
   records: readonly AuthorityRecord[],
   now: Date,
   requests: readonly AuthorityRequest[] = [],
+  of: AuthorityUnder = "tenant",
 ): Next {
   const own = (state: AuthorityRecord["state"]): AuthorityRecord | undefined =>
-    records.find((r) => r.kind === "tenant" && r.owner === tenant.name && r.state === state);
+    records.find((r) => r.kind === of && r.owner === tenant.name && r.state === state);
   const active = own("active");
   const successor = own("prepared");
-  if (successor !== undefined) return activation(tenant, successor, active, records, now);
   const root = records.find((r) => r.kind === "root" && r.owner === tenant.root && r.state === "active");
-  const flaw = active === undefined ? `tenant ${tenant.name} has no authority` : flawOf(active, tenant, records);
+  const barred = barredBy(tenant, of, records, now);
+  if (barred !== undefined) return { kind: "stuck", root, reason: barred };
+  if (successor !== undefined) return activation(tenant, successor, active, records, now);
+  const flaw = active === undefined ? `tenant ${tenant.name} has no ${nameOf[of]}` : flawOf(active, tenant, records);
   const at = active === undefined || flaw !== undefined ? now : successionAt(active, tenant);
   const request = requests.find((one) => one.tenant === tenant.name);
   const stale = request && staleness(request, tenant, root, at > now);
@@ -84,12 +111,47 @@ export function nextStep(
   if (root === undefined || !useful) return { kind: "stuck", root };
   if (request !== undefined) return { kind: "waiting", request };
   const reason = flaw ?? `${active?.id} ends ${active?.notAfter.toISOString()}`;
-  return { kind: "step", step: { kind: isOffline(root) ? "request" : "prepare", tenant, root, reason }, at };
+  if (!isOffline(root)) return { kind: "step", step: { kind: "prepare", tenant, of, root, reason }, at };
+  if (of === "delegating")
+    return {
+      kind: "stuck",
+      root,
+      reason: `the key of TrustRoot "${tenant.root}" is offline, and this one has to follow by itself`,
+    };
+  return { kind: "step", step: { kind: "request", tenant, root, reason }, at };
 }
 
 /** Whether a root's key is somewhere else: only its certificate is here. */
 export function isOffline({ keyName }: AuthorityRecord): boolean {
   return keyName === "";
+}
+
+const nameOf: Readonly<Record<AuthorityUnder, string>> = { tenant: "authority", delegating: "delegating authority" };
+
+/**
+ * A CA certificate that somebody else holds can forge whoever is under the same root, and documents may change from one day to the
+ * next: so nobody is taken in under a root where such certificates may be out, nor given any where others' workloads may trust it.
+ */
+function barredBy(
+  { name, root }: MeshTenant,
+  of: AuthorityUnder,
+  records: readonly AuthorityRecord[],
+  now: Date,
+): string | undefined {
+  const trusted: readonly AuthorityRecord["state"][] = ["prepared", "active", "retiring"];
+  const roots = records.filter((r) => r.kind === "root" && r.owner === root && trusted.includes(r.state));
+  const ids = new Set(roots.map(({ id }) => id));
+  const others = records.filter(
+    (r) => isUnder(r.kind) && r.owner !== name && r.notAfter > now && ids.has(r.parent ?? ""),
+  );
+  const other = others.find(
+    ({ kind, state }) => of === "delegating" || (kind === "delegating" && state !== "prepared"),
+  );
+  if (other === undefined) return undefined;
+  const until = `${other.id} of MeshTenant "${other.owner}" ends ${other.notAfter.toISOString()}`;
+  return of === "delegating"
+    ? `others have been under TrustRoot "${root}": ${until}`
+    : `CA certificates of another tenant are under TrustRoot "${root}": ${until}; take another root, or rotate this one`;
 }
 
 /** Why an answer to this request would be of no use any more. */
@@ -133,7 +195,7 @@ function activation(
     return { kind: "step", step, at: now };
   }
   // Who has nothing that gives full-length leaves waits for nothing.
-  const waits = active !== undefined && +active.notAfter - +now >= leafMs(tenant);
+  const waits = active !== undefined && +active.notAfter - +now >= longestMs(tenant, successor.kind);
   const step = { kind: "activate", tenant, successor, root, ...(active === undefined ? {} : { active }) } as const;
   const provable = Math.max(+successor.notBefore, +root.notBefore) + provenMs;
   return { kind: "step", step, at: new Date(Math.max(waits ? preparedAt + aheadMs : +now, provable)) };
@@ -153,8 +215,13 @@ function flawOf(
 }
 
 /** At half of its life; or when leaves would soon be cut short, where they may be almost as long as that. */
-function successionAt({ notBefore, notAfter }: AuthorityRecord, tenant: MeshTenant): Date {
-  return new Date(+notAfter - Math.max((+notAfter - +notBefore) / 2, leafMs(tenant) + marginMs));
+function successionAt({ kind, notBefore, notAfter }: AuthorityRecord, tenant: MeshTenant): Date {
+  return new Date(+notAfter - Math.max((+notAfter - +notBefore) / 2, longestMs(tenant, kind) + marginMs));
+}
+
+/** What an authority of this kind gives at the longest. */
+function longestMs(tenant: MeshTenant, kind: AuthorityRecord["kind"]): number {
+  return kind === "delegating" ? (tenant.requests?.authorities?.maximumSeconds ?? 0) * 1000 : leafMs(tenant);
 }
 
 /** The longest leaf that it gives at any door. */

@@ -29,7 +29,7 @@ export function addAlarms(metrics: Metrics, parts: AlarmParts): void {
   );
   metrics.gauges(
     "crl_expiry_seconds",
-    "How long until the first CRL of this owner's CAs ends, in seconds. A kind is tenant or root.",
+    "How long until the first CRL of this owner's CAs ends, in seconds. A kind is tenant, delegating or root.",
     ["kind", "owner"],
     () => firstCrls(live.world()).map(([labels, { nextUpdate }]) => [labels, (+nextUpdate - +now()) / 1000]),
   );

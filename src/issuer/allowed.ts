@@ -1,7 +1,9 @@
 /** What judging comes to: everything a leaf is made of. */
 import { Refusal } from "../errors.ts";
 import type { Door, Idempotency, RequestedBy } from "../ledger/ledger.ts";
+import type { AuthorityUnder } from "../ledger/state.ts";
 import type { SelfSigned } from "../pki/csr.ts";
+import type { NamedAuthority } from "../pki/named-authority.ts";
 import type { NamedLeaf } from "../pki/named-leaf.ts";
 import type { LeafNames, ProfileName } from "../pki/profile.ts";
 import type { LiveAuthority } from "./authorities.ts";
@@ -14,7 +16,7 @@ export interface Judged {
   readonly allowed: Allowed;
 }
 
-export type Allowed = AllowedNames | AllowedRequest;
+export type Allowed = AllowedNames | AllowedRequest | AllowedAuthority;
 
 /** Of a profile that has a template: the names are all there is to say. */
 export interface AllowedNames extends AllowedLeaf {
@@ -28,6 +30,15 @@ export interface AllowedNames extends AllowedLeaf {
 export interface AllowedRequest extends AllowedLeaf {
   readonly profile: "request";
   readonly leaf: NamedLeaf;
+  readonly request: RequestedBy;
+}
+
+/** A CA certificate for whoever asked. */
+export interface AllowedAuthority extends AllowedLeaf {
+  readonly profile: "authority";
+  readonly named: NamedAuthority;
+  /** Its subject, for people. */
+  readonly name: string;
   readonly request: RequestedBy;
 }
 
@@ -47,13 +58,19 @@ interface AllowedLeaf {
 }
 
 /** The authority that signs for an owner now. @throws Refusal `unavailable` */
-export function active(world: World, kind: "hub" | "serving" | "tenant", owner: string): LiveAuthority {
+export function active(world: World, kind: "hub" | "serving" | AuthorityUnder, owner: string): LiveAuthority {
   const authority = world.authorities.active(kind, owner);
   // An outage of ours and no fault of the caller's: it comes back once an operator has made the root.
-  if (authority === undefined)
-    throw new Refusal("unavailable", `nothing can sign for this ${kind} yet: it has no active authority`);
+  if (authority === undefined) throw new Refusal("unavailable", `${signsFor[kind]} yet: it has no active authority`);
   return authority;
 }
+
+const signsFor = {
+  hub: "nothing can sign for this hub",
+  serving: "nothing can sign for this serving",
+  tenant: "nothing can sign for this tenant",
+  delegating: "nothing can sign CA certificates for this tenant",
+} as const;
 
 /** One request for all time: the UID that an API server gives an object is given to no other. */
 export function toKey({ door, idempotencyKey }: Asked, cluster: string): string {

@@ -4,7 +4,7 @@
  */
 import { Refusal } from "../errors.ts";
 import { hubLog, type LiveFilter, type LiveIntent } from "../ledger/ledger.ts";
-import type { AuthorityRecord } from "../ledger/state.ts";
+import { type AuthorityRecord, isUnder } from "../ledger/state.ts";
 import type { MeshTenant } from "../resources/mesh-tenant.ts";
 import type { BlastRadiusRequest__Output } from "../rpc/gen/espalier/v1/BlastRadiusRequest.ts";
 import type { Reach } from "../rpc/gen/espalier/v1/Reach.ts";
@@ -38,7 +38,10 @@ interface Count {
 export async function* measureReach(request: BlastRadiusRequest__Output, parts: AdminParts): AsyncGenerator<Reach> {
   const world = parts.live.world();
   const leak = toLeak(request, world);
+  const { records } = world.authorities;
+  const delegating = new Set(records.flatMap(({ kind, id }) => (kind === "delegating" ? [id] : [])));
   const counts = new Map<string, Count>();
+  const delegated: Delegated = { named: [], count: 0 };
   const clusters = new Set<string>();
   let looked = 0;
   for await (const step of parts.ledger.live(leak.filter, parts.now())) {
@@ -46,6 +49,7 @@ export async function* measureReach(request: BlastRadiusRequest__Output, parts: 
     for (const intent of step.intents) {
       if (intent.isRevoked || !leak.concerns(intent)) continue;
       count(intent, counts);
+      if (delegating.has(intent.authority)) countDelegated(intent, delegated);
       if (intent.cluster !== "") clusters.add(intent.cluster);
     }
     yield { looked, done: false };
@@ -57,13 +61,36 @@ export async function* measureReach(request: BlastRadiusRequest__Output, parts: 
   const until = Math.max(...ends, leak.until === undefined ? 0 : +leak.until);
   yield {
     looked,
-    means: [...leak.means],
+    means: [...leak.means, ...toLines(delegated)],
     tenants: toTenants(leak, counts, world),
     clusters: [...clusters].sort(),
     until: until > 0 ? new Date(until).toISOString() : "",
     mends: [...leak.mends],
     done: true,
   };
+}
+
+/** CA certificates that others hold. */
+interface Delegated {
+  readonly named: LiveIntent[];
+  count: number;
+}
+
+/** All of them that are named one by one. */
+const delegatedMax = 20;
+
+function countDelegated(intent: LiveIntent, delegated: Delegated): void {
+  delegated.count += 1;
+  if (delegated.named.length < delegatedMax) delegated.named.push(intent);
+}
+
+/** What is signed with these is counted nowhere. */
+function toLines({ named, count: all }: Delegated): readonly string[] {
+  const lines = named.map(({ serial, identity, log, cluster, notAfter }) => {
+    const hex = Buffer.from(serial).toString("hex");
+    return `CA certificate ${hex} (${identity}), in cluster ${cluster} until ${notAfter.toISOString()}: its holder can be every workload of tenant ${log}, in no ledger`;
+  });
+  return all > named.length ? [...lines, `and ${all - named.length} more CA certificates`] : lines;
 }
 
 function count({ log, identity, notAfter }: LiveIntent, counts: Map<string, Count>): void {
@@ -183,7 +210,7 @@ function ofTenant(name: string, world: World): Leak {
   const tenant = world.declared.tenants.get(name);
   if (tenant === undefined)
     throw new Refusal("not-found", `no tenant "${name}" is declared: \`espalier tenant list\` shows what there is`);
-  const own = world.authorities.records.filter((one) => one.kind === "tenant" && one.owner === name);
+  const own = world.authorities.records.filter((one) => isUnder(one.kind) && one.owner === name);
   const unended = own.filter(({ state }) => state !== "retired");
   const others = tenantsUnder(tenant.root, world).filter((one) => one !== tenant);
   const reached = others.map((one) => one.name).join(", ");

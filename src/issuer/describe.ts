@@ -1,7 +1,7 @@
 /** What operators are shown: the world and the ledger, as the wire has them. */
 import { createHash } from "node:crypto";
 import type { StoredEntry } from "../ledger/ledger.ts";
-import type { AcknowledgementRecord, AuthorityRecord, AuthorityRequest } from "../ledger/state.ts";
+import { type AcknowledgementRecord, type AuthorityRecord, type AuthorityRequest, isUnder } from "../ledger/state.ts";
 import { readAuthorityCsr } from "../pki/authority-request.ts";
 import { readCertificate } from "../pki/certificate.ts";
 import { toCertificate } from "../pki/leaf.ts";
@@ -58,7 +58,7 @@ export function toTenant(tenant: MeshTenant, world: World, now: Date): Tenant {
     bundleVersion: bundle.version,
     bundlePem: toPemAll(certificateLabel, bundle.roots),
     problem: tenantProblem(tenant, world),
-    next: toNext(tenant, world, now),
+    next: toNext(tenant, world, now, "tenant"),
     crlPem: crlsOf(tenant, world),
   };
 }
@@ -75,9 +75,16 @@ export function tenantProblem(tenant: MeshTenant, world: World): string {
   const isRoot = (r: AuthorityRecord): boolean => r.kind === "root" && r.owner === tenant.root && r.state === "active";
   if (world.authorityRequests.some((request) => request.tenant === tenant.name))
     return `its authority waits for a certificate: run \`espalier authority request ${tenant.name}\`, have it signed, and \`espalier authority take FILE\``;
-  if (world.authorities.records.some(isRoot)) return "it has no authority yet; the issuer's log says why";
+  if (world.authorities.records.some(isRoot))
+    return "it has no authority yet; what comes next of it (`espalier tenant show`) or the issuer's log says why";
   const root = world.declared.roots.get(tenant.root);
   return root === undefined ? `TrustRoot "${tenant.root}" is not declared` : rootProblem(root, world);
+}
+
+/** What keeps it from CA certificates; empty when nothing does. */
+export function delegatingProblem(tenant: MeshTenant, world: World, now: Date): string {
+  if (world.authorities.active("delegating", tenant.name) !== undefined) return "";
+  return `the authority that signs its CA certificates: ${toNext(tenant, world, now, "delegating")}`;
 }
 
 /** What has to be done for it to be in force; empty when it is. */
@@ -95,7 +102,7 @@ export function bringVerb(name: string, source: "brought" | "offline"): string {
 /** Of all tenants, also of those that are declared no more. */
 export function toAuthorities({ authorities, authorityRequests }: World): readonly TenantAuthority[] {
   const { records } = authorities;
-  const ofTenants = records.filter(({ kind }) => kind === "tenant").map((r) => toAuthority(r, records));
+  const ofTenants = records.filter(({ kind }) => isUnder(kind)).map((r) => toAuthority(r, records));
   return [...ofTenants, ...authorityRequests.map((request) => toWaiting(request, records))];
 }
 

@@ -106,7 +106,8 @@ export function explain(question: Question, parts: ExplainParts): Explained {
     if (!(error instanceof Refusal)) throw error;
     // The judgement ends with who is to sign, and documents have nobody.
     if (made === undefined && error.code === "unavailable") return { ...known, refusal: undefined };
-    return { ...known, refusal: error, fixes: fixesOf(error.code, { ...seen, question, candidates, world }) };
+    const refused = { ...seen, question, candidates, world, now: parts.now() };
+    return { ...known, refusal: error, fixes: fixesOf(error.code, refused) };
   }
 }
 

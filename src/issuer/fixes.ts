@@ -3,7 +3,7 @@ import type { RefusalCode } from "../errors.ts";
 import { readSpiffeId, workloadOf } from "../identity.ts";
 import type { Candidate } from "../policy/candidates.ts";
 import type { Facts } from "../policy/rule.ts";
-import { clusterProblem, tenantProblem } from "./describe.ts";
+import { clusterProblem, delegatingProblem, tenantProblem } from "./describe.ts";
 import type { Question, Seen } from "./explain.ts";
 import type { World } from "./world.ts";
 
@@ -11,6 +11,7 @@ export interface Refused extends Seen {
   readonly question: Question;
   readonly candidates: readonly Candidate[];
   readonly world: World;
+  readonly now: Date;
 }
 
 export function fixesOf(code: RefusalCode, refused: Refused): readonly string[] {
@@ -139,12 +140,15 @@ function toAccount(identity: string): string {
 }
 
 /** Whatever keeps the two from being served. */
-function unready({ question, candidates, world }: Refused): readonly string[] {
+function unready({ question, candidates, world, now }: Refused): readonly string[] {
   const winner = decidingOf(candidates);
   const tenant = world.declared.tenants.get(winner);
   const cluster = world.declared.clusters.get(question.cluster);
+  const asksForCa = question.who.kind === "object" && question.who.request.isCa;
   const problems = [
-    ...(tenant === undefined ? [] : [tenantProblem(tenant, world)]),
+    ...(tenant === undefined
+      ? []
+      : [tenantProblem(tenant, world), ...(asksForCa ? [delegatingProblem(tenant, world, now)] : [])]),
     ...(cluster === undefined ? [] : [clusterProblem(cluster, world)]),
   ].filter((problem) => problem !== "");
   return problems.length > 0 ? problems : [`its authority needs a successor: espalier tenant show ${winner}`];

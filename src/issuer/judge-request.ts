@@ -1,13 +1,23 @@
 /** From an object's request and its CSR to everything a leaf is made of. Policy decides; this only finds what it decided for. */
 import { createHash } from "node:crypto";
 import { Refusal } from "../errors.ts";
+import { isSame } from "../pki/der.ts";
 import { type NamedCsr, readNamedCsr } from "../pki/named-csr.ts";
 import { spiffeIdOf } from "../pki/named-leaf.ts";
 import { isNamedUsage, toLeafUsages } from "../pki/named-usage.ts";
+import { authorityUsages } from "../pki/usage.ts";
+import type { AuthorityGrant } from "../policy/decide-authority.ts";
 import { decideRequest, type NamedGrant } from "../policy/decide-request.ts";
 import type { Grant } from "../policy/grant.ts";
 import { decideForOther, type Requester, requesterOf } from "../policy/requester.ts";
-import { type AllowedNames, type AllowedRequest, active, type Judged, toKey } from "./allowed.ts";
+import {
+  type AllowedAuthority,
+  type AllowedNames,
+  type AllowedRequest,
+  active,
+  type Judged,
+  toKey,
+} from "./allowed.ts";
 import type { Asked, ObjectRequest, Proven } from "./item.ts";
 import type { World } from "./world.ts";
 
@@ -19,9 +29,13 @@ export function judgeRequest(
 ): Judged {
   const csr = readNamedCsr(asked.csr);
   const { grant, content } = grantFor(asked, cluster, request, csr, world);
+  checkCa(csr, request);
   checkUsages(csr, request);
   const { tenant: log, validitySeconds, rule, proof } = grant;
   if (world.isSuspended("tenant", log)) throw new Refusal("suspended", `certificates of tenant "${log}" are suspended`);
+  const authority = active(world, content.profile === "authority" ? "delegating" : "tenant", log);
+  if (content.profile === "authority" && isSame(csr.subject.der, authority.certificate.subject))
+    throw new Refusal("request-denied", "the CSR's subject is that of the authority that would sign it (isCA)");
   const identity = spiffeIdOf(csr.names);
   if (identity !== undefined && world.isSuspended("workload", `${log}/${identity}`))
     throw new Refusal("suspended", "this workload was denied by an operator");
@@ -35,13 +49,16 @@ export function judgeRequest(
     validitySeconds,
     rule,
     proof,
-    authority: active(world, "tenant", log),
+    authority,
     idempotency: { key: toKey(asked, cluster), digest: digestOf(asked, request) },
   } as const;
   return { csr, allowed };
 }
 
-type Content = Pick<AllowedRequest, "profile" | "leaf"> | Pick<AllowedNames, "profile" | "names">;
+type Content =
+  | Pick<AllowedRequest, "profile" | "leaf">
+  | Pick<AllowedAuthority, "profile" | "named" | "name">
+  | Pick<AllowedNames, "profile" | "names">;
 
 /** Whoever may ask for others asks for a workload by its SPIFFE ID, and for nothing else of theirs. */
 function grantFor(
@@ -50,11 +67,10 @@ function grantFor(
   request: ObjectRequest,
   csr: NamedCsr,
   world: World,
-): { readonly grant: Grant | NamedGrant; readonly content: Content } {
+): { readonly grant: Grant | NamedGrant | AuthorityGrant; readonly content: Content } {
   const { names } = csr;
   const { attributes, der: subject } = csr.subject;
-  const { namespace, usages } = request;
-  const isCa = request.isCa || csr.isCa;
+  const { namespace, usages, isCa } = request;
   const named = { cluster, namespace, tenant, subject: attributes, names, usages, isCa, validitySeconds };
   const requester = requesterFor(names, request, cluster, world);
   if (requester !== undefined) {
@@ -65,7 +81,14 @@ function grantFor(
     .filter((one) => one.namespace === namespace)
     .flatMap((one) => one.servingNames);
   const grant = decideRequest(world.table, named, servingNames(world, own));
-  return { grant, content: { profile: "request", leaf: { subject, names, usages: grant.usages } } };
+  switch (grant.profile) {
+    case "request":
+      return { grant, content: { profile: "request", leaf: { subject, names, usages: grant.usages } } };
+    case "authority": {
+      const name = attributes.map(({ value }) => value).join(", ");
+      return { grant, content: { profile: "authority", named: { subject, scope: grant.scope }, name } };
+    }
+  }
 }
 
 /** Who asks for another here, if anybody does. */
@@ -82,12 +105,27 @@ function requestersOf(cluster: string, { declared }: World): readonly Requester[
   return declared.clusters.get(cluster)?.requesters ?? [];
 }
 
+/** As with usages below: a CA that only the CSR asks for was approved by nobody. */
+function checkCa({ isCa, pathLength = 0 }: NamedCsr, request: ObjectRequest): void {
+  const refuse = (message: string) => new Refusal("request-denied", message);
+  if (request.isCa && request.door !== "certificate-request")
+    throw refuse("a CA certificate is asked for (isCA), and CertificateSigningRequests are given none");
+  if (isCa === true && !request.isCa)
+    throw refuse("the CSR asks for a CA certificate, and the request does not (isCA)");
+  if (isCa === false && request.isCa)
+    throw refuse("a CA certificate is asked for (isCA), and the CSR says that it is for none");
+  if (pathLength > 0)
+    throw refuse("the CSR asks for a path length above 0, and a CA certificate (isCA) is for signing leaves alone");
+}
+
 /** What the CSR says of them, if anything, is what the object says: one of the two was approved, and not the other. */
-function checkUsages({ keyUsage, extended }: NamedCsr, { usages }: ObjectRequest): void {
+function checkUsages({ keyUsage, extended }: NamedCsr, { usages, isCa }: ObjectRequest): void {
   const asked = toLeafUsages(usages.filter(isNamedUsage));
+  // cert-manager puts the first into the CSR by itself.
+  const ofCa = authorityUsages.filter((usage) => usage === "keyCertSign" || usages.includes("crl sign"));
   const differs = (inCsr: readonly string[] | undefined, stated: readonly string[]): boolean =>
     inCsr !== undefined && new Set(inCsr).symmetricDifference(new Set(stated)).size > 0;
-  if (differs(keyUsage, asked.keyUsage) || differs(extended, asked.extended))
+  if (differs(keyUsage, [...asked.keyUsage, ...(isCa ? ofCa : [])]) || differs(extended, asked.extended))
     throw new Refusal("malformed", `the CSR asks for other usages than the request (${usages.join(", ")})`);
 }
 

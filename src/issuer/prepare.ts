@@ -5,9 +5,10 @@ import { toNameText } from "../pki/general-name.ts";
 import { sha256 } from "../pki/key.ts";
 import { type LeafContent, newSerialAt, toTbs } from "../pki/leaf.ts";
 import { lintTbs } from "../pki/lint.ts";
+import { lintNamedAuthorityTbs, toNamedAuthorityTbs } from "../pki/named-authority.ts";
 import { lintNamedTbs, spiffeIdOf, toNamedTbs } from "../pki/named-leaf.ts";
 import { backdateSeconds } from "../pki/profile.ts";
-import type { Allowed, AllowedNames, AllowedRequest } from "./allowed.ts";
+import type { Allowed, AllowedAuthority, AllowedNames, AllowedRequest } from "./allowed.ts";
 
 export interface PrepareParts {
   readonly now: () => Date;
@@ -17,6 +18,8 @@ export interface PrepareParts {
 /** @throws Refusal `unavailable` when the authority has too little life left; Error when a lint fails, which is ours. */
 export function prepare(allowed: Allowed, spki: Uint8Array, parts: PrepareParts): Draft {
   const { authority, profile } = allowed;
+  if ((authority.record.kind === "delegating") !== (profile === "authority"))
+    throw new Error(`${authority.record.id} is not for certificates of the profile ${profile}`);
   const now = Math.floor(parts.now().getTime() / 1000);
   const begin = now - backdateSeconds;
   // Who asks for a duration by an object plans by it, from NotBefore on; Istio's clients plan from now on.
@@ -39,7 +42,7 @@ export function prepare(allowed: Allowed, spki: Uint8Array, parts: PrepareParts)
     keySha256: sha256(spki),
     notBefore,
     notAfter,
-    tbs: allowed.profile === "request" ? toRequested(allowed, content) : toLeaf(allowed, content),
+    tbs: toTbsOf(allowed, content),
     ...(allowed.tokenSha256 === undefined ? {} : { tokenSha256: allowed.tokenSha256 }),
     ...(allowed.renewableSince === undefined ? {} : { renewableSince: allowed.renewableSince }),
     ...(allowed.idempotency === undefined ? {} : { idempotency: allowed.idempotency }),
@@ -48,6 +51,17 @@ export function prepare(allowed: Allowed, spki: Uint8Array, parts: PrepareParts)
 }
 
 type Content = Omit<LeafContent, "names">;
+
+function toTbsOf(allowed: Allowed, content: Content): Uint8Array {
+  switch (allowed.profile) {
+    case "request":
+      return toRequested(allowed, content);
+    case "authority":
+      return toAuthority(allowed, content);
+    default:
+      return toLeaf(allowed, content);
+  }
+}
 
 function toLeaf({ authority, profile, names }: AllowedNames, content: Content): Uint8Array {
   const tbs = toTbs(authority.templates[profile], { ...content, names });
@@ -62,16 +76,26 @@ function toRequested({ authority, leaf }: AllowedRequest, content: Content): Uin
   return tbs;
 }
 
+function toAuthority({ authority, named }: AllowedAuthority, content: Content): Uint8Array {
+  const tbs = toNamedAuthorityTbs(authority.templates.workload, { ...content, ...named });
+  lintNamedAuthorityTbs(tbs, { ...named, spki: content.spki, authority: authority.certificate });
+  return tbs;
+}
+
 /** More of a hundred names would say no more to people; the certificate has all. */
 const identityMax = 1024;
 
 function identityOf(allowed: Allowed): string {
+  if (allowed.profile === "authority") return cut(`ca:${allowed.name}`);
   if (allowed.profile !== "request") return allowed.names.uri ?? allowed.names.dns.join(",");
   const { names } = allowed.leaf;
   const identity = spiffeIdOf(names);
   // Whoever denies a workload denies it at every door.
   if (identity !== undefined) return identity;
-  const text = names.length === 0 ? "subject" : names.map(toNameText).join(",");
+  return cut(names.length === 0 ? "subject" : names.map(toNameText).join(","));
+}
+
+function cut(text: string): string {
   return text.length > identityMax ? `${text.slice(0, identityMax)}…` : text;
 }
 

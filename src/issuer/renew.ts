@@ -4,7 +4,7 @@ import { makeAuthorities } from "../controller/authority.ts";
 import { type CrlStep, makeCrls } from "../controller/crl.ts";
 import type { AuthorityParts } from "../controller/generation.ts";
 import { isNearEnd, nextStep, type Step } from "../controller/succession.ts";
-import type { AuthorityRecord, AuthorityRequest } from "../ledger/state.ts";
+import { type AuthorityRecord, type AuthorityRequest, type AuthorityUnder, isUnder } from "../ledger/state.ts";
 import type { Log } from "../ops/log.ts";
 import type { Declared } from "../resources/declared.ts";
 import type { MeshTenant } from "../resources/mesh-tenant.ts";
@@ -87,12 +87,18 @@ export function startRenewal(parts: RenewalParts, intervalMs = renewalMsDefault)
   };
 }
 
-/** What becomes of a tenant's authority next, in a sentence. */
-export function toNext(tenant: MeshTenant, { authorities, authorityRequests }: World, now: Date): string {
-  const next = nextStep(tenant, authorities.records, now, authorityRequests);
+/** What becomes next of a tenant's authority that signs leaves, or of the one that signs CA certificates, in a sentence. */
+export function toNext(
+  tenant: MeshTenant,
+  { authorities, authorityRequests }: World,
+  now: Date,
+  of: AuthorityUnder,
+): string {
+  const next = nextStep(tenant, authorities.records, now, of === "tenant" ? authorityRequests : [], of);
   if (next.kind === "waiting")
     return `${next.request.id} waits for its certificate: \`espalier authority request ${tenant.name}\` has what is to be signed`;
   if (next.kind === "stuck") {
+    if (next.reason !== undefined) return `nothing: ${next.reason}`;
     if (next.root === undefined) return `nothing: TrustRoot "${tenant.root}" has no active root`;
     return `no successor: TrustRoot "${tenant.root}" ends ${next.root.notAfter.toISOString()}, and no authority outlives it`;
   }
@@ -106,6 +112,7 @@ export function toNext(tenant: MeshTenant, { authorities, authorityRequests }: W
       return `the request of ${next.step.request.id} is withdrawn ${when}: ${next.step.reason}`;
     case "activate":
       return `${next.step.successor.id} signs ${when}`;
+    case "dismiss":
     case "retire":
       return `${next.step.record.id} is given up ${when}: ${next.step.reason}`;
   }
@@ -118,6 +125,7 @@ export function signingNow({ authorities, declared, hub }: World): readonly Auth
     root: (name) => declared.roots.has(name),
     serving: (name) => declared.clusters.has(name),
     tenant: (name) => declared.tenants.has(name),
+    delegating: (name) => declared.tenants.get(name)?.requests?.authorities !== undefined,
   };
   return authorities.records.filter(({ state, kind, owner }) => state === "active" && owners[kind](owner));
 }
@@ -125,7 +133,7 @@ export function signingNow({ authorities, declared, hub }: World): readonly Auth
 function tellStep(step: Step, log: Log): void {
   switch (step.kind) {
     case "prepare":
-      return log.info("authority prepared", { tenant: step.tenant.name, reason: step.reason });
+      return log.info("authority prepared", { tenant: step.tenant.name, kind: step.of, reason: step.reason });
     case "request":
       return log.warn("authority waits for its certificate", { tenant: step.tenant.name, reason: step.reason });
     case "withdraw": {
@@ -136,13 +144,15 @@ function tellStep(step: Step, log: Log): void {
       const { tenant, successor, active } = step;
       return log.info("authority active", { tenant: tenant.name, authority: successor.id, replaces: active?.id });
     }
+    case "dismiss":
+      return log.info("authority dismissed", toEnded(step));
     case "retire":
-      return log.info("authority retired", {
-        tenant: step.record.owner,
-        authority: step.record.id,
-        reason: step.reason,
-      });
+      return log.info("authority retired", toEnded(step));
   }
+}
+
+function toEnded({ record: { owner, id }, reason }: Extract<Step, { kind: "dismiss" | "retire" }>) {
+  return { tenant: owner, authority: id, reason };
 }
 
 function tellCrl({ record: { kind, owner, id }, reason }: CrlStep, log: Log): void {
@@ -154,8 +164,8 @@ function tellNearEnd(world: World, now: Date, told: Map<string, number>, log: Lo
     const { id: authority, kind, owner, notAfter } = record;
     if (!isNearEnd(record, now) || +now - (told.get(authority) ?? Number.NEGATIVE_INFINITY) < tellMs) continue;
     told.set(authority, +now);
-    const tenant = kind === "tenant" ? world.declared.tenants.get(owner) : undefined;
-    const next = tenant === undefined ? "it has to be rotated" : toNext(tenant, world, now);
+    const tenant = world.declared.tenants.get(owner);
+    const next = isUnder(kind) && tenant !== undefined ? toNext(tenant, world, now, kind) : "it has to be rotated";
     log.warn("authority near its end", { kind, owner, authority, notAfter: notAfter.toISOString(), next });
   }
 }

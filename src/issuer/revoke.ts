@@ -6,7 +6,7 @@ import { bringCrl } from "../controller/crl.ts";
 import { Refusal } from "../errors.ts";
 import { type Act, hubLog, type LiveFilter, type LiveIntent } from "../ledger/ledger.ts";
 import { isRevocationReason } from "../ledger/made-revocations.ts";
-import type { AuthorityRecord, RevocationReason } from "../ledger/state.ts";
+import { type AuthorityRecord, isUnder, type RevocationReason } from "../ledger/state.ts";
 import { readCertificate } from "../pki/certificate.ts";
 import { readSerial } from "../pki/serial.ts";
 import type { BringCrlRequest__Output } from "../rpc/gen/espalier/v1/BringCrlRequest.ts";
@@ -135,7 +135,7 @@ async function revokeAuthority(id: string, order: Order, parts: AdminParts): Pro
   const record = live.world().authorities.records.find((one) => one.id === id);
   if (record === undefined)
     throw new Refusal("not-found", `there is no authority "${id}": \`espalier tenant show\` has their names`);
-  if (record.kind !== "tenant" || record.parent === undefined)
+  if (!isUnder(record.kind) || record.parent === undefined)
     throw new Refusal("not-ready", `${id} is a root: what trusts it has to be given another, nobody can revoke it`);
   let changed = record.state !== "revoked";
   if (!order.dryRun && changed) {
@@ -152,7 +152,7 @@ async function revokeAuthority(id: string, order: Order, parts: AdminParts): Pro
     await settle(parts);
   }
   const none = { looked: 0, revoked: 0, already: 0, ended: 0 };
-  const successor = live.world().authorities.active("tenant", record.owner)?.record.id ?? "";
+  const successor = live.world().authorities.active(record.kind, record.owner)?.record.id ?? "";
   return {
     ...none,
     changed,

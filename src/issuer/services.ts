@@ -4,6 +4,7 @@ import { digests } from "../custody/algorithm.ts";
 import { Refusal } from "../errors.ts";
 import { clusterOf, readSpiffeId } from "../identity.ts";
 import type { CheckSignature, EntryFilter } from "../ledger/ledger.ts";
+import { isUnder } from "../ledger/state.ts";
 import { readCertificate } from "../pki/certificate.ts";
 import { readSerial } from "../pki/serial.ts";
 import type { AdminHandlers } from "../rpc/gen/espalier/v1/Admin.ts";
@@ -142,7 +143,7 @@ export function adminService(
   return {
     CreateRoot: unary(unaryDeadlineMs, async (request) => await createRoot(request, parts)),
     ListRoots: unary(unaryDeadlineMs, async () => {
-      const records = live.world().authorities.records.filter((r) => r.kind !== "tenant");
+      const records = live.world().authorities.records.filter((r) => !isUnder(r.kind));
       return { roots: records.map((r) => toRoot(r, false)) };
     }),
     BringRoot: unary(unaryDeadlineMs, async (request) => await bringRoot(request, parts)),

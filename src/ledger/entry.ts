@@ -23,6 +23,7 @@ const profileNames: Readonly<Record<AnyProfileName, true>> = {
   operator: true,
   issuer: true,
   request: true,
+  authority: true,
 };
 
 /** Written by hand with its names in order, for it is on every certificate's way; a test compares it with `canonical`. */

@@ -4,17 +4,24 @@ import { Refusal } from "../errors.ts";
 import { toBundle, toTrusted } from "./bundle.ts";
 import type { Change } from "./made-state.ts";
 import { blob, date, integer, member, optionalText, type Row, text } from "./rows.ts";
-import type {
-  AuthorityChange,
-  AuthorityKind,
-  AuthorityRecord,
-  AuthorityRequest,
-  AuthorityState,
-  State,
+import {
+  type AuthorityChange,
+  type AuthorityKind,
+  type AuthorityRecord,
+  type AuthorityRequest,
+  type AuthorityState,
+  isUnder,
+  type State,
 } from "./state.ts";
 import { alter, type Stage, type Steps, select } from "./steps.ts";
 
-const kinds: Readonly<Record<AuthorityKind, true>> = { hub: true, root: true, serving: true, tenant: true };
+const kinds: Readonly<Record<AuthorityKind, true>> = {
+  hub: true,
+  root: true,
+  serving: true,
+  tenant: true,
+  delegating: true,
+};
 const states: Readonly<Record<AuthorityState, true>> = {
   prepared: true,
   active: true,
@@ -74,7 +81,7 @@ export function* findAuthority(id: string): Steps<AuthorityRecord | undefined> {
 
 /** Which roots the bundle of now holds: an intent says its version alone. */
 function* noteBundle(kind: AuthorityKind, owner: string): Steps<void> {
-  if (kind === "tenant") return;
+  if (isUnder(kind)) return;
   const rows = yield* select("SELECT * FROM authorities WHERE kind = ? AND owner = ?", kind, owner);
   const generations = rows.map(toAuthority);
   const { version } = toBundle(generations);

@@ -5,7 +5,17 @@ import { readEntry } from "./entry.ts";
 import { findAuthority, setStates } from "./made-authorities.ts";
 import type { Change } from "./made-state.ts";
 import { blob, integer, optionalInteger, type Row, text } from "./rows.ts";
-import type { Against, LeafCount, LeafFilter, LivingLeaf, OwnCount, RootTurn, RotationMark, State } from "./state.ts";
+import {
+  type Against,
+  isUnder,
+  type LeafCount,
+  type LeafFilter,
+  type LivingLeaf,
+  type OwnCount,
+  type RootTurn,
+  type RotationMark,
+  type State,
+} from "./state.ts";
 import { alter, type Stage, type Steps, select } from "./steps.ts";
 
 /** Entries that one step looks at: some milliseconds. */
@@ -90,7 +100,7 @@ function* turnRoot({ changes, against, unlessHeld }: RootTurn): Steps<boolean> {
   yield* setStates(changes);
   for (const { id, to } of changes) {
     const root = yield* findAuthority(id);
-    if (root === undefined || root.kind === "tenant") continue;
+    if (root === undefined || isUnder(root.kind)) continue;
     // What was said was about the step that this is, or the one that it undoes.
     yield* alter("DELETE FROM rotation_marks WHERE root = ?", id);
     if (to === "active") yield* fenceBundles(id, root.kind, root.owner);
@@ -156,7 +166,7 @@ async function* walkLeaves(
   { trustRoot = "", cluster = "", at, after }: LeafFilter,
 ): AsyncGenerator<LivingLeaf> {
   const under = `(SELECT a.id FROM authorities a JOIN authorities r ON r.id = a.parent
-    WHERE a.kind = 'tenant' AND (? = '' OR r.owner = ?))`;
+    WHERE a.kind IN ('tenant', 'delegating') AND (? = '' OR r.owner = ?))`;
   const of = [trustRoot, trustRoot, toSeconds(at)];
   const ends = `SELECT min(id) AS first, max(id) AS last FROM entries WHERE authority IN ${under} AND not_after > ? AND id > ?`;
   const [range] = await stage.query(ends, ...of, after);

@@ -262,6 +262,46 @@ DROP INDEX entries_living;
 CREATE INDEX entries_living ON entries (authority, not_after, bundle_version, cluster, door) WHERE authority IS NOT NULL;
 `,
   },
+  {
+    name: "delegating authorities",
+    sql: `
+-- One kind more, of authorities that sign CA certificates and no leaves. What refers to the table is made anew with it.
+DROP INDEX authorities_active;
+DROP INDEX authorities_revoked;
+ALTER TABLE authority_requests RENAME TO earlier_authority_requests;
+ALTER TABLE authorities RENAME TO earlier_authorities;
+CREATE TABLE authorities (
+  id TEXT PRIMARY KEY,
+  kind TEXT NOT NULL CHECK (kind IN ('hub', 'root', 'serving', 'tenant', 'delegating')),
+  owner TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('prepared', 'active', 'retiring', 'retired', 'revoked')),
+  algorithm TEXT NOT NULL,
+  key_name TEXT NOT NULL,
+  certificate BLOB NOT NULL,
+  parent TEXT,
+  not_before INTEGER NOT NULL,
+  not_after INTEGER NOT NULL
+) STRICT;
+INSERT INTO authorities (id, kind, owner, state, algorithm, key_name, certificate, parent, not_before, not_after)
+  SELECT id, kind, owner, state, algorithm, key_name, certificate, parent, not_before, not_after
+  FROM earlier_authorities ORDER BY rowid;
+CREATE UNIQUE INDEX authorities_active ON authorities (kind, owner) WHERE state = 'active';
+CREATE INDEX authorities_revoked ON authorities (id) WHERE state = 'revoked';
+CREATE TABLE authority_requests (
+  tenant TEXT PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  root TEXT NOT NULL REFERENCES authorities (id),
+  algorithm TEXT NOT NULL,
+  csr BLOB NOT NULL,
+  validity_days INTEGER NOT NULL,
+  requested_at INTEGER NOT NULL
+) STRICT;
+INSERT INTO authority_requests (tenant, id, root, algorithm, csr, validity_days, requested_at)
+  SELECT tenant, id, root, algorithm, csr, validity_days, requested_at FROM earlier_authority_requests;
+DROP TABLE earlier_authority_requests;
+DROP TABLE earlier_authorities;
+`,
+  },
 ];
 
 /**

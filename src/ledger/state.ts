@@ -4,8 +4,13 @@ import type { SealedKey } from "../custody/sealing-key.ts";
 import type { KeyAlgorithm } from "../custody/signer.ts";
 import type { Act, Draft } from "./ledger.ts";
 
-/** `hub` and `root` sign authorities and the hub's own; `serving` signs one cluster's; `tenant` signs workloads. */
-export type AuthorityKind = "hub" | "root" | "serving" | "tenant";
+/**
+ * `hub` and `root` sign authorities and the hub's own; `serving` signs one cluster's; `tenant` signs workloads; `delegating` signs a
+ * tenant's CA certificates for others, and no leaves.
+ */
+export type AuthorityKind = "hub" | "root" | "serving" | AuthorityUnder;
+/** A tenant's, under its root. */
+export type AuthorityUnder = "tenant" | "delegating";
 export type AuthorityState = "prepared" | "active" | "retiring" | "retired" | "revoked";
 
 /** One generation of a CA key: a root or an authority. */
@@ -211,6 +216,11 @@ export interface OperatorRecord {
   readonly keySha256: Uint8Array;
   readonly madeAt: Date;
   readonly revokedAt?: Date;
+}
+
+/** Whether a tenant owns it, and it stands under a root. */
+export function isUnder(kind: AuthorityKind): kind is AuthorityUnder {
+  return kind === "tenant" || kind === "delegating";
 }
 
 export interface State extends SealedKeys {

@@ -21,6 +21,7 @@ import { fromHex } from "./encode.ts";
 import { extensionId, readExtensions } from "./extension.ts";
 import { readSpki } from "./key.ts";
 import { type AltNames, readAltNames, readName } from "./name.ts";
+import { type NameConstraints, readNameConstraints } from "./name-constraints.ts";
 import { readTime } from "./time.ts";
 import { type KeyUsage, readKeyUsage, readUsages } from "./usage.ts";
 
@@ -36,6 +37,7 @@ export interface Tbs extends AltNames {
   readonly notAfter: Date;
   readonly isCa: boolean;
   readonly pathLength?: number;
+  readonly nameConstraints?: NameConstraints;
   /** Empty where the extension is missing. */
   readonly keyUsage: readonly KeyUsage[];
   /** serverAuth, clientAuth, or an OID's hex; empty where the extension is missing. */
@@ -137,6 +139,9 @@ function readValue(cursor: Cursor, id: number, critical: boolean, draft: Draft):
       return;
     case extensionId.basicConstraints:
       readBasicConstraints(cursor, draft);
+      return;
+    case extensionId.nameConstraints:
+      draft.nameConstraints = readNameConstraints(cursor);
       return;
     case extensionId.subjectKeyIdentifier:
       draft.ski = readContent(cursor, tag.octetString, "the subject key identifier");

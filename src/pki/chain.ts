@@ -6,6 +6,7 @@ import { type Certificate, readCertificate } from "./certificate.ts";
 import { readPublicKey, toKeyInput } from "./key.ts";
 import { certificateLabel, toPem, toPemAll } from "./pem.ts";
 import type { LeafNames } from "./profile.ts";
+import { authorityUsages } from "./usage.ts";
 
 /**
  * The elements of a `cert_chain`: the leaf, each intermediate, and last the whole bundle in one element. ztunnel reads one
@@ -40,6 +41,8 @@ export interface Path {
   readonly names?: LeafNames;
   /** False where the key may be for something else than handshakes. Default true. */
   readonly handshakes?: boolean;
+  /** The path ends in a CA of path length 0 that somebody else holds, and not in a leaf. Default false. */
+  readonly authority?: boolean;
 }
 
 export type LeafVerifier = (path: Path) => Certificate;
@@ -61,8 +64,8 @@ export function verifyLeaf(path: Path): Certificate {
 
 /**
  * The strict path from a leaf over its intermediates, in their order, to one of the roots (RFC 5280 6.1, without policies and
- * name constraints). Opened once, a check costs one signature: what is true of CA certificates for good is remembered.
- * A failure is the issuer's fault: a plain Error with the reason.
+ * name constraints: an issuer that has them is refused). Opened once, a check costs one signature: what is true of CA certificates
+ * for good is remembered. A failure is the issuer's fault: a plain Error with the reason.
  */
 export function openVerifier(): LeafVerifier {
   const known = new Map<string, Known>();
@@ -90,14 +93,17 @@ export function openVerifier(): LeafVerifier {
   function verifyPath(path: Path): Certificate {
     if (path.intermediates.length > intermediatesMax) throw new Error(`more than ${intermediatesMax} intermediates`);
     const leaf = readCertificate(path.leaf);
-    checkLeaf(leaf, path);
+    if (path.authority === true) checkLastAuthority(leaf, path);
+    else checkLeaf(leaf, path);
+    // How many CAs stand below the first of those above (RFC 5280 6.1.4 l).
+    const ownBelow = path.authority === true ? 1 : 0;
     const authorities = path.intermediates.map(toKnown);
     const top = authorities.at(-1)?.certificate ?? leaf;
     const root = path.roots.map(toKnown).find((candidate) => isIssuer(top, candidate.certificate));
     if (root === undefined) throw new Error("no root of the bundle is the issuer of the chain's last certificate");
     const parents = [...authorities, root];
     parents.forEach((parent, below) => {
-      checkAuthorityOf(parent.certificate, below, path.at);
+      checkAuthorityOf(parent.certificate, below + ownBelow, path.at);
       const child = authorities[below - 1];
       if (child === undefined) checkSigned(leaf, parent);
       else checkLink(child, parent);
@@ -143,6 +149,17 @@ function checkLeaf(leaf: Certificate, { at, key, names, handshakes = true }: Pat
   if (names !== undefined && !hasNames(leaf, names)) throw new Error("the leaf has other names");
 }
 
+/** One that signs leaves alone: no names of its own, and none below it but those that it is bound to. */
+function checkLastAuthority(authority: Certificate, { at, key }: Path): void {
+  const { isCa, pathLength, keyUsage, usages, nameConstraints, spki } = authority;
+  if (!isCa || pathLength !== 0) throw new Error("the certificate is no CA of path length 0");
+  if (!isSame(keyUsage, authorityUsages) || usages.length > 0)
+    throw new Error("the CA's key is for more than keyCertSign and cRLSign");
+  if (nameConstraints === undefined) throw new Error("the CA has no name constraints");
+  checkValidity("the CA", authority, at);
+  if (key !== undefined && Buffer.compare(spki, key) !== 0) throw new Error("the CA has another key");
+}
+
 function hasNames({ uris, dns, otherNames }: Certificate, names: LeafNames): boolean {
   const expected = names.uri === undefined ? [] : [names.uri];
   return otherNames === 0 && isSame(uris, expected) && isSame(dns, names.dns);
@@ -156,6 +173,7 @@ function isSame(a: readonly string[], b: readonly string[]): boolean {
 function checkAuthorityOf(authority: Certificate, below: number, at: Date): void {
   if (!authority.isCa) throw new Error("an issuer of the chain is no CA");
   if (!authority.keyUsage.includes("keyCertSign")) throw new Error("an issuer of the chain may not sign certificates");
+  if (authority.nameConstraints !== undefined) throw new Error("an issuer of the chain has name constraints");
   if (authority.pathLength !== undefined && authority.pathLength < below) {
     throw new Error("the chain is longer than a path length in it allows");
   }

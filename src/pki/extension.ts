@@ -8,6 +8,7 @@ export const extensionId = {
   keyUsage: 15,
   subjectAltName: 17,
   basicConstraints: 19,
+  nameConstraints: 30,
   authorityKeyIdentifier: 35,
   extKeyUsage: 37,
 } as const;

@@ -13,12 +13,12 @@ export interface GeneralName {
 
 /** More than anybody's certificate has, and few enough to be judged one by one. */
 export const namesMax = 100;
-const tags: Readonly<Record<GeneralNameKind, number>> = { email: 0x81, dns: 0x82, uri: 0x86, ip: 0x87 };
-const kinds = new Map<number, GeneralNameKind>([
-  [tags.email, "email"],
-  [tags.dns, "dns"],
-  [tags.uri, "uri"],
-  [tags.ip, "ip"],
+export const nameTags: Readonly<Record<GeneralNameKind, number>> = { email: 0x81, dns: 0x82, uri: 0x86, ip: 0x87 };
+export const kindOfTag: ReadonlyMap<number, GeneralNameKind> = new Map([
+  [nameTags.email, "email"],
+  [nameTags.dns, "dns"],
+  [nameTags.uri, "uri"],
+  [nameTags.ip, "ip"],
 ]);
 const printable = /^[!-~]+$/;
 
@@ -37,7 +37,7 @@ export function readGeneralNames(cursor: Cursor): readonly GeneralName[] {
 
 /** The SEQUENCE that `readGeneralNames` reads. */
 export function toGeneralNames(names: readonly GeneralName[]): Uint8Array {
-  return toSequence(...names.map(({ kind, value }) => toElement(tags[kind], toContent(kind, value))));
+  return toSequence(...names.map(({ kind, value }) => toElement(nameTags[kind], toContent(kind, value))));
 }
 
 /** `dns:shop.example`, for messages and records. */
@@ -47,7 +47,7 @@ export function toNameText({ kind, value }: GeneralName): string {
 
 function readGeneralName(cursor: Cursor): GeneralName {
   const type = peek(cursor);
-  const kind = kinds.get(type);
+  const kind = kindOfTag.get(type);
   if (kind === undefined) throw malformed("a name that is neither DNS, IP, e-mail nor URI");
   const bytes = readContent(cursor, type, "a name");
   if (kind === "ip") {

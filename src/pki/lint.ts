@@ -22,7 +22,7 @@ export interface Expected {
 /** Whether the bytes keep the rule. */
 type Lint = (tbs: Tbs, expected: Expected) => boolean;
 
-/** What holds for a leaf of any profile, whatever wrote it. Before these comes `form`. */
+/** What holds for any certificate of ours, whatever wrote it. Before these comes `form`. */
 export const sharedLints = {
   // RFC 5280 4.1.2.2: positive, at most 20 octets.
   "serial-positive": ({ serial }) => (serial[0] ?? 0) < 0x80 && !(serial.length === 1 && serial[0] === 0),
@@ -34,8 +34,6 @@ export const sharedLints = {
   "validity-order": ({ notBefore, notAfter }) => notBefore.getTime() < notAfter.getTime(),
   "validity-authority": ({ notAfter }, { authority }) => notAfter.getTime() <= authority.notAfter.getTime(),
   "key-exact": ({ spki }, expected) => isSame(spki, expected.spki),
-  // X509-SVID 4.1: cA false; the empty SEQUENCE is its DER.
-  "basic-constraints": (tbs) => is(tbs, extensionId.basicConstraints, true, emptySequence),
   // RFC 5280 4.2.1.1, 4.2.1.2: never critical; the authority's is copied.
   "subject-key-id": (tbs) =>
     isCritical(tbs, extensionId.subjectKeyIdentifier) === false &&
@@ -50,9 +48,16 @@ export const sharedLints = {
     lengthOf(tbs, extensionId.authorityKeyIdentifier) === authority.ski.length + 4,
 } satisfies Record<string, (tbs: Tbs, expected: Pick<Expected, "spki" | "authority">) => boolean>;
 
+/** And for a leaf of any profile. */
+export const leafLints = {
+  ...sharedLints,
+  // X509-SVID 4.1: cA false; the empty SEQUENCE is its DER.
+  "basic-constraints": (tbs: Tbs) => is(tbs, extensionId.basicConstraints, true, emptySequence),
+};
+
 /** Before these comes `form`: what the strict reader refuses, as DER, version, times, duplicates, unknown critical extensions. */
 const lints = {
-  ...sharedLints,
+  ...leafLints,
   "validity-cap": ({ notBefore, notAfter }, { profile }) =>
     notAfter.getTime() - notBefore.getTime() <= (profiles[profile].validitySecondsCap + backdateSeconds) * 1000,
   "subject-empty": ({ subject }) => subject.length === 2,
@@ -114,7 +119,7 @@ function lengthOf({ extensions }: Tbs, id: number): number {
   return 0;
 }
 
-function is({ extensions }: Tbs, id: number, critical: boolean, value: Uint8Array): boolean {
+export function is({ extensions }: Tbs, id: number, critical: boolean, value: Uint8Array): boolean {
   for (const extension of extensions) {
     if (extension.id === id) return extension.critical === critical && isSame(extension.value, value);
   }

@@ -16,7 +16,9 @@ export interface NamedCsr extends SelfSigned, Requested {
 
 interface Requested {
   readonly names: readonly GeneralName[];
-  readonly isCa: boolean;
+  /** Undefined where the CSR leaves it open. */
+  readonly isCa?: boolean;
+  readonly pathLength?: number;
   /** Undefined where the CSR leaves them open. */
   readonly keyUsage?: readonly KeyUsage[];
   /** As `readUsages` calls them. */
@@ -35,7 +37,7 @@ export function readNamedCsr(der: Uint8Array): NamedCsr {
   // Istio's O="" says nothing, and is no value that a leaf may have (X.520): it comes into none.
   const subject = take(cursor, istioSubject) ? { der: emptySubject, attributes: [] } : readSubject(cursor);
   const spki = readElement(cursor, tag.sequence, "the CSR's public key");
-  const requested = readAttributes(cursor, readRequested) ?? { names: [], isCa: false };
+  const requested = readAttributes(cursor, readRequested) ?? { names: [] };
   leave(cursor, body, "the CSR's info");
   const signed = readSelfSigned(cursor, spki, start);
   leave(cursor, whole, "the CSR");
@@ -43,7 +45,7 @@ export function readNamedCsr(der: Uint8Array): NamedCsr {
 }
 
 function readRequested(cursor: Cursor): Requested {
-  const found: { -readonly [K in keyof Requested]: Requested[K] } = { names: [], isCa: false };
+  const found: { -readonly [K in keyof Requested]: Requested[K] } = { names: [] };
   readExtensions(cursor, (id) => {
     switch (id) {
       case extensionId.subjectAltName:
@@ -56,7 +58,7 @@ function readRequested(cursor: Cursor): Requested {
         found.extended = readUsages(cursor);
         break;
       case extensionId.basicConstraints:
-        found.isCa = readIsCa(cursor);
+        Object.assign(found, readConstraints(cursor));
         break;
       default:
         throw malformed("the CSR asks for an extension other than names, usages and basic constraints");
@@ -65,11 +67,11 @@ function readRequested(cursor: Cursor): Requested {
   return found;
 }
 
-/** Whatever its path length: no request of these becomes a CA. */
-function readIsCa(cursor: Cursor): boolean {
+/** A path length is read as it stands, also one that makes no sense: what of it is given is one number. */
+function readConstraints(cursor: Cursor): Pick<Requested, "isCa" | "pathLength"> {
   const whole = enter(cursor, tag.sequence, "the basic constraints");
   const isCa = take(cursor, basicConstraintsCa);
-  if (peek(cursor) === tag.integer) readContent(cursor, tag.integer, "the path length");
+  const length = peek(cursor) === tag.integer ? readContent(cursor, tag.integer, "the path length") : undefined;
   leave(cursor, whole, "the basic constraints");
-  return isCa;
+  return length === undefined ? { isCa } : { isCa, pathLength: length.reduce((sum, octet) => sum * 256 + octet, 0) };
 }

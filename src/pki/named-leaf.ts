@@ -10,7 +10,7 @@ import { extensionId, toExtension } from "./extension.ts";
 import { type GeneralName, readGeneralNames, toGeneralNames } from "./general-name.ts";
 import { toKeyId } from "./key.ts";
 import type { LeafTemplate } from "./leaf.ts";
-import { readForm, sharedLints } from "./lint.ts";
+import { leafLints, readForm } from "./lint.ts";
 import { type NamedUsage, toExtendedUsage, toKeyUsage, toLeafUsages } from "./named-usage.ts";
 
 /** Everything of the leaf that its request decides. */
@@ -72,7 +72,7 @@ export interface NamedExpected extends NamedLeaf {
 
 /** Whether the bytes keep the rule: those of every leaf, and these. */
 const lints: Readonly<Record<string, (tbs: Tbs, expected: NamedExpected) => boolean>> = {
-  ...sharedLints,
+  ...leafLints,
   "validity-cap": ({ notBefore, notAfter }) => +notAfter - +notBefore <= namedSecondsCap * 1000,
   "subject-exact": (tbs, { subject }) => isSame(tbs.subject, subject),
   "names-or-subject": ({ subject }, { names }) => names.length > 0 || !isEmpty(subject),

@@ -19,8 +19,6 @@ export interface Others {
   readonly warnings: readonly string[];
 }
 
-/** id-ce-nameConstraints (RFC 5280 4.2.1.10). */
-const nameConstraints = 30;
 /** 2.5.29.37.0, as `readUsages` gives it. */
 const anyUsage = "551d2500";
 
@@ -78,7 +76,7 @@ function judgeCa(certificate: Certificate, at: Date): Others {
   checkCa(certificate, at);
   if ((serial[0] ?? 0) >= 0x80 || serial.length > 20 || serial.every((octet) => octet === 0))
     throw new Error("its serial number is not positive, or longer than 20 octets (RFC 5280 4.1.2.2)");
-  if (extensions.some(({ id }) => id === nameConstraints))
+  if (extensions.some(({ id }) => id === extensionId.nameConstraints))
     throw new Error("it has name constraints, and ztunnel's verifier refuses every URI name below them");
   // Verifiers apply them down the path.
   if (

@@ -1,8 +1,11 @@
 /** The closed table of what a leaf may be. Names and validity come from a grant; everything else stands here. */
 export type ProfileName = "workload" | "serving" | "agent" | "operator" | "issuer";
 
-/** With `request`, whose leaves have what was asked for and given, and no template (`named-leaf.ts`). */
-export type AnyProfileName = ProfileName | "request";
+/**
+ * With those that have what was asked for and given, and no template: `request` of leaves (`named-leaf.ts`), and `authority` of CA
+ * certificates for others (`named-authority.ts`).
+ */
+export type AnyProfileName = ProfileName | "request" | "authority";
 
 export interface Profile {
   /**

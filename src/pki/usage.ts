@@ -26,6 +26,9 @@ const keyUsages: readonly KeyUsage[] = [
   "decipherOnly",
 ];
 
+/** Of a CA, and nothing else. */
+export const authorityUsages: readonly KeyUsage[] = ["keyCertSign", "cRLSign"];
+
 export type Usage = "serverAuth" | "clientAuth";
 
 /** The OIDs, encoded (RFC 5280 4.2.1.12). */

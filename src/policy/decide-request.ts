@@ -2,18 +2,18 @@
  * May they? What a namespace's own users ask for by an object, the rules in force, and either what they get or the reason why not.
  * Such a request proves no account: only rules for all accounts take it.
  */
-import { Refusal, type RefusalCode } from "../errors.ts";
+import { Refusal } from "../errors.ts";
 import { readSpiffeId, workloadOf } from "../identity.ts";
 import { type GeneralName, toNameText } from "../pki/general-name.ts";
 import { isSpiffe } from "../pki/named-leaf.ts";
 import { isNamedUsage, type NamedUsage, toLeafUsages } from "../pki/named-usage.ts";
 import type { SubjectAttribute } from "../pki/subject.ts";
 import type { Met } from "./decide.ts";
-import { givesAttribute, givesName, type RequestLimits, standsFor } from "./requests.ts";
-import type { Tenant } from "./rule.ts";
+import { type AuthorityGrant, decideAuthority } from "./decide-authority.ts";
+import { type Given, type Granted, grant, quote } from "./given.ts";
+import { givesAttribute, givesName, standsFor } from "./requests.ts";
 import type { RuleTable } from "./table.ts";
 import { matchOf } from "./tenant.ts";
-import type { ProofKind } from "./workload.ts";
 
 export interface NamedRequest {
   readonly cluster: string;
@@ -29,26 +29,20 @@ export interface NamedRequest {
   readonly validitySeconds: number;
 }
 
-export interface NamedGrant {
-  readonly tenant: string;
+export interface NamedGrant extends Granted {
+  readonly profile: "request";
   readonly usages: readonly NamedUsage[];
-  /** Exactly what was asked for, if anything was. */
-  readonly validitySeconds: number;
-  /** `tenant/rule`. */
-  readonly rule: string;
-  readonly proof: ProofKind;
 }
-
-/** cert-manager's own, where nothing is asked for. */
-const defaultSeconds = 90 * 86_400;
-/** Kubernetes' own least. */
-const minimumSeconds = 600;
 
 /**
  * `servingNames` are those of every cluster: what pods take for their CA and their istiod, nobody is given.
  * @throws Refusal `no-rule`, `proof-not-accepted`, `suspended`, `request-denied` or `identity-denied`; all but the first with a `Met` as cause
  */
-export function decideRequest(table: RuleTable, request: NamedRequest, servingNames: Iterable<string>): NamedGrant {
+export function decideRequest(
+  table: RuleTable,
+  request: NamedRequest,
+  servingNames: Iterable<string>,
+): NamedGrant | AuthorityGrant {
   const { cluster, namespace } = request;
   const place = `namespace "${namespace}" in cluster "${cluster}"`;
   const match = matchOf(table, { cluster, namespace, serviceAccount: "" }, request.tenant);
@@ -56,7 +50,7 @@ export function decideRequest(table: RuleTable, request: NamedRequest, servingNa
   if (match === undefined)
     throw new Refusal("no-rule", `no rule of MeshTenant "${request.tenant}" for all accounts is for ${place}`);
   const { tenant, rule } = match;
-  const refuse: Refuse = (code, message) =>
+  const refuse: Given["refuse"] = (code, message) =>
     new Refusal(code, message, { cause: { tenant: tenant.name, rule: rule.name } satisfies Met });
   if (tenant.suspended) throw refuse("suspended", `certificates of MeshTenant "${tenant.name}" are suspended`);
   const { requests } = tenant;
@@ -67,36 +61,19 @@ export function decideRequest(table: RuleTable, request: NamedRequest, servingNa
     );
   if (requests === undefined)
     throw refuse("request-denied", `MeshTenant "${tenant.name}" gives nothing to requests: it has no spec.requests`);
-  const given: Given = { table, request, tenant, limits: requests, refuse };
-  checkCa(given);
+  const given: Given = { table, request, tenant, rule, limits: requests, refuse };
+  if (request.isCa) {
+    const authority = decideAuthority(given);
+    checkSubject(given);
+    checkServing(given, servingNames);
+    return authority;
+  }
   const usages = givenUsages(given);
   checkSubject(given);
   for (const name of request.names) checkName(name, given);
   checkIdentities(given, usages);
   checkServing(given, servingNames);
-  return {
-    tenant: tenant.name,
-    usages,
-    validitySeconds: givenSeconds(given),
-    rule: `${tenant.name}/${rule.name}`,
-    proof: "request",
-  };
-}
-
-type Refuse = (code: RefusalCode, message: string) => Refusal;
-
-interface Given {
-  readonly table: RuleTable;
-  readonly request: NamedRequest;
-  readonly tenant: Tenant;
-  readonly limits: RequestLimits;
-  readonly refuse: Refuse;
-}
-
-function checkCa({ request, refuse }: Given): void {
-  // Under a shared root any CA key could forge every tenant.
-  if (request.isCa)
-    throw refuse("request-denied", "a CA certificate is asked for (isCA), and none is given to requests: leaves only");
+  return { profile: "request", usages, ...grant(given, requests.maximumSeconds, "spec.requests.maximumSeconds") };
 }
 
 function givenUsages({ request, limits, tenant, refuse }: Given): readonly NamedUsage[] {
@@ -181,22 +158,4 @@ function checkServing({ request, refuse }: Given, servingNames: Iterable<string>
         `${quote(found)} stands for ${quote(serving)}, which a cluster's agent and istiod serve with`,
       );
   }
-}
-
-/** Neither clamped nor raised: whoever asked plans its renewal by what it asked for. */
-function givenSeconds({ request: { validitySeconds }, limits: { maximumSeconds }, tenant, refuse }: Given): number {
-  if (validitySeconds <= 0) return Math.min(defaultSeconds, maximumSeconds);
-  if (validitySeconds < minimumSeconds)
-    throw refuse("request-denied", `the duration is ${validitySeconds} s, less than ${minimumSeconds} s`);
-  if (validitySeconds > maximumSeconds)
-    throw refuse(
-      "request-denied",
-      `the duration is ${validitySeconds} s, and MeshTenant "${tenant.name}" gives at most ${maximumSeconds} s (spec.requests.maximumSeconds)`,
-    );
-  return validitySeconds;
-}
-
-/** The caller's own value, of which a name's length is enough. */
-function quote(text: string): string {
-  return JSON.stringify(text.length > 253 ? `${text.slice(0, 253)}…` : text);
 }

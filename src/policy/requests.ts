@@ -3,7 +3,7 @@ import type { GeneralName } from "../pki/general-name.ts";
 import { isInRange, readIp, readIpRange } from "../pki/ip.ts";
 import type { NamedUsage } from "../pki/named-usage.ts";
 import type { SubjectAttribute, SubjectKind } from "../pki/subject.ts";
-import { matches } from "./pattern.ts";
+import { matches, type Pattern } from "./pattern.ts";
 
 /** `{namespace}` in a name stands for the namespace of the request. */
 export interface RequestLimits {
@@ -20,6 +20,16 @@ export interface RequestLimits {
   /** Values, or a prefix and `*`. */
   readonly subject: Readonly<Record<SubjectKind, readonly string[]>>;
   readonly usages: readonly NamedUsage[];
+  readonly maximumSeconds: number;
+  /** Missing: nobody is given a CA certificate. */
+  readonly authorities?: AuthorityLimits | undefined;
+}
+
+/** CA certificates, for a tenant whose TrustRoot and trust domain are its own. */
+export interface AuthorityLimits {
+  readonly namespaces: readonly Pattern[];
+  /** What may stand below such a CA, beside the tenant's SPIFFE IDs: names, each with all below it. */
+  readonly dnsNames: readonly string[];
   readonly maximumSeconds: number;
 }
 

@@ -24,6 +24,8 @@ export interface ValidityLimits {
 export interface Tenant {
   readonly name: string;
   readonly trustDomain: string;
+  /** The TrustRoot its authorities are under. */
+  readonly root: string;
   readonly rules: readonly Rule[];
   readonly profiles: { readonly workload: ValidityLimits };
   /** Missing: nothing is given to requests. */

@@ -1,5 +1,6 @@
 /** The rules that hold between documents, and between them and the state in force. */
 import { overlaps } from "../policy/overlap.ts";
+import { sharingOf } from "../policy/sharing.ts";
 import type { Locate, Resources } from "./declared.ts";
 import { type Finding, toFinding, toProblem } from "./finding.ts";
 import type { Kind } from "./kind.ts";
@@ -29,6 +30,7 @@ export function checkDeclared(declared: Resources, locate: Locate, context: Cont
     ...trustDomains(declared, context),
     ...unchanged(declared, context.inForce),
     ...lifetimes(declared),
+    ...delegations(declared),
     ...oneOwner(declared.clusters, globalNames),
     ...oneOwner(declared.clusters, tokenKeys),
     ...overlaps([...declared.tenants.values()]).map((problem) => toFinding(declared, problem)),
@@ -91,6 +93,35 @@ function* lifetimes({ roots, tenants }: Resources): Generator<Finding> {
     if (most === undefined || authority.validityDays <= most) continue;
     const rule = `is more than the validityDays of TrustRoot "${root}", ${most}`;
     yield { kind: "MeshTenant", name, path: ["spec", "authority", "validityDays"], rule };
+  }
+}
+
+/** Whoever holds a CA certificate is kept to one tenant by its root alone, and by names that nobody else has. */
+function* delegations({ roots, tenants, clusters }: Resources): Generator<Finding> {
+  for (const tenant of tenants.values()) {
+    const { name, requests } = tenant;
+    if (requests?.authorities === undefined) continue;
+    const path = ["spec", "requests", "authorities"];
+    const sharing = sharingOf(tenant, tenants.values());
+    if (sharing !== undefined) {
+      const value = sharing.what === "root" ? tenant.root : tenant.trustDomain;
+      const rule = `the ${sharing.what} "${value}" is not this tenant's alone: MeshTenant "${sharing.with}" could be forged`;
+      yield { kind: "MeshTenant", name, path, rule };
+    }
+    if (roots.get(tenant.root)?.source === "offline")
+      yield {
+        kind: "MeshTenant",
+        name,
+        path,
+        rule: `the key of TrustRoot "${tenant.root}" is offline, and what signs these has to follow by itself`,
+      };
+    for (const [at, dnsName] of requests.authorities.dnsNames.entries()) {
+      const serving = [...clusters.values()].flatMap((cluster) => cluster.servingNames);
+      const below = serving.find((one) => one === dnsName || one.endsWith(`.${dnsName}`));
+      if (below === undefined) continue;
+      const rule = `"${below}" is what a cluster's agent and istiod serve with, and nobody else is given it`;
+      yield { kind: "MeshTenant", name, path: [...path, "dnsNames", at], rule };
+    }
   }
 }
 

@@ -30,8 +30,6 @@ export interface QuotaLimits {
 }
 
 export interface MeshTenant extends Tenant {
-  /** The TrustRoot its authorities are under. */
-  readonly root: string;
   readonly authority: { readonly algorithm: KeyAlgorithm; readonly validityDays: number };
   readonly renewal: { readonly unboundDays: number };
   readonly quotas: QuotaLimits;
@@ -253,6 +251,16 @@ const spec = holds(
     check: ({ authority, requests }, broken) => {
       if (requests !== undefined && authority.validityDays * daySeconds < 2 * requests.maximumSeconds)
         broken(undefined, `, ${requests.maximumSeconds} s`);
+    },
+  },
+  {
+    says: "is less than twice requests.authorities.maximumSeconds",
+    cel: `!has(self.requests) || !has(self.requests.authorities) || self.authority.validityDays * ${daySeconds} >= 2 * self.requests.authorities.maximumSeconds`,
+    field: ".authority.validityDays",
+    check: ({ authority, requests }, broken) => {
+      const { maximumSeconds } = requests?.authorities ?? {};
+      if (maximumSeconds !== undefined && authority.validityDays * daySeconds < 2 * maximumSeconds)
+        broken(undefined, `, ${maximumSeconds} s`);
     },
   },
 );

@@ -3,7 +3,7 @@ import * as z from "zod";
 import { readIpRange } from "../pki/ip.ts";
 import { namedSecondsCap } from "../pki/named-leaf.ts";
 import { namedUsages } from "../pki/named-usage.ts";
-import { requestedDns, requestedEmail, requestedUri, subjectValue } from "./fields.ts";
+import { dnsName, namespacePattern, requestedDns, requestedEmail, requestedUri, subjectValue } from "./fields.ts";
 import { holds } from "./rule.ts";
 
 const itemsMax = 256;
@@ -40,6 +40,35 @@ const subject = z
   })
   .prefault({})
   .describe("What of a subject is given. Nothing by default.");
+
+const authorities = z
+  .strictObject({
+    namespaces: z
+      .array(namespacePattern)
+      .min(1)
+      .max(1024)
+      .describe(
+        "The namespaces that may ask for one: names, or a prefix and *, or * for all. A rule has to take their requests too.",
+      ),
+    dnsNames: z
+      .array(dnsName)
+      .max(64)
+      .default([])
+      .describe(
+        "DNS names that certificates below such a CA may have, each with all names below it. Beside these, and the tenant's SPIFFE IDs, they may have none. Default none.",
+      ),
+    maximumSeconds: z
+      .int()
+      .min(3600)
+      .max(namedSecondsCap)
+      .default(7_776_000)
+      .describe(
+        "Longer requests are refused, in seconds, at most 34387200 (398 days). Default 7776000 (90 days). A rotation of the root waits as long.",
+      ),
+  })
+  .describe(
+    "CA certificates (isCA) of path length 0, where the tenant is alone under its TrustRoot and in its trust domain: whoever holds one can make every workload of the tenant, in no ledger. Default none.",
+  );
 
 export const requests = z
   .strictObject({
@@ -90,5 +119,6 @@ export const requests = z
       .describe(
         "Longer requests are refused, in seconds, at most 34387200 (398 days). Default 7776000 (90 days), which is also what is given where nothing is asked.",
       ),
+    authorities: authorities.optional(),
   })
   .describe("What requests get, where a rule takes the proof request. Without it nothing.");

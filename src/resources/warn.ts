@@ -16,6 +16,7 @@ export function warn(declared: Resources): readonly Finding[] {
     ...unheardRequesters(declared),
     ...everybodysRequesters(declared),
     ...takenKeys(declared),
+    ...delegations(tenants),
   ];
 }
 
@@ -133,5 +134,14 @@ function* takenKeys({ clusters }: Resources): Generator<Finding> {
     if (tokens.keys.kind !== "proposed" || !tokens.keys.taken) continue;
     const rule = "taken: whoever has this cluster's agent has all of its identities";
     yield { kind: "MeshCluster", name, path: ["spec", "tokens", "keys", "proposed"], rule };
+  }
+}
+
+/** Where else a stolen agent has its own cluster's identities, and no other's. */
+function* delegations(tenants: readonly MeshTenant[]): Generator<Finding> {
+  for (const { name, requests } of tenants) {
+    if (requests?.authorities === undefined) continue;
+    const rule = `whoever has one of these CA certificates, or the agent of a cluster where they can be had, is every workload of the tenant "${name}"`;
+    yield { kind: "MeshTenant", name, path: ["spec", "requests", "authorities"], rule };
   }
 }

@@ -23,7 +23,12 @@ before(async () => {
 
 const key = newKey();
 const workload = readNamedCsr(toCsr({ ...key, uri, subject: "istio" }));
-const asked = { csr: workload, usages: ["client auth", "server auth"], validitySeconds: 600 };
+const asked = {
+  csr: workload,
+  usages: ["client auth", "server auth"],
+  validitySeconds: 600,
+  asker: { isCa: false },
+};
 
 /** What the hub answers is this leaf, for the key that asked. */
 async function check(leaf: LeafOverrides, expected = asked) {

@@ -1,11 +1,15 @@
 /** The cases of cert-manager's own conformance suite for issuers, and what each comes to here. docs/cert-manager.md has the same table. */
 import assert from "node:assert/strict";
+import { readCertificate } from "../../src/pki/certificate.ts";
+import { constraintsOf } from "../../src/pki/name-constraints.ts";
 import type { Issued } from "./objects.ts";
 
 export interface Case {
   readonly name: string;
   /** Of a Certificate. */
   readonly spec: object;
+  /** Asked of tenant `alone`, which has a root of its own, and not of `shop`. */
+  readonly alone?: true;
   /** What becomes different in it once it is Ready. */
   readonly change?: object;
   /** Looks at what was issued, and at what was before a change; or what a refusal says. */
@@ -141,9 +145,31 @@ export const cases: readonly Case[] = [
   },
   {
     name: "ca",
-    spec: { dnsNames, isCA: true, commonName: "till-1" },
-    outcome: /isCA/,
-    says: "a CA certificate: refused, no request gets one, whatever root its tenant has",
+    spec: { isCA: true, commonName: "alone-ca" },
+    alone: true,
+    outcome: (issued) => {
+      const { leaf, chain } = issued;
+      subjectIs("CN=alone-ca")(issued);
+      assert.ok(leaf.ca);
+      const { pathLength, nameConstraints } = readCertificate(leaf.raw);
+      assert.equal(pathLength, 0);
+      assert.deepEqual(nameConstraints, constraintsOf({ trustDomain: "alone.example", dnsNames: ["alone.example"] }));
+      assert.match(chain[1]?.subject ?? "", /^CN=Espalier delegating authority/);
+    },
+    says: "a CA certificate, of a tenant with a root of its own, within `requests.authorities`",
+  },
+  {
+    name: "shared-ca",
+    spec: { isCA: true, commonName: "till-1" },
+    outcome: /isCA.*requests\.authorities/,
+    says: "a CA certificate, of a tenant that shares its root: refused, it could forge the others",
+  },
+  {
+    name: "ca-with-names",
+    spec: { isCA: true, commonName: "alone-ca", dnsNames: ["alone.example"] },
+    alone: true,
+    outcome: /isCA.*no names beside/,
+    says: "a CA certificate with names beside its subject: refused, a CA is nobody's peer",
   },
   {
     name: "other-name",

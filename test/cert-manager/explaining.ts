@@ -43,6 +43,11 @@ export async function explains(t: TestContext, { site, names, controller }: Cert
       "identity-denied",
     ],
     [
+      "a CA of a tenant that shares its root",
+      { request: requestFor("DNS:shop.example"), isCA: true },
+      "request-denied",
+    ],
+    [
       "another tenant's issuer",
       { request: requestFor("DNS:media.example"), issuerRef: { ...ownIssuer, name: "theirs" } },
       "no-rule",

@@ -230,7 +230,11 @@ function tenants(named: (name: string) => string) {
       trustDomain: "alone.example",
       root: "alone",
       rules: [rule("alone")],
-      requests: { dnsNames: ["alone.example"] },
+      requests: {
+        dnsNames: ["alone.example"],
+        subject: { commonNames: ["alone-*"] },
+        authorities: { namespaces: [named("alone")], dnsNames: ["alone.example"] },
+      },
     }),
   ];
 }

@@ -53,8 +53,9 @@ function due(now: Date, records: readonly AuthorityRecord[], declared = declare(
         return `withdraw ${step.request.id}`;
       case "activate":
         return `${step.successor.id} for ${step.active?.id ?? "nobody"}`;
+      case "dismiss":
       case "retire":
-        return `retire ${step.record.id}`;
+        return `${step.kind} ${step.record.id}`;
     }
   });
 }

@@ -32,7 +32,7 @@ const drafts: fc.Arbitrary<Draft> = fc.record(
     log: text,
     cluster: text,
     door: fc.constantFrom("istio", "certificate-request", "csr", "own"),
-    profile: fc.constantFrom("workload", "serving", "agent", "operator", "issuer", "request"),
+    profile: fc.constantFrom("workload", "serving", "agent", "operator", "issuer", "request", "authority"),
     authority: text,
     bundleVersion: text,
     serial: octets,

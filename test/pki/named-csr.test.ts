@@ -30,7 +30,7 @@ test("names, subject and usages of OpenSSL's CSRs are read as they were asked fo
   ]);
   assert.deepEqual(csr.keyUsage, ["digitalSignature", "keyAgreement"]);
   assert.deepEqual(csr.extended, ["clientAuth", "2b06010505070303"]);
-  assert.equal(csr.isCa, false);
+  assert.equal(csr.isCa, undefined);
 });
 
 test("a CSR of a subject alone is one", () => {
@@ -51,10 +51,17 @@ test('Istio\'s O="" is no subject, and no other empty value is one', () => {
   assert.throws(() => readNamedCsr(Buffer.from(other, "hex")), Refusal);
 });
 
-test("a CA that is smuggled into the extensions is seen, whatever its path length", () => {
-  for (const value of ["critical,CA:TRUE", "CA:TRUE,pathlen:3", "critical,CA:TRUE,pathlen:200"])
-    assert.equal(readNamedCsr(csrOf("DNS:a.example", { extensions: [`basicConstraints=${value}`] })).isCa, true, value);
-  assert.equal(readNamedCsr(csrOf("DNS:a.example", { extensions: ["basicConstraints=CA:FALSE"] })).isCa, false);
+test("a CA that is smuggled into the extensions is seen, with its path length", () => {
+  for (const [value, isCa, pathLength] of [
+    ["critical,CA:TRUE", true],
+    ["CA:TRUE,pathlen:0", true, 0],
+    ["CA:TRUE,pathlen:3", true, 3],
+    ["critical,CA:TRUE,pathlen:200", true, 200],
+    ["CA:FALSE", false],
+  ] as const) {
+    const csr = readNamedCsr(csrOf("DNS:a.example", { extensions: [`basicConstraints=${value}`] }));
+    assert.deepEqual([csr.isCa, csr.pathLength], [isCa, pathLength], value);
+  }
 });
 
 const refused: readonly (readonly [what: string, csr: () => Uint8Array, rule: RegExp])[] = [

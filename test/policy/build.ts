@@ -1,5 +1,6 @@
 /** Builders with overrides, and what a pattern stands for when it is written out. */
 import * as fc from "fast-check";
+import type { RequestLimits } from "../../src/policy/requests.ts";
 import type { Facts, Rule, Tenant } from "../../src/policy/rule.ts";
 import type { ProofKind, Workload } from "../../src/policy/workload.ts";
 
@@ -11,12 +12,28 @@ export function tenant(overrides: Partial<Tenant> = {}): Tenant {
   return {
     name: "shop",
     trustDomain: "shop.example",
+    root: "main",
     rules: [rule()],
     profiles: { workload: { defaultSeconds: 86_400, minimumSeconds: 600, maximumSeconds: 86_400 } },
     suspended: false,
     ...overrides,
   };
 }
+
+/** Of a tenant that gives requests nothing of a subject. */
+export const noSubjects: RequestLimits["subject"] = {
+  commonNames: [],
+  organizations: [],
+  organizationalUnits: [],
+  countries: [],
+  provinces: [],
+  localities: [],
+  streetAddresses: [],
+  postalCodes: [],
+  serialNumbers: [],
+  domainComponents: [],
+  userIds: [],
+};
 
 export function workload(overrides: Partial<Workload> = {}): Workload {
   return { cluster: "east", namespace: "shop-web", serviceAccount: "web", proof: "token", ...overrides };

@@ -6,21 +6,7 @@ import type { SubjectAttribute } from "../../src/pki/subject.ts";
 import { decideRequest, type NamedRequest } from "../../src/policy/decide-request.ts";
 import type { RequestLimits } from "../../src/policy/requests.ts";
 import { toRuleTable } from "../../src/policy/table.ts";
-import { rule, tenant } from "./build.ts";
-
-const nobody = {
-  commonNames: [],
-  organizations: [],
-  organizationalUnits: [],
-  countries: [],
-  provinces: [],
-  localities: [],
-  streetAddresses: [],
-  postalCodes: [],
-  serialNumbers: [],
-  domainComponents: [],
-  userIds: [],
-};
+import { noSubjects, rule, tenant } from "./build.ts";
 
 const limits: RequestLimits = {
   dnsNames: ["shop.example", "*.shop.example", "*.{namespace}.svc", "*.istio-system.svc"],
@@ -28,7 +14,7 @@ const limits: RequestLimits = {
   emails: ["*@shop.example", "ada@other.example"],
   uris: ["https://shop.example/*", "urn:till"],
   identities: true,
-  subject: { ...nobody, commonNames: ["till-*"], organizations: ["Shop"] },
+  subject: { ...noSubjects, commonNames: ["till-*"], organizations: ["Shop"] },
   usages: ["digital signature", "key encipherment", "server auth", "client auth"],
   maximumSeconds: 86_400,
 };
@@ -79,6 +65,7 @@ const decide = (overrides: Partial<NamedRequest> = {}) => decideRequest(table, r
 
 test("a name that the tenant gives is granted, for exactly as long as was asked", () => {
   assert.deepEqual(decide(), {
+    profile: "request",
     tenant: "shop",
     usages: ["digital signature", "server auth"],
     validitySeconds: 3600,

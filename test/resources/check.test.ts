@@ -9,6 +9,9 @@ const east = cluster("east");
 const main = root();
 const before = read(join(main, tenant("shop"), east));
 
+const authorities = (dnsNames = "[]"): string =>
+  `requests: { authorities: { namespaces: [shop], dnsNames: ${dnsNames} } }`;
+
 const refused: readonly (readonly [string, string, Context, readonly string[]])[] = [
   [
     "a root that is not there",
@@ -91,6 +94,44 @@ const refused: readonly (readonly [string, string, Context, readonly string[]])[
     {},
     [
       'all.yaml:13:11 spec.rules[0]: namespace "x" is also in rule "s" of MeshTenant "b", and tenants that share a trust domain ("t") have namespaces disjoint over all clusters',
+    ],
+  ],
+  [
+    "CA certificates of a tenant that shares its root",
+    join(main, tenant("shop", { more: authorities() }), tenant("pay"), east),
+    {},
+    [
+      'all.yaml:14:15 spec.requests.authorities: the root "main" is not this tenant\'s alone: MeshTenant "pay" could be forged',
+    ],
+  ],
+  [
+    "CA certificates of a tenant that shares its trust domain",
+    join(
+      main,
+      root("other"),
+      tenant("shop", { more: authorities() }),
+      tenant("pay", { root: "other", trustDomain: "eu.shop.example" }),
+      east,
+    ),
+    {},
+    [
+      'all.yaml:19:15 spec.requests.authorities: the trust domain "shop.example" is not this tenant\'s alone: MeshTenant "pay" could be forged',
+    ],
+  ],
+  [
+    "CA certificates under an offline root",
+    join(root("main", "{ source: offline }"), tenant("shop", { more: authorities() }), east),
+    {},
+    [
+      'all.yaml:14:15 spec.requests.authorities: the key of TrustRoot "main" is offline, and what signs these has to follow by itself',
+    ],
+  ],
+  [
+    "CA certificates for what an agent serves with",
+    join(main, tenant("shop", { more: authorities("[shop.example, east.example]") }), east),
+    {},
+    [
+      'all.yaml:14:75 spec.requests.authorities.dnsNames[1]: "ca.east.example" is what a cluster\'s agent and istiod serve with, and nobody else is given it',
     ],
   ],
   [
@@ -210,6 +251,16 @@ const warned: readonly (readonly [string, readonly string[], readonly RegExp[]])
     "what requests would get, where none is taken",
     [tenant("a", { more: "requests: { dnsNames: [a.example] }" })],
     [/spec.requests: no rule takes the proof request/],
+  ],
+  [
+    "CA certificates for others",
+    [
+      tenant("a", {
+        rules: "[{ name: r, clusters: [east], namespaces: [x], proofs: [request] }]",
+        more: "requests: { authorities: { namespaces: [x] } }",
+      }),
+    ],
+    [/spec.requests.authorities: whoever has one of these .* is every workload of the tenant "a"/],
   ],
 ];
 

@@ -126,6 +126,21 @@ const rows: readonly (readonly [what: string, text: string, line: string])[] = [
     "all.yaml:5:1 spec.authority.validityDays: is less than twice requests.maximumSeconds, 15768001 s",
   ],
   [
+    "CA certificates that are too long for their authority",
+    tenant("shop", { more: "requests: { authorities: { namespaces: [shop], maximumSeconds: 15768001 } }" }),
+    "all.yaml:5:1 spec.authority.validityDays: is less than twice requests.authorities.maximumSeconds, 15768001 s",
+  ],
+  [
+    "CA certificates for nobody",
+    tenant("shop", { more: "requests: { authorities: {} }" }),
+    "all.yaml:9:15 spec.requests.authorities.namespaces: required",
+  ],
+  [
+    "CA certificates for a wildcard",
+    tenant("shop", { more: 'requests: { authorities: { namespaces: [shop], dnsNames: ["*.shop.example"] } }' }),
+    'all.yaml:9:61 spec.requests.authorities.dnsNames[0]: must be a DNS name in lower case, without a wildcard, not "*.shop.example"',
+  ],
+  [
     "an authority too short for its leaves",
     tenant("shop", { more: "authority: { validityDays: 1 }" }),
     "all.yaml:9:16 spec.authority.validityDays: is less than twice profiles.workload.maximumSeconds, 86400 s",
