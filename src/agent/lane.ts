@@ -4,7 +4,14 @@
  */
 import { isRefusalCode, Refusal } from "../errors.ts";
 import type { Log } from "../ops/log.ts";
-import { type ClientTls, closeClient, type IssuerClient, openIssuer, openSignStream } from "../rpc/client.ts";
+import {
+  type ClientTls,
+  closeClient,
+  type IssuerClient,
+  openIssuer,
+  openSignStream,
+  whenConnected,
+} from "../rpc/client.ts";
 import type { SignBatch } from "../rpc/gen/espalier/v1/SignBatch.ts";
 import type { SignItem } from "../rpc/gen/espalier/v1/SignItem.ts";
 import type { SignReplies__Output } from "../rpc/gen/espalier/v1/SignReplies.ts";
@@ -48,7 +55,6 @@ const batchMax = 32;
 const waitingMax = 4096;
 /** More would only wait in the issuer's queue instead of ours. */
 const batchesInFlightMax = 4;
-const connectDeadlineMs = 5_000;
 const finishMsMax = 20_000;
 const retryMsMin = 100;
 const retryMsMax = 5_000;
@@ -81,7 +87,7 @@ export function openLane(address: string, parts: LaneParts): Lane {
     if (tls === undefined) return broke(undefined);
     const opened = openIssuer(address, tls);
     client = opened;
-    opened.waitForReady(Date.now() + connectDeadlineMs, (error) => {
+    whenConnected(opened, (error) => {
       if (closed || client !== opened) return;
       if (error !== undefined) return broke(error);
       const signing = openSignStream(opened);

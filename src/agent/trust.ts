@@ -2,7 +2,7 @@
 
 import type { Log } from "../ops/log.ts";
 import { certificateLabel, crlLabel, toPemAll } from "../pki/pem.ts";
-import { type ClientTls, closeClient, openIssuer, openWatchStream } from "../rpc/client.ts";
+import { type ClientTls, closeClient, openIssuer, openWatchStream, whenConnected } from "../rpc/client.ts";
 import type { Trust__Output } from "../rpc/gen/espalier/v1/Trust.ts";
 import { readStatus } from "../rpc/status.ts";
 import type { HubRoots } from "./hub-roots.ts";
@@ -84,8 +84,9 @@ export async function startTrust(parts: TrustParts): Promise<TrustWatch> {
 
   const connect = (): void => {
     const tls = parts.tls();
+    if (tls === undefined) return again();
     const address = parts.addresses[attempt++ % parts.addresses.length];
-    if (tls === undefined || address === undefined) return again();
+    if (address === undefined) return again();
     const client = openIssuer(address, tls);
     const stream = openWatchStream(client);
     let mine = true;
@@ -121,7 +122,7 @@ export async function startTrust(parts: TrustParts): Promise<TrustWatch> {
         )
         .catch((error: unknown) => log.error("trust not put in force", { version: message.version }, error));
     });
-    stream.onEnd((error) => {
+    const ended = (error: unknown): void => {
       if (!mine) return;
       if (error !== undefined) {
         const { code, message } = readStatus(error);
@@ -130,7 +131,9 @@ export async function startTrust(parts: TrustParts): Promise<TrustWatch> {
       }
       again();
       if (error !== undefined) look();
-    });
+    };
+    stream.onEnd(ended);
+    whenConnected(client, (error) => error !== undefined && ended(error));
     propose = () => stream.write({ version: "", inForceSince: "", agent: parts.agent, jwks: parts.jwks() });
     // Opens the stream: nothing of it is in force here yet.
     propose();

@@ -45,13 +45,18 @@ export function openIssuer(address: string, tls: ClientTls): IssuerClient {
   });
 }
 
+/** Calls once it is connected, or with what went wrong: of itself grpc-js waits for ever for one who accepts and says nothing. */
+export function whenConnected(client: IssuerClient, done: (error: Error | undefined) => void): void {
+  client.waitForReady(Date.now() + connectDeadlineMs, done);
+}
+
 /**
  * Closes a client. While it connects that has to wait: grpc-js forgets a socket whose channel is closed meanwhile, and it stays
  * open for as long as the other end likes.
  */
 export function closeClient(client: IssuerClient): void {
   if (client.getChannel().getConnectivityState(false) !== grpc.connectivityState.CONNECTING) return client.close();
-  client.waitForReady(Date.now() + connectDeadlineMs, () => client.close());
+  whenConnected(client, () => client.close());
 }
 
 /** The operators' socket: a path on this machine. */

@@ -99,11 +99,11 @@ test("an issuer that is stopped or killed is UNAVAILABLE within the agent's dead
   }
 });
 
-test("beside a dead issuer and a mute one the third carries on", async () => {
+test("behind a mute issuer and a dead one the third carries on", async () => {
   using site = await makeSite();
   await using issuer = await startIssuerOn(site);
   await using mute = await startMute();
-  const issuers = ["127.0.0.1:1", issuer.address, mute.address];
+  const issuers = [mute.address, "127.0.0.1:1", issuer.address];
   await using agent = await startAgentOf(site, "east", { issuers });
   using workload = openWorkload(await agent.address(), tlsOf(site, "east"), "east");
   for (let n = 0; n < 5; n++) assertIssued(await workload.ask());
