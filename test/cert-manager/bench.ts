@@ -118,13 +118,9 @@ async function measure(): Promise<Seconds> {
     { resource: resources.certificateRequests, namespace, read: readObject, indexes: {} },
     parts,
   );
+  await using ever = await watchAsked(client, namespace);
   await Promise.all([made.synced, asked.synced]);
-  // cert-manager sometimes asks twice for one Certificate, and deletes its first CertificateRequest.
-  const everAsked = new Map<string, string>();
-  using _ = asked.subscribe(({ kind, item }) => {
-    if (kind === "added") everAsked.set(item.uid, item.name);
-  });
-  const askedFor = (prefix: string): number => [...everAsked.values()].filter(isOf(prefix)).length;
+  const askedFor = (prefix: string): number => [...ever.names.values()].filter(isOf(prefix)).length;
   const allReady = async (objects: Objects, prefix: string): Promise<void> => {
     const isReadyOf = isOf(prefix);
     const ready = (): number => objects.list().filter(({ name, isReady }) => isReady && isReadyOf(name)).length;

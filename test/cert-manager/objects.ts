@@ -4,7 +4,9 @@ import { X509Certificate } from "node:crypto";
 import { isNotFound } from "../../src/kube/api-error.ts";
 import type { Client } from "../../src/kube/client.ts";
 import { readConditions } from "../../src/kube/condition.ts";
+import { startInformer } from "../../src/kube/informer.ts";
 import { isRecord, type JsonRecord, listAt, recordAt, textAt } from "../../src/kube/json.ts";
+import { readMeta } from "../../src/kube/meta.ts";
 import { createObject, getObject, mergeObject } from "../../src/kube/objects.ts";
 import { type Resource, resources } from "../../src/kube/resource.ts";
 import { eventually } from "../support/patience.ts";
@@ -91,6 +93,23 @@ async function said(client: Client, { namespace, name }: Place): Promise<string>
 export async function requestsOf(client: Client, namespace: string): Promise<readonly JsonRecord[]> {
   const path = `/apis/cert-manager.io/v1/namespaces/${namespace}/certificaterequests`;
   return listAt(await client.call({ verb: "GET", path }), "items").filter(isRecord);
+}
+
+/** The names of all CertificateRequests that there have been, by UID. */
+export interface Asked extends AsyncDisposable {
+  readonly names: ReadonlyMap<string, string>;
+}
+
+/** From now on: cert-manager sometimes deletes the one it has made for a Certificate, and asks anew. */
+export async function watchAsked(client: Client, namespace: string): Promise<Asked> {
+  const selection = { resource: resources.certificateRequests, namespace, read: readMeta, indexes: {} };
+  const requests = startInformer(selection, { client, now: () => new Date(), log: silentLog });
+  await requests.synced;
+  const names = new Map<string, string>();
+  requests.subscribe(({ kind, item }) => {
+    if (kind === "added") names.set(item.uid, item.name);
+  });
+  return { names, [Symbol.asyncDispose]: async () => await requests.stop() };
 }
 
 export interface Verdict {
