@@ -22,6 +22,7 @@ import {
   makeCertificate,
   makeIssuer,
   makeRequest,
+  watchAsked,
 } from "./objects.ts";
 import { openStage } from "./stage.ts";
 

@@ -9,6 +9,7 @@ import { isRecord, type JsonRecord, listAt, recordAt, textAt } from "../../src/k
 import { readMeta } from "../../src/kube/meta.ts";
 import { createObject, getObject, mergeObject } from "../../src/kube/objects.ts";
 import { type Resource, resources } from "../../src/kube/resource.ts";
+import { silentLog } from "../../src/ops/log.ts";
 import { eventually } from "../support/patience.ts";
 
 export const certificates: Resource = {
