@@ -11,8 +11,10 @@ const prefix = mkdtempSync(join(tmpdir(), "espalier-pack-"));
 after(() => rmSync(prefix, { recursive: true, force: true }));
 
 function run(command: string, ...args: readonly string[]): string {
+  // Whoever has installed it has no compile cache of somebody else's.
+  const { NODE_COMPILE_CACHE: _, ...env } = process.env;
   // Its own stderr is shown only when it fails.
-  return execFileSync(command, args, { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+  return execFileSync(command, args, { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], env });
 }
 
 /** With this Node, not with what the machine has. */
