@@ -24,13 +24,17 @@ export interface LeafTemplate {
   readonly after: Uint8Array;
 }
 
-export interface LeafContent {
-  /** Content octets, as `newSerial` makes them. */
+/** What every certificate that is asked for has of its own. */
+export interface Content {
+  /** Content octets, as `newSerialAt` makes them. */
   readonly serial: Uint8Array;
   readonly notBefore: Date;
   readonly notAfter: Date;
   /** DER, already judged by `readPublicKey`. */
   readonly spki: Uint8Array;
+}
+
+export interface LeafContent extends Content {
   readonly names: LeafNames;
 }
 
@@ -98,6 +102,23 @@ export function toTbs(template: LeafTemplate, { serial, notBefore, notAfter, spk
   put(back, version);
   putHeader(back, tag.sequence, lengthMax);
   return back.bytes.subarray(back.at);
+}
+
+/** The same by the plain encoder, for what is asked for seldom: any subject, and these extensions in their order. */
+export function toPlainTbs(
+  { issuer }: Pick<LeafTemplate, "issuer">,
+  { serial, notBefore, notAfter, subject, spki }: Content & { readonly subject: Uint8Array },
+  extensions: readonly Uint8Array[],
+): Uint8Array {
+  return toSequence(
+    version,
+    toElement(tag.integer, serial),
+    issuer,
+    toSequence(toTime(notBefore), toTime(notAfter)),
+    subject,
+    spki,
+    toElement(tag.context3, toSequence(...extensions)),
+  );
 }
 
 /** A certificate of its signed parts (RFC 5280 4.1). */

@@ -84,7 +84,6 @@ const lints = {
   "extensions-known": ({ extensions }) => extensions.length === 6,
 } satisfies Record<string, Lint>;
 
-const table: readonly (readonly [name: string, lint: Lint])[] = Object.entries(lints);
 /** Every lint by its name, as it stands in the error. */
 export const lintNames: readonly string[] = ["form", ...Object.keys(lints)];
 const digitalSignature = fromHex("03020780");
@@ -93,14 +92,22 @@ const emptySequence = fromHex("3000");
 const labelGrammar = /^(?!-)[a-z0-9-]{1,63}(?<!-)$/;
 
 /** @throws Error naming the lint that does not hold */
-export function lintTbs(tbs: Uint8Array, expected: Expected): void {
-  const read = readForm(tbs);
-  for (const [name, holds] of table) {
-    if (!holds(read, expected)) throw new Error(`lint ${name}: the bytes to be signed do not keep it`);
-  }
+export const lintTbs = toLinter(lints);
+
+/** What looks at the exact bytes by all of these lints, `form` before them. */
+export function toLinter<E>(
+  lints: Readonly<Record<string, (tbs: Tbs, expected: E) => boolean>>,
+): (tbs: Uint8Array, expected: E) => void {
+  const table = Object.entries(lints);
+  return (tbs, expected) => {
+    const read = readForm(tbs);
+    for (const [name, holds] of table) {
+      if (!holds(read, expected)) throw new Error(`lint ${name}: the bytes to be signed do not keep it`);
+    }
+  };
 }
 
-export function readForm(tbs: Uint8Array): Tbs {
+function readForm(tbs: Uint8Array): Tbs {
   try {
     return readTbs(tbs);
   } catch (cause) {

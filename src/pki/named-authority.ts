@@ -3,12 +3,12 @@
  * and no names but its tenant's. Written by the plain encoder, for they go the way of a leaf: the exact bytes first.
  */
 import type { Certificate, Tbs } from "./certificate.ts";
-import { isSame, tag } from "./der.ts";
-import { fromHex, toElement, toOctetString, toSequence, toTime } from "./encode.ts";
+import { isSame } from "./der.ts";
+import { fromHex, toOctetString } from "./encode.ts";
 import { extensionId, toExtension } from "./extension.ts";
 import { toKeyId } from "./key.ts";
-import type { LeafTemplate } from "./leaf.ts";
-import { is, readForm, sharedLints } from "./lint.ts";
+import { type Content, type LeafTemplate, toPlainTbs } from "./leaf.ts";
+import { is, sharedLints, toLinter } from "./lint.ts";
 import { constraintsOf, type NameConstraints, type NameScope, toNameConstraints } from "./name-constraints.ts";
 import { namedSecondsCap } from "./named-leaf.ts";
 
@@ -18,41 +18,25 @@ export interface NamedAuthority {
   readonly scope: NameScope;
 }
 
-export interface NamedAuthorityContent extends NamedAuthority {
-  /** Content octets, as `newSerialAt` makes them. */
-  readonly serial: Uint8Array;
-  readonly notBefore: Date;
-  readonly notAfter: Date;
-  /** DER, already judged by `readPublicKey`. */
-  readonly spki: Uint8Array;
-}
+export type NamedAuthorityContent = NamedAuthority & Content;
 
-const version = fromHex("a003020102");
 /** cA true, path length 0. */
 const lastAuthority = fromHex("30060101ff020100");
 const signsCertificatesAndCrls = fromHex("03020106");
 
 /** The exact bytes to be signed, by any template of the authority above. */
 export function toNamedAuthorityTbs(
-  { issuer, after }: Pick<LeafTemplate, "issuer" | "after">,
-  { serial, notBefore, notAfter, subject, spki, scope }: NamedAuthorityContent,
+  template: Pick<LeafTemplate, "issuer" | "after">,
+  content: NamedAuthorityContent,
 ): Uint8Array {
   const extensions = [
     toExtension(extensionId.keyUsage, true, signsCertificatesAndCrls),
     toExtension(extensionId.basicConstraints, true, lastAuthority),
-    toExtension(extensionId.subjectKeyIdentifier, false, toOctetString(toKeyId(spki))),
-    after,
-    toExtension(extensionId.nameConstraints, true, toNameConstraints(constraintsOf(scope))),
+    toExtension(extensionId.subjectKeyIdentifier, false, toOctetString(toKeyId(content.spki))),
+    template.after,
+    toExtension(extensionId.nameConstraints, true, toNameConstraints(constraintsOf(content.scope))),
   ];
-  return toSequence(
-    version,
-    toElement(tag.integer, serial),
-    issuer,
-    toSequence(toTime(notBefore), toTime(notAfter)),
-    subject,
-    spki,
-    toElement(tag.context3, toSequence(...extensions)),
-  );
+  return toPlainTbs(template, content, extensions);
 }
 
 export interface NamedAuthorityExpected extends NamedAuthority {
@@ -81,12 +65,7 @@ const lints: Readonly<Record<string, (tbs: Tbs, expected: NamedAuthorityExpected
 };
 
 /** @throws Error naming the lint that does not hold */
-export function lintNamedAuthorityTbs(tbs: Uint8Array, expected: NamedAuthorityExpected): void {
-  const read = readForm(tbs);
-  for (const [name, holds] of Object.entries(lints)) {
-    if (!holds(read, expected)) throw new Error(`lint ${name}: the bytes to be signed do not keep it`);
-  }
-}
+export const lintNamedAuthorityTbs = toLinter(lints);
 
 /** Every kind of name is bound: the one trust domain, no DNS name but these, no address, and no e-mail that anybody has. */
 function isWithin({ permitted, excluded }: NameConstraints, { trustDomain, dnsNames }: NameScope): boolean {

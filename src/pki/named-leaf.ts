@@ -4,13 +4,13 @@
  */
 
 import type { Certificate, Tbs } from "./certificate.ts";
-import { type Cursor, isSame, tag } from "./der.ts";
-import { fromHex, toElement, toOctetString, toSequence, toTime } from "./encode.ts";
+import { type Cursor, isSame } from "./der.ts";
+import { fromHex, toOctetString } from "./encode.ts";
 import { extensionId, toExtension } from "./extension.ts";
 import { type GeneralName, readGeneralNames, toGeneralNames } from "./general-name.ts";
 import { toKeyId } from "./key.ts";
-import type { LeafTemplate } from "./leaf.ts";
-import { leafLints, readForm } from "./lint.ts";
+import { type Content, type LeafTemplate, toPlainTbs } from "./leaf.ts";
+import { leafLints, toLinter } from "./lint.ts";
 import { type NamedUsage, toExtendedUsage, toKeyUsage, toLeafUsages } from "./named-usage.ts";
 
 /** Everything of the leaf that its request decides. */
@@ -21,27 +21,16 @@ export interface NamedLeaf {
   readonly usages: readonly NamedUsage[];
 }
 
-export interface NamedContent extends NamedLeaf {
-  /** Content octets, as `newSerialAt` makes them. */
-  readonly serial: Uint8Array;
-  readonly notBefore: Date;
-  readonly notAfter: Date;
-  /** DER, already judged by `readPublicKey`. */
-  readonly spki: Uint8Array;
-}
+export type NamedContent = NamedLeaf & Content;
 
 /** No certificate of this profile lives longer, whatever a resource says: the most that public CAs gave for years. Seconds. */
 export const namedSecondsCap = 398 * 86_400;
 
-const version = fromHex("a003020102");
 const notCa = fromHex("3000");
 
 /** The exact bytes to be signed, by any template of the authority. */
-export function toNamedTbs(
-  { issuer, after }: Pick<LeafTemplate, "issuer" | "after">,
-  content: NamedContent,
-): Uint8Array {
-  const { serial, notBefore, notAfter, subject, spki, names, usages } = content;
+export function toNamedTbs(template: Pick<LeafTemplate, "issuer" | "after">, content: NamedContent): Uint8Array {
+  const { subject, spki, names, usages } = content;
   const keyUsage = toKeyUsage(usages);
   const extended = toExtendedUsage(usages);
   const extensions = [
@@ -49,19 +38,11 @@ export function toNamedTbs(
     ...(extended === undefined ? [] : [toExtension(extensionId.extKeyUsage, false, extended)]),
     toExtension(extensionId.basicConstraints, true, notCa),
     toExtension(extensionId.subjectKeyIdentifier, false, toOctetString(toKeyId(spki))),
-    after,
+    template.after,
     // RFC 5280 4.2.1.6: critical where the subject is empty.
     ...(names.length === 0 ? [] : [toExtension(extensionId.subjectAltName, isEmpty(subject), toGeneralNames(names))]),
   ];
-  return toSequence(
-    version,
-    toElement(tag.integer, serial),
-    issuer,
-    toSequence(toTime(notBefore), toTime(notAfter)),
-    subject,
-    spki,
-    toElement(tag.context3, toSequence(...extensions)),
-  );
+  return toPlainTbs(template, content, extensions);
 }
 
 export interface NamedExpected extends NamedLeaf {
@@ -98,12 +79,7 @@ const lints: Readonly<Record<string, (tbs: Tbs, expected: NamedExpected) => bool
 };
 
 /** @throws Error naming the lint that does not hold */
-export function lintNamedTbs(tbs: Uint8Array, expected: NamedExpected): void {
-  const read = readForm(tbs);
-  for (const [name, holds] of Object.entries(lints)) {
-    if (!holds(read, expected)) throw new Error(`lint ${name}: the bytes to be signed do not keep it`);
-  }
-}
+export const lintNamedTbs = toLinter(lints);
 
 /** The names of a certificate. @throws Refusal `malformed` for what no leaf of ours has */
 export function namesOf({ extensions }: Pick<Tbs, "extensions">): readonly GeneralName[] {
