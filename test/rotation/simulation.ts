@@ -290,6 +290,15 @@ export async function simulate(options: SimulationOptions): Promise<Report> {
     await hear();
   }
 
+  /** From how it stands by now: a step may have been taken in this tick, and then it may even be over. */
+  async function rollBack(): Promise<void> {
+    const [rotation] = await rotations.look();
+    if (rotation === undefined) return;
+    const act = { log: "@hub", verb: "roll-back-root", ...by, details: {} };
+    await state.turnRoot({ changes: decideRollBack(rotation) }, act);
+    counts.rolledBack += 1;
+  }
+
   const begun = time;
   for (let nth = 0; nth < wanted; nth += 1) {
     const mixed = nth % 10 === 9;
@@ -321,15 +330,8 @@ export async function simulate(options: SimulationOptions): Promise<Report> {
       await acknowledge();
       await renew();
       await shakeHands();
-      const [rotation] = rotations.seen();
-      if (rotation === undefined) break;
-      if (tick === rollBackAt) {
-        await state.turnRoot(
-          { changes: decideRollBack(rotation) },
-          { log: "@hub", verb: "roll-back-root", ...by, details: {} },
-        );
-        counts.rolledBack += 1;
-      }
+      if (rotations.seen().length === 0) break;
+      if (tick === rollBackAt) await rollBack();
       if (reckless && failures.length > 0) break;
       time += tickMs;
     }
