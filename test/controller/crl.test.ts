@@ -19,6 +19,7 @@ import type { Declared } from "../../src/resources/declared.ts";
 import { temporaryDirectory } from "../contract/directory.ts";
 import { act, draft } from "../contract/drafts.ts";
 import { cluster, join as documents, read, root, tenant } from "../resources/build.ts";
+import { rootRecord } from "../support/authority-record.ts";
 import { makeAuthority } from "../support/pki.ts";
 
 const base = temporaryDirectory();
@@ -269,19 +270,7 @@ test("a root whose key is offline has the CRL that is brought, and none else", a
 });
 
 test("a shorter validity that a document asks for counts at half of that", () => {
-  const records: readonly AuthorityRecord[] = [
-    {
-      id: "root-main",
-      kind: "root",
-      owner: "main",
-      state: "active",
-      algorithm: "P-256",
-      keyName: "",
-      certificate: new Uint8Array(),
-      notBefore: new Date(start),
-      notAfter: new Date(start + 3650 * day),
-    },
-  ];
+  const records = [rootRecord({ id: "root-main" })];
   const last = { authority: "root-main", number: 1, revocations: 0, crl: new Uint8Array() };
   const crls = [{ ...last, thisUpdate: new Date(start), nextUpdate: new Date(start + 30 * day) }];
   const due = (declared: Declared, ms: number) =>

@@ -6,11 +6,7 @@ import { decideAuthorities, nextStep } from "../../src/controller/succession.ts"
 import type { AuthorityRecord } from "../../src/ledger/state.ts";
 import type { Declared } from "../../src/resources/declared.ts";
 import { cluster, join, read, root, tenant } from "../resources/build.ts";
-
-const hour = 3_600_000;
-const day = 24 * hour;
-const start = Date.parse("2026-01-01T00:00:00Z");
-const at = (ms: number): Date => new Date(start + ms);
+import { at, day, hour, rootRecord } from "../support/authority-record.ts";
 
 const rules = `[{ name: all, clusters: [east], namespaces: [shop], proofs: [token, request] }]`;
 const giving =
@@ -20,22 +16,7 @@ function declare(more = giving, ...others: readonly string[]): Declared {
   return read(join(root("main"), cluster("east"), tenant("shop", { rules, more }), ...others));
 }
 
-function record(overrides: Partial<AuthorityRecord>): AuthorityRecord {
-  return {
-    id: "main-1",
-    kind: "root",
-    owner: "main",
-    state: "active",
-    algorithm: "P-256",
-    keyName: "main-1",
-    certificate: new Uint8Array(),
-    notBefore: at(-day),
-    notAfter: at(3650 * day),
-    ...overrides,
-  };
-}
-
-const main = record({});
+const main = rootRecord();
 
 function under(
   kind: "tenant" | "delegating",
@@ -43,7 +24,7 @@ function under(
   overrides: Partial<AuthorityRecord> = {},
 ): AuthorityRecord {
   const times = { notBefore: at(-hour), notAfter: at(100 * day) };
-  return record({ id: `${kind}-${state}`, kind, owner: "shop", state, parent: "main-1", ...times, ...overrides });
+  return rootRecord({ id: `${kind}-${state}`, kind, owner: "shop", state, parent: "main-1", ...times, ...overrides });
 }
 
 const leaves = under("tenant", "active");
@@ -67,7 +48,7 @@ function due(now: Date, records: readonly AuthorityRecord[], declared = declare(
   });
 }
 
-const oldRoot = record({ id: "main-0", state: "retiring" });
+const oldRoot = rootRecord({ id: "main-0", state: "retiring" });
 const table: readonly (readonly [string, Date, readonly AuthorityRecord[], readonly string[], Declared?])[] = [
   ["there is none where the tenant gives no CA certificates", at(0), [leaves], [], declare("")],
   ["one is made where it does", at(0), [leaves], ["prepare delegating of shop"]],
@@ -123,7 +104,7 @@ const table: readonly (readonly [string, Date, readonly AuthorityRecord[], reado
     "and where they were under a root that nobody trusts any more",
     at(0),
     [
-      record({ id: "main-0", state: "retired" }),
+      rootRecord({ id: "main-0", state: "retired" }),
       leaves,
       under("tenant", "active", { id: "bank-1", owner: "bank", parent: "main-0" }),
     ],

@@ -9,24 +9,10 @@ import {
   subjectOf,
 } from "../../src/controller/rotation.ts";
 import type { AuthorityRecord, LeafCount } from "../../src/ledger/state.ts";
-
-const hour = 3_600_000;
-const start = Date.parse("2026-01-01T00:00:00Z");
-const at = (ms: number): Date => new Date(start + ms);
+import { at, hour, rootRecord } from "../support/authority-record.ts";
 
 function root(id: string, state: AuthorityRecord["state"], overrides: Partial<AuthorityRecord> = {}): AuthorityRecord {
-  return {
-    id,
-    kind: "root",
-    owner: "main",
-    state,
-    algorithm: "P-256",
-    keyName: id,
-    certificate: new Uint8Array(),
-    notBefore: at(-hour),
-    notAfter: at(10_000 * hour),
-    ...overrides,
-  };
+  return rootRecord({ id, state, notBefore: at(-hour), notAfter: at(10_000 * hour), ...overrides });
 }
 
 const prepared = [root("old", "active"), root("new", "prepared")];

@@ -4,27 +4,13 @@ import { decideAuthorities, isNearEnd, nextStep } from "../../src/controller/suc
 import type { AuthorityRecord, AuthorityRequest } from "../../src/ledger/state.ts";
 import type { Declared } from "../../src/resources/declared.ts";
 import { cluster, join, read, root, tenant } from "../resources/build.ts";
-
-const hour = 3_600_000;
-const day = 24 * hour;
-const start = Date.parse("2026-01-01T00:00:00Z");
-const at = (ms: number): Date => new Date(start + ms);
+import { at, day, hour, rootRecord } from "../support/authority-record.ts";
 
 function declare(more = "authority: { validityDays: 100 }"): Declared {
   return read(join(root("main"), cluster("east"), tenant("shop", { more })));
 }
 
-const main: AuthorityRecord = {
-  id: "main-1",
-  kind: "root",
-  owner: "main",
-  state: "active",
-  algorithm: "P-256",
-  keyName: "main-1",
-  certificate: new Uint8Array(),
-  notBefore: at(-day),
-  notAfter: at(3650 * day),
-};
+const main = rootRecord();
 
 /** As it is made at the start for a hundred days. */
 function shop(state: AuthorityRecord["state"], overrides: Partial<AuthorityRecord> = {}): AuthorityRecord {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { connect as connectTcp } from "node:net";
 import { test } from "node:test";
-import { type ConnectionOptions, connect, type PeerCertificate, type SecureVersion } from "node:tls";
+import { type ConnectionOptions, connect, type PeerCertificate, type SecureVersion, type TLSSocket } from "node:tls";
 import { toPem } from "../../src/pki/pem.ts";
 import { openServerCredentials, type ServerTls } from "../../src/rpc/credentials.ts";
 import { IstioCertificateService } from "../../src/rpc/proto.ts";
@@ -27,20 +27,18 @@ async function serving(name: string): Promise<ServerTls> {
   return { chainPem, keyPem: key.keyPem, clientRootsPem: rootPem };
 }
 
+function dial(port: number, options: ConnectionOptions): TLSSocket {
+  const checkServerIdentity = (): undefined => undefined;
+  return connect({ port, host: "127.0.0.1", ca: rootPem, checkServerIdentity, ALPNProtocols: ["h2"], ...options });
+}
+
 /** Shakes hands, with a ticket of before if there is one: whether that spared it all of it, and the ticket that it has then. */
 function comeBack(
   port: number,
   options: ConnectionOptions,
 ): Promise<{ readonly reused: boolean; readonly ticket?: Buffer }> {
   return new Promise((resolve, reject) => {
-    const socket = connect({
-      port,
-      host: "127.0.0.1",
-      ca: rootPem,
-      checkServerIdentity: () => undefined,
-      ALPNProtocols: ["h2"],
-      ...options,
-    });
+    const socket = dial(port, options);
     const end = (more: { readonly ticket?: Buffer }): void => {
       resolve({ reused: socket.isSessionReused(), ...more });
       socket.destroy();
@@ -60,14 +58,7 @@ interface Shaken {
 
 function shake(port: number, options: { maxVersion?: SecureVersion; ciphers?: string } = {}): Promise<Shaken> {
   return new Promise((resolve, reject) => {
-    const socket = connect({
-      port,
-      host: "127.0.0.1",
-      ca: rootPem,
-      checkServerIdentity: () => undefined,
-      ALPNProtocols: ["h2"],
-      ...options,
-    });
+    const socket = dial(port, options);
     socket.once("secureConnect", () => {
       const certificate: PeerCertificate = socket.getPeerCertificate();
       resolve({ names: certificate.subjectaltname ?? "", protocol: socket.getProtocol(), alpn: socket.alpnProtocol });
