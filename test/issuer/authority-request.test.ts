@@ -3,8 +3,12 @@ import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
+import { encodeName } from "../../src/pki/authority.ts";
 import { readCertificate } from "../../src/pki/certificate.ts";
 import { verifyLeaf } from "../../src/pki/chain.ts";
+import { tag } from "../../src/pki/der.ts";
+import { toElement } from "../../src/pki/encode.ts";
+import { toLeafTemplate, toTbs } from "../../src/pki/leaf.ts";
 import { constraintsOf } from "../../src/pki/name-constraints.ts";
 import { call, openAdmin, readStream } from "../../src/rpc/client.ts";
 import type { Explanation__Output } from "../../src/rpc/gen/espalier/v1/Explanation.ts";
@@ -14,17 +18,21 @@ import type { RevokeProgress__Output } from "../../src/rpc/gen/espalier/v1/Revok
 import type { SignItem } from "../../src/rpc/gen/espalier/v1/SignItem.ts";
 import { espalier } from "../ctl/stage.ts";
 import { daySeconds } from "../support/clock.ts";
-import { clusterDocument, type Document, document } from "../support/documents.ts";
+import { clusterDocument, type Document, document, podToken } from "../support/documents.ts";
 import { namedCsr } from "../support/named-csr.ts";
 import { callMs, eventually } from "../support/patience.ts";
+import { buildCsr, makeKey, makeSigner, signTbs } from "../support/pki.ts";
 import { type Stack, startStack } from "../support/stack.ts";
 import type { Thief } from "../support/thief.ts";
+import { csrFor } from "../support/workload.ts";
 import { assertItemRefused, issued } from "./ask.ts";
 
 const authorities = { namespaces: ["shop-ca"], dnsNames: ["shop.example"], maximumSeconds: 30 * daySeconds };
 
 function tenant(name: string, root: string, requests: object, more: object = {}): Document {
-  const rules = [{ name: "all", clusters: ["east"], namespaces: [name, `${name}-*`], proofs: ["token", "request"] }];
+  const rules = [
+    { name: "all", clusters: ["east"], namespaces: [name, `${name}-*`], proofs: ["token", "certificate", "request"] },
+  ];
   const subject = { commonNames: ["*"] };
   const trustDomain = `${name}.example`;
   return document("MeshTenant", name, { trustDomain, root, rules, requests: { subject, ...requests }, ...more });
@@ -203,6 +211,32 @@ test("CA certificates of a tenant with a root of its own", async (t) => {
     const csr = namedCsr({ subject: `/CN=${name}` });
     await assertItemRefused(stack, async () => await east.sign(ask({}, csr)), "request-denied", /subject is that of/);
   });
+
+  await t.test(
+    "refused: who has a CA certificate of ours, as a VM that has a leaf with the same words in it",
+    async () => {
+      const key = makeKey("P-256");
+      const der = issued(
+        await east.sign(ask({}, buildCsr({ key, subject: encodeName("till"), attributes: toElement(tag.context0) }))),
+      );
+      const account = { namespace: "shop", serviceAccount: "till" };
+      const uri = "spiffe://shop.example/ns/shop/sa/till";
+      const csr = csrFor(uri);
+      const leaf = issued(await east.sign({ csr, token: podToken("east", { ...account, pod: false }) }));
+      issued(await east.sign({ csr, certificate: leaf }));
+      const { serial, notBefore, notAfter } = readCertificate(leaf);
+      const ours = { certificate: der, algorithm: "P-256", signer: makeSigner("P-256", key) } as const;
+      const content = { serial, notBefore, notAfter, spki: key.spki, names: { uri, dns: [] } };
+      const forged = await signTbs(ours, toTbs(toLeafTemplate(ours, "workload"), content));
+      const inOurWords = await signTbs(ours, readCertificate(leaf).tbs);
+      for (const [certificate, says] of [
+        [forged, /the ledger does not have it/],
+        [inOurWords, /its signature is wrong/],
+        [der, /given to a pod/],
+      ] as const)
+        await assertItemRefused(stack, async () => await east.sign({ csr, certificate }), "proof-invalid", says);
+    },
+  );
 
   await t.test("what is asked again under one UID and is no CA any more is another request", async () => {
     const item = ask({ usages: ["digital signature"] }, caCsr([]));

@@ -123,7 +123,10 @@ export async function makeLeaf(authority: TestAuthority, overrides: LeafOverride
   return signTbs(authority, makeTbs(authority, overrides));
 }
 
-export async function signTbs(authority: TestAuthority, tbs: Uint8Array): Promise<Uint8Array> {
+export async function signTbs(
+  authority: Pick<TestAuthority, "algorithm" | "signer">,
+  tbs: Uint8Array,
+): Promise<Uint8Array> {
   return toCertificate(authority.algorithm, tbs, await authority.signer.sign(tbs));
 }
 
