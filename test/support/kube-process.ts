@@ -50,7 +50,16 @@ export async function restart(server: ServerProcess, access: Access): Promise<vo
 /** SIGKILL; returns when it is gone. */
 export async function kill({ pid }: ServerProcess): Promise<void> {
   process.kill(pid, "SIGKILL");
-  while (existsSync(`/proc/${pid}/cwd`)) await new Promise((resolve) => setTimeout(resolve, 20));
+  while (!isGone(pid)) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+/** Nobody need have waited for it. As long as one of its threads is there, so are its sockets. */
+function isGone(pid: number): boolean {
+  try {
+    return !existsSync(`/proc/${pid}/cwd`) && readdirSync(`/proc/${pid}/task`).length <= 1;
+  } catch {
+    return true;
+  }
 }
 
 /** One that finds what another left behind may take its time. */
