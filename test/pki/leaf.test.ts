@@ -26,25 +26,21 @@ import {
   uri,
 } from "../support/pki.ts";
 import { hasOpenssl, openssl } from "../support/pki-openssl.ts";
-import { emitProfiles } from "../support/profiles.ts";
+import { anyProfileNames, emitProfiles, purposes } from "../support/profiles.ts";
 
 test("openssl verify -x509_strict accepts every profile under every authority", { skip: !hasOpenssl }, async () => {
   const dir = mkdtempSync(join(tmpdir(), "espalier-profiles-"));
   try {
     const paths = await emitProfiles(dir);
-    assert.equal(paths.length, profileNames.length * keyAlgorithms.length);
-    for (const algorithm of keyAlgorithms) {
-      for (const [purpose, names] of [
-        ["sslserver", ["workload", "serving", "issuer"]],
-        ["sslclient", ["workload", "agent", "operator"]],
-      ] as const) {
-        const of = (name: string, file: string) => join(dir, `${name}-${algorithm}`, `${file}.pem`);
-        const above = ["-CAfile", of("workload", "root"), "-untrusted", of("workload", "intermediate")];
-        const rules = ["verify", "-x509_strict", "-purpose", purpose, "-attime", String(now.getTime() / 1000)];
-        const out = openssl([...rules, ...above, ...names.map((name) => of(name, "leaf"))], {});
-        assert.equal(out.match(/: OK$/gm)?.length, names.length, out);
+    assert.equal(paths.length, anyProfileNames.length * keyAlgorithms.length);
+    const rules = ["verify", "-x509_strict", "-attime", String(now.getTime() / 1000)];
+    for (const algorithm of keyAlgorithms)
+      for (const profile of anyProfileNames) {
+        const of = (file: string) => join(dir, `${profile}-${algorithm}`, `${file}.pem`);
+        const above = ["-CAfile", of("root"), "-untrusted", of("intermediate")];
+        for (const purpose of purposes[profile])
+          assert.match(openssl([...rules, "-purpose", purpose, ...above, of("leaf")], {}), /: OK$/m);
       }
-    }
   } finally {
     rmSync(dir, { recursive: true });
   }

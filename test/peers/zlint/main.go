@@ -23,8 +23,8 @@ type excuse struct {
 
 var excuses = map[string]excuse{
 	"e_ecdsa_allowed_ku": {
-		of:     isWorkload,
-		reason: "RFC 8813 section 3 bars keyEncipherment with EC keys; Istio's own leaves have it with every key, and data planes were tried with those",
+		of:     func(certificate *x509.Certificate) bool { return isWorkload(certificate) || isRequested(certificate) },
+		reason: "RFC 8813 section 3 bars keyEncipherment with EC keys; Istio's own leaves have it with every key, and data planes were tried with those; cert-manager asks for it with every key, and a request gets what it asks for",
 	},
 	"e_ext_san_uri_host_not_fqdn_or_ip": {
 		of:     hasSPIFFE,
@@ -165,6 +165,11 @@ func readIssuers(folder string) ([]*stdx509.Certificate, error) {
 func isWorkload(certificate *x509.Certificate) bool {
 	usages := []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 	return hasSPIFFE(certificate) && slices.Equal(certificate.ExtKeyUsage, usages) && !certificate.IsCA
+}
+
+// A request's leaf and no other profile's has a subject.
+func isRequested(certificate *x509.Certificate) bool {
+	return len(certificate.Subject.Names) > 0 && !certificate.IsCA
 }
 
 func hasSPIFFE(certificate *x509.Certificate) bool {
