@@ -1,15 +1,18 @@
 /** The resource definitions on a real API server: `KUBECONFIG=… node --test test/kube/crds.ts`, with the rights of an administrator. */
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { get } from "node:https";
 import { after, before, test } from "node:test";
 import * as fc from "fast-check";
 import { parse } from "yaml";
 import { ApiError } from "../../src/kube/api-error.ts";
 import { type Client, openClient } from "../../src/kube/client.ts";
+import { readBody } from "../../src/kube/exchange.ts";
 import { isRecord, listAt, recordAt } from "../../src/kube/json.ts";
 import { kubeconfigCredentials } from "../../src/kube/kubeconfig.ts";
-import { deleteObject, mergeObject } from "../../src/kube/objects.ts";
-import { type Resource, toPath } from "../../src/kube/resource.ts";
+import { createObject, deleteObject, mergeObject } from "../../src/kube/objects.ts";
+import { type Resource, resources, toPath } from "../../src/kube/resource.ts";
 import { toApiResource } from "../../src/resources/crd.ts";
 import { readResource } from "../../src/resources/kind.ts";
 import { kinds } from "../repo/crds.ts";
@@ -19,9 +22,12 @@ import { kubeconfigOf } from "../support/kube-cluster.ts";
 import { applyCrds } from "../support/kube-crds.ts";
 
 const path = kubeconfigOf(process.env);
-const client: Client = openClient({ credentials: await kubeconfigCredentials(path) });
+const credentials = await kubeconfigCredentials(path);
+const client: Client = openClient({ credentials });
 
-before(async () => await applyCrds(client));
+before(async () => {
+  for (const chart of ["hub", "agent"] as const) await applyCrds(client, chart);
+});
 after(() => client[Symbol.dispose]());
 
 /** As `kubectl` asks: unknown fields are refused, and not dropped. */
@@ -180,7 +186,7 @@ test("trust domain and root cannot be changed, and everything else can", async (
   await change({ suspended: true });
 });
 
-test("kubectl finds them by short name and category, and shows what matters", async () => {
+test("kubectl finds them by short name and category", async () => {
   const found = await client.call({ verb: "GET", path: "/apis/espalier.dev/v1alpha1" });
   const listed = listAt(found, "resources").filter(isRecord);
   assert.deepEqual(listed.map(({ name, shortNames, categories }) => [name, shortNames, categories]).toSorted(), [
@@ -188,7 +194,71 @@ test("kubectl finds them by short name and category, and shows what matters", as
     ["meshclusters/status", undefined, undefined],
     ["meshtenants", ["mtenant"], ["espalier"]],
     ["meshtenants/status", undefined, undefined],
+    ["tenantclusterissuers", ["tcissuer"], ["espalier"]],
+    ["tenantclusterissuers/status", undefined, undefined],
+    ["tenantissuers", ["tissuer"], ["espalier"]],
+    ["tenantissuers/status", undefined, undefined],
     ["trustroots", ["troot"], ["espalier"]],
     ["trustroots/status", undefined, undefined],
   ]);
 });
+
+const conditions = [
+  { type: "Accepted", status: "True", reason: "InForce", message: "generation 1" },
+  { type: "Ready", status: "False", reason: "NotMade", message: "type a verb" },
+].map((one) => ({ ...one, lastTransitionTime: "2026-01-02T03:04:05Z" }));
+
+const judged = { Accepted: "True", Ready: "False", Reason: "NotMade", Message: "type a verb" };
+const { Accepted: _, ...ready } = judged;
+const issuer = { Tenant: "shop", ...ready };
+const tokens = { issuer: "https://east.example", keys: { joined: true } };
+const rules = [{ name: "all", clusters: ["east"], namespaces: ["shop"] }];
+
+/** What `kubectl get -o wide` shows of an object of each kind, between its name and its age. */
+const shown: readonly (readonly [resource: Resource, spec: object, cells: Readonly<Record<string, unknown>>])[] = [
+  [toApiResource("TrustRoot"), { algorithm: "P-384" }, { Algorithm: "P-384", ...judged }],
+  [
+    toApiResource("MeshTenant"),
+    { trustDomain: "shop.example", root: "main", rules, suspended: true },
+    { "Trust Domain": "shop.example", Root: "main", Suspended: true, ...judged },
+  ],
+  [
+    toApiResource("MeshCluster"),
+    { tokens, servingNames: ["ca.east.example"] },
+    { "Token Issuer": "https://east.example", Suspended: false, ...judged },
+  ],
+  [resources.tenantIssuers, { tenant: "shop" }, issuer],
+  [resources.tenantClusterIssuers, { tenant: "shop", namespaces: ["shop"] }, issuer],
+];
+
+for (const [resource, spec, cells] of shown)
+  test(`kubectl shows what matters of a ${resource.kind}`, async (t) => {
+    const name = `shown-${randomUUID().slice(0, 6)}`;
+    const place = resource.namespaced ? { namespace: "default" } : {};
+    const one = { ...place, name };
+    const body = { apiVersion: "espalier.dev/v1alpha1", kind: resource.kind, metadata: { name }, spec };
+    await createObject(client, resource, place, body);
+    t.after(async () => await deleteObject(client, resource, one));
+    await mergeObject(client, resource, { ...one, subresource: "status" }, { status: { conditions } });
+    const { wide, Age, ...rest } = await tableOf(toPath(resource, one));
+    assert.deepEqual(rest, { Name: name, ...cells });
+    assert.match(String(Age), /^\d+[smh]/);
+    assert.deepEqual(wide, ["Message"]);
+  });
+
+/** The one row that `kubectl get` prints, by column, and which columns it prints with `-o wide` only. */
+async function tableOf(path: string): Promise<Readonly<Record<string, unknown>>> {
+  const { server, tls, token } = await credentials.current();
+  const accept = "application/json;as=Table;g=meta.k8s.io;v=v1";
+  const headers = { accept, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) };
+  const asked = get(new URL(path, server), { ...tls, headers });
+  const [response] = await once(asked, "response");
+  const table: unknown = JSON.parse((await readBody(response, 1024 * 1024)).toString("utf8"));
+  const columns = listAt(table, "columnDefinitions").filter(isRecord);
+  const [row, ...others] = listAt(table, "rows");
+  assert.deepEqual(others, []);
+  const cells = listAt(row, "cells");
+  assert.equal(cells.length, columns.length);
+  const wide = columns.filter(({ priority }) => priority !== 0).map(({ name }) => name);
+  return { ...Object.fromEntries(columns.map(({ name }, at) => [name, cells[at]])), wide };
+}
