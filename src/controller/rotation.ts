@@ -54,9 +54,12 @@ export interface RotationSeen extends RootName {
   readonly settleMs: number;
 }
 
+/** What a gate may wait for: what somebody can see to first, what ends by itself last. */
+const waits = ["hold", "document", "authority", "door", "agent", "settle", "leaves"] as const;
+
 /** One thing that a gate waits for. */
 export interface Waiting {
-  readonly kind: "hold" | "document" | "leaves" | "authority" | "agent" | "door" | "settle";
+  readonly kind: (typeof waits)[number];
   /** Those of an agent and of a door can be acknowledged. */
   readonly name: string;
   readonly says: string;
@@ -66,6 +69,7 @@ export interface Waiting {
 
 export interface Gate {
   readonly open: boolean;
+  /** By kind, in the order of `waits`. */
   readonly waitingFor: readonly Waiting[];
   /** Missing where something does not end by itself. */
   readonly opensAtLatest?: Date;
@@ -128,7 +132,7 @@ export function decideRotation(seen: RotationSeen, now: Date): Rotation | undefi
     ...said(seen),
     ...leavesLeft(rotation, seen),
     ...(rotation.phase === "prepared" ? untold(rotation, seen, now) : signing(rotation, seen)),
-  ];
+  ].toSorted((a, b) => waits.indexOf(a.kind) - waits.indexOf(b.kind));
   const ends = waitingFor.map(({ until }) => until);
   const last = ends.includes(undefined) ? undefined : Math.max(...ends.map(Number));
   const open = waitingFor.length === 0;

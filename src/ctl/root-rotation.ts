@@ -26,7 +26,7 @@ interface StatusOptions extends Pick<VerbOptions, "serving" | "hub" | "socket" |
 type Verb = "rotateRoot" | "holdRotation" | "continueRotation" | "rollBackRotation";
 
 const watchMs = 5_000;
-/** Of what it waits for, and of tenants and clusters. */
+/** Of each kind of thing that it waits for, and of tenants and clusters. */
 const shownMax = 20;
 
 export function addRootRotation(root: Command, context: Context): void {
@@ -130,7 +130,7 @@ const phases: Readonly<Record<string, string>> = {
 };
 
 function describe(rotation: Rotation__Output): string {
-  const { name, kind, phase, coming, leaving, held, open, opensAtLatest, certificates, waitingFor, leaves } = rotation;
+  const { name, kind, phase, coming, leaving, held, open, opensAtLatest, certificates } = rotation;
   const gate = open ? "open: the issuer that leads takes the step within a minute" : "shut";
   const fields: [string, string][] = [
     ["root", `${name} (${kind})`],
@@ -145,22 +145,36 @@ function describe(rotation: Rotation__Output): string {
     ],
     ["held back by", `${certificates} certificates`],
   ];
-  const waits = waitingFor.filter((one) => one.kind !== "leaves");
   const tables = [
-    waits.length === 0
-      ? ""
-      : toTable(
-          ["WAITS FOR", "NAME", "UNTIL", "WHAT"],
-          waits.slice(0, shownMax).map((one) => [one.kind, one.name, one.until, one.says]),
-        ),
-    leaves.length === 0
-      ? ""
-      : toTable(
-          ["TENANT", "CLUSTER", "DOOR", "CERTIFICATES", "FIRST ENDS", "LAST ENDS"],
-          leaves
-            .slice(0, shownMax)
-            .map((one) => [one.tenant, one.cluster, one.door, String(one.count), one.firstEnd, one.lastEnd]),
-        ),
+    toRows(["WAITS FOR", "NAME", "UNTIL", "WHAT"], toWaits(rotation)),
+    toRows(["TENANT", "CLUSTER", "DOOR", "CERTIFICATES", "FIRST ENDS", "LAST ENDS"], toLeaves(rotation)),
   ];
   return [toFields(fields), ...tables.filter((table) => table !== "")].join("\n");
+}
+
+function toRows(headings: readonly string[], rows: readonly (readonly string[])[]): string {
+  return rows.length === 0 ? "" : toTable(headings, rows);
+}
+
+/** Many of one kind hide none of another; leaves have a table of their own. */
+function toWaits({ waitingFor, waiting }: Rotation__Output): readonly (readonly string[])[] {
+  const byKind = Map.groupBy(waitingFor, ({ kind }) => kind);
+  byKind.delete("leaves");
+  return [...byKind].flatMap(([kind, all]) => {
+    const shown = all.slice(0, shownMax);
+    const rows = shown.map(({ name, until, says }) => [kind, name, until, says]);
+    return [...rows, ...toMore(shown, waiting[kind] ?? all.length).map((more) => [kind, more])];
+  });
+}
+
+function toLeaves({ leaves, waiting }: Rotation__Output): readonly (readonly string[])[] {
+  const shown = leaves.slice(0, shownMax);
+  const rows = shown.map(({ tenant, cluster, door, count, firstEnd, lastEnd }) => {
+    return [tenant, cluster, door, String(count), firstEnd, lastEnd];
+  });
+  return [...rows, ...toMore(shown, waiting["leaves"] ?? leaves.length).map((more) => [more])];
+}
+
+function toMore({ length }: readonly unknown[], all: number): readonly string[] {
+  return all > length ? [`and ${all - length} more`] : [];
 }

@@ -1,7 +1,7 @@
 /** `root rotate`, `status`, `continue`, `hold`, `rollback`: what an operator says to the rotation of a root, the hub's own among them. */
 import { createHash } from "node:crypto";
 import { addRoot, checkTurn } from "../controller/root.ts";
-import { decideRollBack, type RootName, type Rotation, subjectOf } from "../controller/rotation.ts";
+import { decideRollBack, type RootName, type Rotation, subjectOf, type Waiting } from "../controller/rotation.ts";
 import { Refusal } from "../errors.ts";
 import { type Act, hubLog } from "../ledger/ledger.ts";
 import type { AuthorityRecord } from "../ledger/state.ts";
@@ -16,8 +16,10 @@ export interface RotationVerbParts extends AdminParts {
   readonly rotations: Rotations;
 }
 
-/** Of tenants and clusters, agents and doors, in one answer. */
+/** Of each kind of thing that is waited for, and of tenants and clusters, in one answer. */
 const shownMax = 200;
+/** In a sentence. */
+const namedMax = 10;
 
 /** Of one root, or of all. */
 export async function listRotations(request: RootTarget, parts: RotationVerbParts): Promise<readonly WireRotation[]> {
@@ -68,17 +70,9 @@ export async function continueRotation(
     ...waiting.flatMap((one) => one.name.split("/").slice(0, -1)),
   ]);
   const said = await acknowledgedOf(rotation, parts);
-  for (const one of names) {
-    if (known.has(one) || said.has(one)) continue;
-    const those =
-      waiting.length === 0
-        ? "nothing does"
-        : `${waiting
-            .map((w) => w.name)
-            .slice(0, 10)
-            .join(", ")} do`;
-    throw new Refusal("not-found", `"${one}" does not hold this rotation: ${those}`);
-  }
+  const unknown = names.find((one) => !known.has(one) && !said.has(one));
+  if (unknown !== undefined)
+    throw new Refusal("not-found", `"${unknown}" does not hold this rotation: ${toNames(waiting)}`);
   const fresh = names.filter((one) => !said.has(one));
   if (request.dryRun) return toWire(rotation, isHeld(rotation) || fresh.length > 0);
   const act = toAct("continue-rotation", rotation, by, { acknowledged: fresh.join(" ") });
@@ -87,6 +81,13 @@ export async function continueRotation(
   if (!changed) return toWire(rotation, false);
   parts.log.info("root rotation continued", { ...name, operator: by.operator });
   return await after(name, parts);
+}
+
+function toNames(waiting: readonly Waiting[]): string {
+  if (waiting.length === 0) return "nothing does";
+  const more = waiting.length > namedMax ? ` and ${waiting.length - namedMax} more` : "";
+  const named = waiting.slice(0, namedMax).map(({ name }) => name);
+  return `${named.join(", ")}${more} do`;
 }
 
 /** Back to the root that everybody trusts anyway. Once more, it changes nothing: only who names the newer one goes forward again. */
@@ -169,6 +170,9 @@ function toNone({ kind, owner }: RootName): WireRotation {
 
 function toWire(rotation: Rotation, changed: boolean): WireRotation {
   const { phase, coming, leaving, gate, leaves } = rotation;
+  // Many of one kind hide none of another.
+  const waiting = Map.groupBy(gate.waitingFor, ({ kind }) => kind);
+  const shown = [...waiting.values()].flatMap((ofKind) => ofKind.slice(0, shownMax));
   return {
     name: coming.owner,
     kind: wireKind(coming.kind),
@@ -178,12 +182,8 @@ function toWire(rotation: Rotation, changed: boolean): WireRotation {
     held: isHeld(rotation),
     open: gate.open,
     opensAtLatest: gate.opensAtLatest?.toISOString() ?? "",
-    waitingFor: gate.waitingFor.slice(0, shownMax).map(({ kind, name, says, until }) => ({
-      kind,
-      name,
-      says,
-      until: until?.toISOString() ?? "",
-    })),
+    waitingFor: shown.map(({ kind, name, says, until }) => ({ kind, name, says, until: until?.toISOString() ?? "" })),
+    waiting: Object.fromEntries([...waiting].map(([kind, ofKind]) => [kind, ofKind.length])),
     certificates: leaves.reduce((sum, { count }) => sum + count, 0),
     leaves: last(leaves).map(({ tenant, cluster, door, count, firstEnd, lastEnd }) => ({
       tenant,

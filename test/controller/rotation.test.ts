@@ -143,6 +143,34 @@ const table: readonly (readonly [string, Partial<RotationSeen>, readonly string[
     ["old: retiring to retired"],
   ],
   ["and a hold still does", { records: active, held: true }, ["hold hold"]],
+  [
+    "what somebody can see to comes first, and what ends by itself last",
+    {
+      records: [root("old", "active"), root("new", "prepared", { notBefore: at(hour) })],
+      held: true,
+      declared: false,
+      leaves: [leaf],
+      clusters: [
+        {
+          cluster: "east",
+          agents: [
+            { ...holding, since: at(0) },
+            { ...holding, agent: "a-1", holds: false },
+          ],
+        },
+      ],
+      doors: [vm],
+    },
+    [
+      "hold hold",
+      "document main",
+      "door vm:east",
+      "agent agent:east/a-1",
+      "settle new",
+      "settle agent:east/a-0",
+      "leaves shop/east/istio",
+    ],
+  ],
 ];
 
 for (const [title, overrides, expected, now] of table) {

@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { test } from "node:test";
+import { openSqlite } from "../../src/ledger/sqlite.ts";
 import type { Rotation__Output } from "../../src/rpc/gen/espalier/v1/Rotation.ts";
+import { draft } from "../contract/drafts.ts";
 import { espalier } from "../ctl/stage.ts";
 import { clusterDocument, type Document, document, podToken } from "../support/documents.ts";
 import { eventually } from "../support/patience.ts";
-import { type Stack, startStack } from "../support/stack.ts";
+import { makeSite } from "../support/site.ts";
+import { type Stack, startIssuerOn, startStack } from "../support/stack.ts";
 import { assertIssued } from "../support/workload.ts";
 
 const leafSeconds = 300;
@@ -24,13 +27,13 @@ async function open(all: readonly Document[] = documents()): Promise<Stack> {
 }
 
 /** What a verb of `root` says, and that it was understood. */
-async function say({ site }: Stack, ...argv: readonly string[]): Promise<string> {
+async function say({ site }: Pick<Stack, "site">, ...argv: readonly string[]): Promise<string> {
   const { code, stdout, stderr } = await espalier(["root", ...argv], site.config.adminSocket);
   assert.equal(code, 0, stderr);
   return stdout;
 }
 
-async function show(stack: Stack, ...argv: readonly string[]): Promise<Rotation__Output> {
+async function show(stack: Pick<Stack, "site">, ...argv: readonly string[]): Promise<Rotation__Output> {
   const [rotation]: readonly Rotation__Output[] = JSON.parse(await say(stack, "status", "main", "-o", "json", ...argv));
   assert.ok(rotation);
   return rotation;
@@ -218,4 +221,49 @@ test("a serving root is rotated when its cluster's agents have it", async () => 
   clock.offsetSeconds += settleSeconds + 5;
   await eventually(async () => assert.equal((await shown())?.phase, "active"), waitMs);
   assert.ok(((await shown())?.certificates ?? 0) > 0, "the agent's certificate is under the old one");
+});
+
+test("however much is waited for, something of each kind is shown, and how much there is of it", async () => {
+  const names = Array.from({ length: 230 }, (_, i) => `c${i}`);
+  const rules = [{ name: "vms", clusters: names, namespaces: ["pay-*"], proofs: ["token", "certificate"] }];
+  const [root, tenant] = documents(rules);
+  assert.ok(root && tenant);
+  using site = await makeSite({
+    documents: [root, tenant, ...names.map((name) => clusterDocument(name))],
+    serving: [],
+  });
+  {
+    await using database = await openSqlite({ path: site.databasePath, now: () => new Date(), create: false });
+    const signing = (await database.state.authorities()).find(({ kind }) => kind === "tenant");
+    const [bundleVersion = ""] = await database.state.bundlesWith(signing?.parent ?? "");
+    const more = { log: "payments", authority: signing?.id ?? "", bundleVersion, proof: "certificate" } as const;
+    const at = Date.now();
+    const ends = (i: number): Date => new Date(at + (3600 + i) * 1000);
+    await database.ledger.intend(names.map((cluster, i) => draft({ ...more, cluster, notAfter: ends(i) })));
+  }
+  await using _ = await startIssuerOn(site);
+  await say({ site }, "rotate", "main");
+  await say({ site }, "hold", "main");
+
+  const seen = await show({ site });
+  assert.deepEqual(seen.waiting, { hold: 1, door: 460, agent: 230, leaves: 230 });
+  assert.deepEqual(
+    [...Map.groupBy(seen.waitingFor, ({ kind }) => kind)].map(([kind, all]) => [kind, all.length]),
+    [
+      ["hold", 1],
+      ["door", 200],
+      ["agent", 200],
+      ["leaves", 200],
+    ],
+  );
+  assert.deepEqual([seen.certificates, seen.leaves.length, seen.leaves[0]?.cluster], [230, 200, "c229"]);
+
+  const lines = (await say({ site }, "status", "main")).split("\n");
+  const shown = (kind: string): number => lines.filter((line) => line.startsWith(kind)).length;
+  assert.deepEqual([shown("hold "), shown("door "), shown("agent "), shown("payments ")], [1, 21, 21, 20]);
+  assert.ok(lines.includes("door       and 440 more"), lines.join("\n"));
+  assert.ok(lines.includes("agent      and 210 more"));
+  assert.ok(lines.includes("and 210 more"));
+  const wrong = await espalier(["root", "continue", "main", "--acknowledge", "vm:west"], site.config.adminSocket);
+  assert.match(wrong.stderr, /"vm:west" does not hold this rotation: (\S+, ){9}\S+ and 680 more do/);
 });

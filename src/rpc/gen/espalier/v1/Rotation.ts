@@ -17,6 +17,7 @@ export interface Rotation {
   'certificates'?: (number);
   'leaves'?: (_espalier_v1_RotationLeaves)[];
   'changed'?: (boolean);
+  'waiting'?: ({[key: string]: number});
 }
 
 export interface Rotation__Output {
@@ -32,4 +33,5 @@ export interface Rotation__Output {
   'certificates': (number);
   'leaves': (_espalier_v1_RotationLeaves__Output)[];
   'changed': (boolean);
+  'waiting': ({[key: string]: number});
 }
