@@ -24,14 +24,15 @@ export interface ShopAsked {
   readonly impersonated?: string;
 }
 
-/** The proofs are those of its one rule. */
-export async function openKubeShop(proofs: readonly string[] = ["token"]): Promise<KubeShop> {
+/** The proofs are those of its one rule; `more` is what else of the MeshTenant is stated. */
+export async function openKubeShop(proofs: readonly string[] = ["token"], more: object = {}): Promise<KubeShop> {
   await using stack = new AsyncDisposableStack();
   const toTenants: KubeTenants = (named) => [
     document("MeshTenant", "shop", {
       trustDomain: "shop.example",
       root: "main",
       rules: [{ name: "pods", clusters: ["east"], namespaces: [named("shop")], proofs: [...proofs] }],
+      ...more,
     }),
   ];
   const site = stack.use(await openKubeSite(kubeconfigOf(process.env), toTenants));
