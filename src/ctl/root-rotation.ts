@@ -143,7 +143,7 @@ function describe(rotation: Rotation__Output): string {
       "at the latest",
       open ? "now" : opensAtLatest === "" ? "not before what has no end below is seen to" : opensAtLatest,
     ],
-    ["held back by", `${certificates} certificates`],
+    ["held back by", `${certificates} ${certificates === 1 ? "certificate" : "certificates"}`],
   ];
   const tables = [
     toRows(["WAITS FOR", "NAME", "UNTIL", "WHAT"], toWaits(rotation)),

@@ -21,12 +21,18 @@ export interface Said {
   readonly stderr: string;
 }
 
-export async function espalier(argv: readonly string[], socket = "/nowhere/admin.sock"): Promise<Said> {
+/** What runs on is heard meanwhile. */
+export async function espalier(
+  argv: readonly string[],
+  socket = "/nowhere/admin.sock",
+  heard: (text: string) => void = () => {},
+): Promise<Said> {
   let stdout = "";
   let stderr = "";
   const code = await run(argv, {
     stdout: (text) => {
       stdout += text;
+      heard(text);
     },
     stderr: (text) => {
       stderr += text;

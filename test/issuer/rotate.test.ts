@@ -223,6 +223,54 @@ test("a serving root is rotated when its cluster's agents have it", async () => 
   assert.ok(((await shown())?.certificates ?? 0) > 0, "the agent's certificate is under the old one");
 });
 
+test("whoever looks sees what holds a rotation back and until when; whoever watches sees it change, and is done with it", async () => {
+  const rules = [{ name: "vms", clusters: ["east", "west"], namespaces: ["pay-*"], proofs: ["token", "certificate"] }];
+  await using stack = await open([...documents(rules), clusterDocument("west")]);
+  const workload = await stack.workload("east");
+  const [leaf = ""] = assertIssued(await workload.ask({ token: podToken("east", { pod: false }) }));
+  const end = Date.parse(new X509Certificate(leaf).validTo);
+  await say(stack, "rotate", "main");
+  const expected = ["door istiod:east", "door vm:east", "agent agent:west", "leaves payments/east/istio"];
+  await eventually(async () =>
+    assert.deepEqual(
+      // What settles is over in a minute.
+      waits(await show(stack)).filter((one) => !one.startsWith("settle ")),
+      expected,
+    ),
+  );
+
+  const lines = (await say(stack, "status", "main")).split("\n").map((line) => line.split(/ {2,}/));
+  const [of, ends] = [new Map(lines.map(([name = "", ...rest]) => [name, rest])), new Date(end).toISOString()];
+  assert.deepEqual(of.get("root:"), ["main (workload)"]);
+  assert.deepEqual(of.get("phase:"), ["prepared: the new root is trusted and signs nothing"]);
+  assert.deepEqual(of.get("next step:"), ["the new root signs"]);
+  assert.deepEqual(of.get("gate:"), ["shut"]);
+  assert.deepEqual(of.get("at the latest: not before what has no end below is seen to"), []);
+  assert.deepEqual(of.get("held back by:"), ["1 certificate"]);
+  assert.deepEqual(of.get("agent"), ["agent:west", "no agent of cluster west has acknowledged it"]);
+  const doors = lines.filter(([kind]) => kind === "door").map(([, name, says]) => [name, says]);
+  assert.deepEqual(doors, [
+    ["istiod:east", "every istiod that VMs of cluster east connect to was restarted after it had the new root"],
+    ["vm:east", "VMs of cluster east have the new root wherever they keep a copy of one"],
+  ]);
+  assert.deepEqual(of.get("payments"), ["east", "istio", "1", ends, ends]);
+
+  let heard = "";
+  const watching = espalier(["root", "status", "main", "--watch"], stack.site.config.adminSocket, (text) => {
+    heard += text;
+  });
+  const hears = async (what: RegExp): Promise<void> => await eventually(() => assert.match(heard, what));
+  await hears(/^gate: +shut$/m);
+  await say(stack, "continue", "main", "--acknowledge", "vm:east", "istiod:east", "agent:west");
+  await hears(new RegExp(`^at the latest: ${new Date(end + settleSeconds * 1000).toISOString()}$`, "m"));
+  await say(stack, "hold", "main");
+  await hears(/^gate: +held$/m);
+  await say(stack, "rollback", "main");
+  const { code, stdout } = await watching;
+  assert.equal(code, 0);
+  assert.match(stdout, /\n\nno rotation is under way\n$/);
+});
+
 test("however much is waited for, something of each kind is shown, and how much there is of it", async () => {
   const names = Array.from({ length: 230 }, (_, i) => `c${i}`);
   const rules = [{ name: "vms", clusters: names, namespaces: ["pay-*"], proofs: ["token", "certificate"] }];
