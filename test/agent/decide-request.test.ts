@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import * as fc from "fast-check";
 import { readCertificateRequest } from "../../src/agent/certificate-request.ts";
 import { decideRequest, type Known, readDuration } from "../../src/agent/decide-request.ts";
 import { type Step, toEnd } from "../../src/agent/request-step.ts";
@@ -178,6 +179,52 @@ test("Go's durations are read to the second", () => {
   for (const text of ["0h", "0.5s", "-5s", "1", "1d", "h", "9999999h", "1s1h", "99999999999s"])
     assert.throws(() => readDuration(text), Refusal, text);
 });
+
+test("a duration as Go writes it is its whole seconds, and whatever else is written is their sum or none", () => {
+  const most = 2n ** 31n - 1n;
+  const check = (text: string, seconds: bigint): void => {
+    if (seconds >= 1n && seconds <= most) assert.equal(readDuration(text), Number(seconds), text);
+    else assert.throws(() => readDuration(text), Refusal, text);
+  };
+  fc.assert(
+    fc.property(fc.bigInt(1_000_000_000n, 2n ** 63n - 1n), fc.nat(2), (nanoseconds, less) => {
+      const span = nanoseconds / 1_000_000n ** BigInt(less) + 1_000_000_000n;
+      check(asGo(span), span / 1_000_000_000n);
+    }),
+    { numRuns: 1000 },
+  );
+  const part = fc.tuple(fc.oneof(fc.nat(99), fc.nat()), fc.constantFrom("h", "m", "s", "ms", "d", ".5s", "", "-1s"));
+  const text = fc.oneof(
+    fc.array(part, { maxLength: 4 }).map((parts) => parts.flat().join("")),
+    fc.string(),
+  );
+  fc.assert(
+    fc.property(text, (said) => {
+      let seconds: number;
+      try {
+        seconds = readDuration(said);
+      } catch (error) {
+        assert.ok(error instanceof Refusal && error.code === "malformed", String(error));
+        return;
+      }
+      const factors: Readonly<Record<string, bigint>> = { h: 3600n, m: 60n, s: 1n };
+      const parts = [...said.matchAll(/([0-9]+)(?:[.][0-9]+)?([hms])/g)];
+      assert.equal(parts.map(([whole]) => whole).join(""), said);
+      const sum = parts.reduce((total, [, count = "", unit = ""]) => total + BigInt(count) * (factors[unit] ?? 0n), 0n);
+      assert.equal(BigInt(seconds), sum, said);
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+/** time.Duration's String, of a second or more, in nanoseconds. */
+function asGo(span: bigint): string {
+  const [seconds, fraction] = [span / 1_000_000_000n, span % 1_000_000_000n];
+  const [hours, minutes] = [seconds / 3600n, (seconds / 60n) % 60n];
+  const rest = fraction === 0n ? "" : `.${String(fraction).padStart(9, "0").replace(/0+$/, "")}`;
+  const larger = hours > 0n ? `${hours}h${minutes}m` : minutes > 0n ? `${minutes}m` : "";
+  return `${larger}${seconds % 60n}${rest}s`;
+}
 
 test("outages are asked again, and nothing else", () => {
   for (const code of ["unavailable", "overloaded", "quota", "internal"] as const)

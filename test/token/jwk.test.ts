@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { test } from "node:test";
-import { readJwk, readJwks } from "../../src/token/jwk.ts";
+import * as fc from "fast-check";
+import { Refusal } from "../../src/errors.ts";
+import { readJwk, readJwks, toJwks } from "../../src/token/jwk.ts";
 
 const ec = generateKeyPairSync("ec", { namedCurve: "P-256" });
 const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
@@ -67,4 +69,63 @@ test("a set is read from text or from an object, and not from anything else", ()
 test("a set of more keys than one bad token may be tried with is refused", () => {
   assert.equal(readJwks({ keys: Array.from({ length: 16 }, () => publicEc) }).length, 16);
   assert.throws(() => readJwks({ keys: Array.from({ length: 17 }, () => publicEc) }), /more than 16 keys/);
+});
+
+test("whatever is sent, a set is refused by its rule, or is public keys that are read again as they are", () => {
+  const member = fc.constantFrom(
+    "kty",
+    "crv",
+    "x",
+    "y",
+    "n",
+    "e",
+    "use",
+    "key_ops",
+    "kid",
+    "d",
+    "k",
+    "alg",
+    "__proto__",
+  );
+  const value = fc.oneof(
+    fc.constantFrom<unknown>("RSA", "EC", "P-384", "sig", "AQAB", ["verify"], example.n, publicEc.x, ""),
+    fc.anything(),
+  );
+  const key = fc
+    .tuple(
+      fc.constantFrom(example, publicEc, rsa.publicKey.export({ format: "jwk" })),
+      fc.dictionary(member, value, { maxKeys: 2 }),
+    )
+    .map(([good, changes]) => ({ ...good, ...changes }));
+  const set = fc.oneof(
+    { weight: 8, arbitrary: fc.array(key, { maxLength: 3 }).map((keys) => ({ keys })) },
+    fc.anything(),
+    fc.json(),
+    fc.string(),
+  );
+  let accepted = 0;
+  fc.assert(
+    fc.property(set, (input) => {
+      let keys: ReturnType<typeof readJwks>;
+      try {
+        keys = readJwks(input);
+      } catch (error) {
+        assert.ok(error instanceof Refusal && error.code === "malformed", String(error));
+        assert.ok(!error.message.includes(example.n), "a key is quoted");
+        return;
+      }
+      accepted += 1;
+      for (const { key, jwk, kid } of keys) {
+        assert.equal(key.type, "public");
+        assert.deepEqual({ ...key.export({ format: "jwk" }) }, { ...jwk });
+        assert.ok(Object.keys(jwk).every((name) => ["kty", "crv", "x", "y", "n", "e"].includes(name)));
+        assert.ok(kid === undefined || kid.length <= 256);
+      }
+      const again = readJwks(toJwks(keys));
+      const told = ({ thumbprint, kid }: (typeof keys)[number]) => ({ thumbprint, kid });
+      assert.deepEqual(again.map(told), keys.map(told));
+    }),
+    { numRuns: 1000 },
+  );
+  assert.ok(accepted > 100, `only ${accepted} were read, so this says little`);
 });
