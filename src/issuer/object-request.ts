@@ -21,7 +21,7 @@ export function readObjectRequest(wire: ObjectRequest__Output | null | undefined
   if (!issuerName.test(issuer))
     throw malformed("its issuer is neither TenantIssuer/<name> nor TenantClusterIssuer/<name>");
   if (profile !== "request")
-    throw malformed(`the profile ${JSON.stringify(profile.slice(0, 63))} is not one for requests`);
+    throw malformed(`the profile ${label.test(profile) ? `"${profile}" ` : ""}is not one for requests`);
   if (username === "" || !isName(username))
     throw malformed("its username is empty, too long, or has control characters");
   // A CertificateSigningRequest is in no namespace: it counts as one of the namespace of the ServiceAccount that made it.
