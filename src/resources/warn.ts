@@ -44,18 +44,30 @@ function* wide(tenants: readonly MeshTenant[]): Generator<Finding> {
   }
 }
 
-/** Where the roots differ too, the data plane keeps them apart and there is nothing to say. */
+/** Under one root they can meet; under two the data plane keeps them apart, and whoever trusts both roots does not. */
 function* sharedTrustDomains(tenants: readonly MeshTenant[]): Generator<Finding> {
-  for (const group of Map.groupBy(tenants, ({ trustDomain, root }) => `${trustDomain} ${root}`).values()) {
-    for (const { name, trustDomain, root } of group) {
-      const others = group.filter((other) => other.name !== name).map((other) => `"${other.name}"`);
-      if (others.length === 0) continue;
-      const named =
-        others.length > 3 ? `${others.slice(0, 3).join(", ")} and ${others.length - 3} more` : others.join(", ");
-      const rule = `MeshTenant ${named} shares trust domain "${trustDomain}" and root "${root}": they are separated at issuance only (own authority, rules, quota, revocation, ledger); where tenants must not even complete a handshake, a tenant takes a root of its own`;
-      yield { kind: "MeshTenant", name, path: ["spec", "trustDomain"], rule };
+  for (const [trustDomain, group] of Map.groupBy(tenants, (tenant) => tenant.trustDomain)) {
+    for (const { name, root } of group) {
+      const others = Map.groupBy(group, (other) => (other.root === root ? "here" : "elsewhere"));
+      const here = others.get("here")?.filter((other) => other.name !== name) ?? [];
+      const path = ["spec", "trustDomain"];
+      if (here.length > 0) {
+        const rule = `MeshTenant ${listed(here)} shares trust domain "${trustDomain}" and root "${root}": they are separated at issuance only (own authority, rules, quota, revocation, ledger); where tenants must not even complete a handshake, a tenant takes a root of its own`;
+        yield { kind: "MeshTenant", name, path, rule };
+      }
+      const elsewhere = others.get("elsewhere") ?? [];
+      if (elsewhere.length > 0) {
+        const rule = `MeshTenant ${listed(elsewhere)} has trust domain "${trustDomain}" too, under another root: their workloads do not take each other, and who trusts both roots (istiod where it serves both) tells them apart by namespace only`;
+        yield { kind: "MeshTenant", name, path, rule };
+      }
     }
   }
+}
+
+/** The first three by name. */
+function listed(tenants: readonly MeshTenant[]): string {
+  const names = tenants.slice(0, 3).map(({ name }) => `"${name}"`);
+  return tenants.length > 3 ? `${names.join(", ")} and ${tenants.length - 3} more` : names.join(", ");
 }
 
 /** A check written as "ends with" somewhere takes the one for the other. */

@@ -218,9 +218,28 @@ const warned: readonly (readonly [string, readonly string[], readonly RegExp[]])
     ],
   ],
   [
-    "no root in common is no warning",
+    "another's trust domain under another root",
     [root("other"), tenant("a", { trustDomain: "t" }), tenant("b", { trustDomain: "t", root: "other" })],
-    [],
+    [
+      /MeshTenant "b" has trust domain "t" too, under another root: .* tells them apart by namespace only/,
+      /MeshTenant "a" has trust domain "t" too/,
+    ],
+  ],
+  [
+    "a trust domain of three, two of them under one root",
+    [
+      root("other"),
+      tenant("a", { trustDomain: "t" }),
+      tenant("b", { trustDomain: "t", root: "other" }),
+      tenant("c", { trustDomain: "t" }),
+    ],
+    [
+      /MeshTenant "c" shares trust domain "t" and root "main"/,
+      /MeshTenant "b" has trust domain "t" too/,
+      /MeshTenant "a", "c" has trust domain "t" too/,
+      /MeshTenant "a" shares/,
+      /MeshTenant "b" has trust domain "t" too/,
+    ],
   ],
   [
     "a trust domain below another",
