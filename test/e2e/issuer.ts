@@ -14,6 +14,7 @@ import {
   hubVerb,
   image,
   issuerRelease,
+  layOlderChart,
   openFolder,
   waiting,
 } from "./release.ts";
@@ -27,6 +28,7 @@ const name = "espalier-issuer";
 const account = `${hubs}:${name}`;
 const agent = `espalier-agent.${system}.svc:15012`;
 const frontend = "spiffe://shop.example/ns/shop/sa/frontend";
+const kindNames = ["trustroots", "meshtenants", "meshclusters"];
 const folder = await openFolder();
 let hubRoot = "";
 
@@ -111,13 +113,15 @@ test("with documents of a ConfigMap the pods have no token and the account no ri
 });
 
 test("one `helm install` makes a hub, and another start finds it", async () => {
-  await helm("install", ...release(), ...waiting);
+  // An older chart's, so that there is something to upgrade later.
+  const chart = await layOlderChart(folder);
+  await helm("install", ...issuerRelease({ name, namespace: hubs, chart }), ...waiting);
   const pem = await hub("root", "show", hubName);
   hubRoot = await folder.put("hub-root.pem", pem);
   assert.equal(new X509Certificate(pem).ca, true);
   await restarted();
   assert.equal(await hub("root", "show", hubName), pem);
-  for (const kind of ["trustroots", "meshtenants", "meshclusters"])
+  for (const kind of kindNames)
     await kubectl("wait", "--for=condition=Established", `crd/${kind}.espalier.dev`, "--timeout=180s");
 });
 
@@ -126,7 +130,7 @@ async function restarted(): Promise<void> {
   await kubectl("-n", hubs, "rollout", "status", `sts/${name}`, "--timeout=300s");
 }
 
-const own = ["trustroots", "meshtenants", "meshclusters"].map((kind) => `espalier.dev/${kind}`);
+const own = kindNames.map((kind) => `espalier.dev/${kind}`);
 const rights = [
   ...own.flatMap((kind) => [`list ${kind}`, `watch ${kind}`, `patch ${kind}/status`]),
   "patch espalier.dev/trustroots",
@@ -225,6 +229,14 @@ async function rootsOf(): Promise<readonly Root[]> {
   return roots.map(({ kind, name, sha256 }) => ({ kind, name, sha256 }));
 }
 
+/** The objects as people have declared them; another one of the same name has another uid. */
+async function declared(): Promise<readonly object[]> {
+  const text = await kubectl("get", kindNames.join(), "-o", "json");
+  const { items }: { items: readonly { kind: string; spec: object; metadata: Readonly<Record<string, unknown>> }[] } =
+    JSON.parse(text);
+  return items.map(({ kind, spec, metadata: { name, uid, generation } }) => ({ kind, name, uid, generation, spec }));
+}
+
 /** What must be the same whatever is done to the release, once the last entry has its position in the log. */
 async function kept(): Promise<object> {
   const entries = await eventually(async () => {
@@ -234,19 +246,35 @@ async function kept(): Promise<object> {
     assert.ok(listed.length > 0 && listed.every(({ position }) => position !== undefined));
     return listed;
   });
-  return { roots: await rootsOf(), entries, keys: await inIssuer("sh", "-c", "cd /data/hub/keys && sha256sum *") };
+  return {
+    roots: await rootsOf(),
+    objects: await declared(),
+    entries,
+    keys: await inIssuer("sh", "-c", "cd /data/hub/keys && sha256sum *"),
+  };
 }
 
 async function inIssuer(...command: readonly string[]): Promise<string> {
   return await kubectl("-n", hubs, "exec", `sts/${name}`, "-c", "issuer", "--", ...command);
 }
 
-test("an upgrade changes what was asked, and loses nothing", async () => {
+/** Whether the API server takes and shows what is newer than the chart that was installed first. */
+async function definesNewer(): Promise<object> {
+  const [headings = ""] = (await kubectl("get", "meshtenant", "shop")).split("\n");
+  const merged = ["--type=merge", "--patch", JSON.stringify({ spec: { crl: { nextUpdateDays: 14 } } })];
+  const read = ["--dry-run=server", "-o", "jsonpath={.spec.crl.nextUpdateDays}"];
+  return { field: await kubectl("patch", "meshtenant", "shop", ...merged, ...read), column: /\bROOT\b/.test(headings) };
+}
+
+test("an upgrade changes what was asked and the definitions, and loses nothing", async () => {
   const before = await kept();
+  assert.deepEqual(await definesNewer(), { field: "", column: false });
   const hubRoot = (await rootsOf()).find(({ kind }) => kind === "hub");
   await helm("upgrade", ...release("log=debug", `hubRootSha256=${hubRoot?.sha256}`), ...waiting);
   assert.match(await inIssuer("cat", "/etc/espalier/issuer.yaml"), /^log: debug$/m);
   assert.deepEqual(await kept(), before);
+  // The API server needs a moment for a definition that has changed.
+  await eventually(async () => assert.deepEqual(await definesNewer(), { field: "14", column: true }));
   await servedAgain();
   await hub("ledger", "verify");
 });
