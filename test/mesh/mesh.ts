@@ -250,10 +250,13 @@ test("a workload that has its certificate through an istiod as RA, and those tha
   await t.test("till's Envoy takes it, and its policy stops it", async () => {
     assert.equal((await callWith(at.till, rootsPem, got)).status, 403);
   });
-  await t.test("whom istiod has authenticated and the tenant does not know gets nothing", async () => {
-    await judgeRegistrar(stage, registrar);
-    assert.deepEqual([...signedFor(stage)], [`${spiffeId(till)} by requester:istio-ra/istiod-ra`]);
-  });
+  await t.test(
+    "who is not the signer's tenant's gets nothing, though istiod has authenticated and approved it",
+    async () => {
+      await judgeRegistrar(stage, registrar, till);
+      assert.deepEqual([...signedFor(stage)], [`shop: ${spiffeId(till)} by requester:istio-ra/istiod-ra`]);
+    },
+  );
   await t.test("istiod leaves the cluster's roots alone", async () => {
     const { west } = stage.clusters;
     await ready(west);

@@ -18,18 +18,20 @@ import { rootsIn, tokenOf } from "./kubelet.ts";
 import { type Cluster, registrar, registrarAccount, type Stage, spiffeId, type Workload, ztunnel } from "./stage.ts";
 
 const issuer = "shop";
+/** Another tenant's, which this istiod may approve as well: nothing but the hub stands between them. */
+const otherIssuer = "media";
 export const signerDomain = "tenantclusterissuers.espalier.dev";
 const rootsOf = "shop-roots";
 
 /** Over what `espalier istio values` prints. */
 const values = {
-  global: { caAddress: "", certSigners: [`${signerDomain}/${issuer}`] },
+  global: { caAddress: "", certSigners: [issuer, otherIssuer].map(toSigner) },
   pilot: {
     env: {
       ENABLE_CA_SERVER: "true",
       EXTERNAL_CA: "ISTIOD_RA_KUBERNETES_API",
       CERT_SIGNER_DOMAIN: signerDomain,
-      K8S_SIGNER: `${signerDomain}/${issuer}`,
+      K8S_SIGNER: toSigner(issuer),
       PILOT_CA_CERT_CONFIGMAP: "istiod-ra-root-cert",
       PILOT_ENABLE_CA_CRL: "false",
     },
@@ -38,23 +40,20 @@ const values = {
   },
 };
 
+function toSigner(name: string): string {
+  return `${signerDomain}/${name}`;
+}
+
 /** `rootsPem` are those of the tenant's workloads. */
 export async function startRegistrar(stage: Stage, rootsPem: string): Promise<Istiod> {
   const cluster = stage.clusters[registrar.cluster];
   const { client } = cluster.kube;
   const { namespace } = registrar;
-  const spec = { tenant: registrar.tenant, namespaces: [namespace] };
-  await createObject(
-    client,
-    resources.tenantClusterIssuers,
-    {},
-    {
-      apiVersion: "espalier.dev/v1alpha1",
-      kind: "TenantClusterIssuer",
-      metadata: { name: issuer },
-      spec,
-    },
-  );
+  for (const tenant of [issuer, otherIssuer]) {
+    const spec = { tenant, namespaces: [namespace] };
+    const body = { apiVersion: "espalier.dev/v1alpha1", kind: "TenantClusterIssuer", metadata: { name: tenant }, spec };
+    await createObject(client, resources.tenantClusterIssuers, {}, body);
+  }
   const configMap = {
     apiVersion: "v1",
     kind: "ConfigMap",
@@ -85,45 +84,52 @@ async function giveRights({ kube }: Cluster, { rights }: Rendered): Promise<void
   }
 }
 
-/** Those that are there now: istiod takes its own away once it has read them, or given up. */
-async function signingRequests({ kube }: Cluster): Promise<readonly JsonRecord[]> {
+/** The one that istiod has made for a signer: it takes its own away once it has read them, or given up. */
+async function requestFor({ kube }: Cluster, signerName: string): Promise<JsonRecord> {
   const path = toPath(resources.certificateSigningRequests);
-  return listAt(await kube.client.call({ verb: "GET", path }), "items").filter(isRecord);
+  const all = listAt(await kube.client.call({ verb: "GET", path }), "items").filter(isRecord);
+  const found = all.find((one) => recordAt(one, "spec")["signerName"] === signerName);
+  assert.ok(found, `there is none for ${signerName}`);
+  return found;
 }
 
-/** What istiod does not look at: whom it has authenticated is none of the tenant's, and the signer is another tenant's. */
-export async function judgeRegistrar(stage: Stage, istiod: Istiod): Promise<void> {
+/** What istiod does not look at: whom it has authenticated is none of the tenant's, or the signer is another tenant's. */
+export async function judgeRegistrar(stage: Stage, istiod: Istiod, known: Workload): Promise<void> {
   const cluster = stage.clusters[registrar.cluster];
-  const stranger: Workload = { ...ztunnel, cluster: registrar.cluster, trustDomain: "shop.example" };
-  const token = await tokenOf(cluster, stranger);
+  const stranger: Workload = { ...ztunnel, cluster: registrar.cluster, trustDomain: known.trustDomain };
   const tls = { rootsPem: await rootsIn(cluster, "shop"), serverName: istiod.servingName };
-  using workload = openWorkload(istiod.xds, tls, cluster.name);
-  const ask = async (CertSigner: string) =>
-    await workload.ask({ token, csr: csrFor(spiffeId(stranger)), metadata: { CertSigner }, deadlineMs: 10_000 });
-  // It waits for a certificate as long as it likes, and not for an end.
-  const asked = ask(issuer);
-  const failed = await istiod.await(async () => {
-    const [request] = await signingRequests(cluster);
-    assert.ok(request, "there is none");
-    const found = readConditions(recordAt(request, "status")).get("Failed");
-    assert.ok(found, "it has not failed");
-    return found;
-  });
-  assert.equal(failed.reason, "Refused");
-  assert.match(failed.message, /istio-system/);
-  assert.notEqual((await asked).status, "OK");
-  assert.notEqual((await ask("media")).status, "OK");
+  const refuses = async (who: Workload, CertSigner: string, says: RegExp): Promise<void> => {
+    using workload = openWorkload(istiod.xds, tls, cluster.name);
+    const token = await tokenOf(cluster, who);
+    // It waits for a certificate as long as it likes, and not for an end.
+    const asked = workload.ask({ token, csr: csrFor(spiffeId(who)), metadata: { CertSigner }, deadlineMs: 10_000 });
+    const status = await istiod.await(async () => {
+      const found = recordAt(await requestFor(cluster, toSigner(CertSigner)), "status");
+      assert.ok(readConditions(found).has("Failed"), "it has not failed");
+      return found;
+    });
+    const conditions = readConditions(status);
+    assert.equal(conditions.get("Approved")?.status, "True");
+    assert.equal(conditions.get("Failed")?.reason, "Refused");
+    assert.match(conditions.get("Failed")?.message ?? "", says);
+    assert.equal(status["certificate"], undefined);
+    assert.notEqual((await asked).status, "OK");
+  };
+  await Promise.all([
+    refuses(stranger, issuer, /istio-system.*no-rule/),
+    refuses(known, otherIssuer, /not an identity of MeshTenant "media".*signer-denied/),
+  ]);
 }
 
-/** Whose certificates were asked for by CertificateSigningRequests, and whose word each rests on. */
+/** Whose certificates were asked for by CertificateSigningRequests, of which tenant, and whose word each rests on. */
 export function signedFor({ site }: Stage): ReadonlySet<string> {
   using database = new DatabaseSync(site.databasePath, { readOnly: true });
-  const select = "SELECT CAST(body AS TEXT) AS body FROM entries WHERE idempotency_key LIKE '%/csr/%'";
+  const select = "SELECT log, CAST(body AS TEXT) AS body FROM entries WHERE idempotency_key LIKE '%/csr/%'";
   const all = database.prepare(select).all();
   return new Set(
-    all.map(({ body }) => {
+    all.map(({ log, body }) => {
       const { identity, proof }: Readonly<Record<string, unknown>> = JSON.parse(String(body));
-      return `${String(identity)} by ${String(proof)}`;
+      return `${String(log)}: ${String(identity)} by ${String(proof)}`;
     }),
   );
 }

@@ -137,7 +137,10 @@ function documents(kubes: Readonly<Record<ClusterName, RealCluster>>): readonly 
     document("MeshTenant", "media", {
       trustDomain: "media.example",
       root: "main",
-      rules: [{ name: "pods", clusters: ["east"], namespaces: ["media"], proofs: pods }],
+      rules: [
+        { name: "pods", clusters: ["east"], namespaces: ["media"], proofs: pods },
+        { name: "registrar", clusters: ["west"], namespaces: ["media"], proofs: ["requester:istio-ra/istiod-ra"] },
+      ],
     }),
     ...clusterNames.map((name) =>
       clusterDocument(name, {
