@@ -22,9 +22,12 @@ export interface IssuerStatusParts {
 const lookAgainMs = 10_000;
 
 export function startIssuerStatus({ client, events, issuers, trust, now, log }: IssuerStatusParts): AsyncDisposable {
+  /** Those whose Event there was no room for. */
+  const untold = new Set<string>();
+
   const work = async (key: string, signal: AbortSignal): Promise<{ againAfterMs: number } | void> => {
     const issuer = issuers.at(key);
-    if (issuer === undefined) return;
+    if (issuer === undefined) return void untold.delete(key);
     const { ready, generation: observedGeneration } = issuer;
     const wanted = { type: "Ready", ...decideIssuer(issuer, trust()), observedGeneration };
     const isSaid =
@@ -37,13 +40,21 @@ export function startIssuerStatus({ client, events, issuers, trust, now, log }: 
       // If we stop before this, it says what it said, and the next look is the same.
       await applyStatus(client, issuerResources[issuer.kind], issuer, status, signal);
     }
-    if (ready?.reason !== wanted.reason) tell(issuer, wanted);
+    if (ready?.reason !== wanted.reason) untold.add(key);
+    if (untold.has(key) && tell(issuer, wanted)) untold.delete(key);
     return { againAfterMs: lookAgainMs };
   };
 
-  const tell = (issuer: TenantIssuer, { status, reason, message: note }: Readiness): void => {
+  const tell = (issuer: TenantIssuer, { status, reason, message: note }: Readiness): boolean => {
     const type = status === "True" ? "Normal" : "Warning";
-    events.record({ resource: issuerResources[issuer.kind], object: issuer, type, reason, action: "Check", note });
+    return events.record({
+      resource: issuerResources[issuer.kind],
+      object: issuer,
+      type,
+      reason,
+      action: "Check",
+      note,
+    });
   };
 
   const queue = startQueue({ name: "issuers", work }, log);

@@ -103,7 +103,7 @@ export function startRequestDoor<T extends RequestMeta>(
     if (status !== undefined) await applyStatus(client, resource, request, status, signal);
   };
 
-  const tell = (type: "Normal" | "Warning", reason: string, note: string, object: T): void =>
+  const tell = (type: "Normal" | "Warning", reason: string, note: string, object: T): boolean =>
     events.record({ resource, object, type, reason, action: "Sign", note });
 
   const issue = async (request: T, certificate: RequestCertificate, signal: AbortSignal): Promise<void> => {
@@ -123,15 +123,17 @@ export function startRequestDoor<T extends RequestMeta>(
     settle(request.uid);
   };
 
-  /** Once, and not with each try: who waits learns nothing from that. */
+  /** Written once, and not with each try: who waits learns nothing from that. Told once, when there is room for the Event. */
   const wait = async (request: T, step: Wait, signal: AbortSignal): Promise<void> => {
     const { event, message } = step;
-    if (unsettled.waitsFor(request.uid) === event) return;
-    if (isTold(request, step)) return unsettled.wait(request.uid, event);
-    await write(request, step, signal);
-    unsettled.wait(request.uid, event);
-    tell("Normal", event, message, request);
-    log.info("request waits", { request: keyOf(request), reason: event, message });
+    const before = unsettled.waitsFor(request.uid);
+    if (before.event === event && before.told) return;
+    if (before.event !== event) {
+      if (isTold(request, step)) return unsettled.wait(request.uid, { event, told: true });
+      await write(request, step, signal);
+      log.info("request waits", { request: keyOf(request), reason: event, message });
+    }
+    unsettled.wait(request.uid, { event, told: tell("Normal", event, message, request) });
   };
 
   const work = async (key: string, signal: AbortSignal): Promise<{ againAfterMs: number } | void> => {

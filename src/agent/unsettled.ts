@@ -6,18 +6,26 @@ import type { DoorName } from "./request-item.ts";
 export interface Unsettled extends Disposable {
   /** From now on, unless it was there before. */
   see(uid: string): void;
-  /** The event that said what it waits for; empty where none did. */
-  waitsFor(uid: string): string;
-  wait(uid: string, event: string): void;
+  waitsFor(uid: string): WaitsFor;
+  wait(uid: string, waitsFor: WaitsFor): void;
   settle(uid: string): void;
+}
+
+export interface WaitsFor {
+  /** What it is called as an Event; empty where it is not known to wait. */
+  readonly event: string;
+  /** Whether anybody has been told. */
+  readonly told: boolean;
 }
 
 export type OpenUnsettled = (door: DoorName) => Unsettled;
 
 interface One {
   readonly sinceMs: number;
-  event: string;
+  waitsFor: WaitsFor;
 }
+
+const nothing: WaitsFor = { event: "", told: false };
 
 export function openUnsettled({
   metrics,
@@ -30,7 +38,7 @@ export function openUnsettled({
   const doors = new Map<DoorName, Map<string, One>>();
   const rows = (valueOf: (some: readonly One[]) => number): readonly Labelled[] =>
     [...doors].flatMap(([door, all]) => {
-      const byReason = Map.groupBy(all.values(), ({ event }) => event);
+      const byReason = Map.groupBy(all.values(), ({ waitsFor }) => waitsFor.event);
       return [...new Map([["", []], ...byReason])].map(([reason, some]): Labelled => [{ door, reason }, valueOf(some)]);
     });
   metrics.gauges(
@@ -50,12 +58,12 @@ export function openUnsettled({
     doors.set(door, all);
     return {
       see: (uid) => {
-        if (!all.has(uid)) all.set(uid, { sinceMs: +now(), event: "" });
+        if (!all.has(uid)) all.set(uid, { sinceMs: +now(), waitsFor: nothing });
       },
-      waitsFor: (uid) => all.get(uid)?.event ?? "",
-      wait: (uid, event) => {
+      waitsFor: (uid) => all.get(uid)?.waitsFor ?? nothing,
+      wait: (uid, waitsFor) => {
         const one = all.get(uid);
-        if (one !== undefined) one.event = event;
+        if (one !== undefined) one.waitsFor = waitsFor;
       },
       settle: (uid) => void all.delete(uid),
       [Symbol.dispose]: () => void doors.delete(door),

@@ -1,6 +1,7 @@
 /**
  * Kubernetes Events: what a user sees in `kubectl describe`. Best effort, and bounded: the same thing said again is counted, not
- * written again, and a storm is cut off. `events.k8s.io/v1` rather than the core's, since its series are made for that.
+ * written again, and a storm is cut off, in one namespace and of one reason alone. `events.k8s.io/v1` rather than the core's, since its
+ * series are made for that.
  */
 import type { EventsV1Event } from "@kubernetes/client-node";
 import type { Log } from "../ops/log.ts";
@@ -25,8 +26,8 @@ export interface Occurrence {
 }
 
 export interface EventRecorder extends AsyncDisposable {
-  /** Never throws, never waits. */
-  record(occurrence: Occurrence): void;
+  /** Never throws, never waits. False where it is one too many: whoever has to have it told says it again later. */
+  record(occurrence: Occurrence): boolean;
 }
 
 export interface EventsConfig {
@@ -36,7 +37,7 @@ export interface EventsConfig {
   readonly instance: string;
   /** How often the count of a repeated event is written. Default 60 s. */
   readonly seriesMs?: number;
-  /** New events at once, and one more in each `refillMs`. Default 25, 5 s. */
+  /** New events of one reason in one namespace at once, and one more in each `refillMs`. Default 25, 5 s. */
   readonly burst?: number;
   readonly refillMs?: number;
 }
@@ -69,22 +70,21 @@ export function startEvents(config: EventsConfig, { client, now, log }: EventsPa
   const { seriesMs = 60_000, burst = 25, refillMs = 5_000 } = config;
   const stopping = new AbortController();
   const told = new Map<string, Told>();
-  let tokens = burst;
-  let refilledAt = now().getTime();
+  /** When all of a burst can be had again. */
+  const fullAgain = new Map<string, number>();
   let pending = 0;
   let last: Promise<void> = Promise.resolve();
 
-  const spend = (at: number): boolean => {
-    const due = Math.floor((at - refilledAt) / refillMs);
-    if (due > 0) [tokens, refilledAt] = [Math.min(burst, tokens + due), refilledAt + due * refillMs];
-    if (tokens === 0) return false;
-    tokens -= 1;
+  /** `kind` is what is rationed. */
+  const spend = (kind: string, at: number): boolean => {
+    const since = Math.max(at, fullAgain.get(kind) ?? at);
+    if (since - at > (burst - 1) * refillMs) return false;
+    keep(fullAgain, kind, since + refillMs);
     return true;
   };
 
   /** One after the other: events are nobody's hurry. */
   const post = (write: () => Promise<unknown>, key: string): void => {
-    if (pending >= pendingMax) return;
     pending += 1;
     last = last
       .then(async () => {
@@ -102,22 +102,26 @@ export function startEvents(config: EventsConfig, { client, now, log }: EventsPa
   const repeat = (key: string, before: Told, date: Date): void => {
     before.count += 1;
     before.at = date.getTime();
-    if (before.at - before.writtenAt < seriesMs && before.writtenCount > 1) return;
+    if (pending >= pendingMax || (before.at - before.writtenAt < seriesMs && before.writtenCount > 1)) return;
     before.writtenAt = before.at;
     before.writtenCount = before.count;
     const series = { count: before.count, lastObservedTime: toMicroTime(date) };
     post(() => mergeObject(client, resources.events, before, { series }, { signal: stopping.signal }), key);
   };
 
-  const record = (occurrence: Occurrence): void => {
+  const record = (occurrence: Occurrence): boolean => {
     const { object, type, reason, action } = occurrence;
     const date = now();
     const at = date.getTime();
     const note = occurrence.note.slice(0, noteMax);
     const key = JSON.stringify([object.uid, type, reason, action, note]);
     const before = told.get(key);
-    if (before !== undefined && at - before.at < seriesLifeMs) return repeat(key, before, date);
-    if (stopping.signal.aborted || !spend(at)) return;
+    if (before !== undefined && at - before.at < seriesLifeMs) {
+      repeat(key, before, date);
+      return true;
+    }
+    if (stopping.signal.aborted || pending >= pendingMax) return false;
+    if (!spend(JSON.stringify([object.namespace, reason]), at)) return false;
     // Of what is in no namespace, the API server takes events in this one only.
     const namespace = object.namespace || "default";
     // As client-go: unique, and sorted by time. Some objects' names have what an event's may not, such as colons.
@@ -125,10 +129,10 @@ export function startEvents(config: EventsConfig, { client, now, log }: EventsPa
       .slice(0, 200)
       .toLowerCase()
       .replaceAll(/[^a-z0-9.-]/g, "-")}.${at.toString(16)}${Math.floor(Math.random() * 0xffff_ffff).toString(16)}`;
-    told.set(key, { namespace, name, count: 1, writtenCount: 1, at, writtenAt: at });
-    for (const oldest of told.keys()) if (told.size > rememberedMax) told.delete(oldest);
+    keep(told, key, { namespace, name, count: 1, writtenCount: 1, at, writtenAt: at });
     const body = toEvent(occurrence, config, { namespace, name, note, date });
     post(() => createObject(client, resources.events, { namespace }, body, { signal: stopping.signal }), key);
+    return true;
   };
 
   return {
@@ -138,6 +142,16 @@ export function startEvents(config: EventsConfig, { client, now, log }: EventsPa
       await last;
     },
   };
+}
+
+/** The oldest go. */
+function keep<T>(all: Map<string, T>, key: string, value: T): void {
+  all.delete(key);
+  all.set(key, value);
+  for (const oldest of all.keys()) {
+    if (all.size <= rememberedMax) return;
+    all.delete(oldest);
+  }
 }
 
 interface Written {

@@ -22,12 +22,14 @@ test("what waits is counted by door and reason, with the age of the oldest, unti
     using other = open("certificate-request");
     for (at = 1; at <= 3; at++) other.see(`uid-${at}`);
     other.see("uid-1");
-    other.wait("uid-2", "IssuerNotFound");
-    other.wait("nobody", "IssuerNotFound");
+    const waitsFor = { event: "IssuerNotFound", told: true };
+    other.wait("uid-2", waitsFor);
+    other.wait("nobody", waitsFor);
     at = 10;
+    const nothing = { event: "", told: false };
     assert.deepEqual(
-      [other.waitsFor("uid-1"), other.waitsFor("uid-2"), csr.waitsFor("uid-2")],
-      ["", "IssuerNotFound", ""],
+      [other.waitsFor("uid-1"), other.waitsFor("uid-2"), csr.waitsFor("uid-2"), other.waitsFor("nobody")],
+      [nothing, waitsFor, nothing, nothing],
     );
     const all = [
       ...rows("csr", "", 0, 0),

@@ -98,6 +98,42 @@ function callContract(kind: string, open: OpenCluster): void {
       return events.length === 2 && events.some((event) => recordAt(event, "series")["count"] === 2);
     });
   });
+
+  test(`${kind}: a storm of events is cut off, in one namespace and of one reason alone, and goes on as time passes`, async () => {
+    await using setting = await openSetting(open);
+    const { client, namespace } = setting;
+    let at = new Date();
+    const config = { controller: "espalier.dev/test", instance: "test-1", burst: 2, refillMs: 1_000 };
+    await using events = startEvents(config, { client, now: () => at, log: silentLog });
+    await createConfigMap(setting, "thing");
+    const object = readMeta(await getObject(client, resources.configMaps, { namespace, name: "thing" }));
+    const record = (note: string, reason = "Tested", where = object): boolean =>
+      events.record({ resource: resources.configMaps, object: where, type: "Normal", reason, action: "Test", note });
+    assert.deepEqual(
+      ["a", "b", "c"].map((note) => record(note)),
+      [true, true, false],
+    );
+    assert.ok(record("c", "Other") && record("there", "Tested", { ...object, namespace: "default" }));
+    assert.ok(record("a"), "what was told is counted");
+    at = new Date(+at + 999);
+    assert.equal(record("c"), false);
+    at = new Date(+at + 1);
+    assert.deepEqual(
+      ["c", "d"].map((note) => record(note)),
+      [true, false],
+    );
+    at = new Date(+at + 60_000);
+    assert.deepEqual(
+      ["e", "f", "g"].map((note) => record(note)),
+      [true, true, false],
+    );
+    await until("the events that were taken", async () => {
+      const path = `/apis/events.k8s.io/v1/namespaces/${namespace}/events`;
+      const all = listAt(await client.call({ verb: "GET", path }), "items").filter(isRecord);
+      const notes = all.filter(({ reason }) => reason === "Tested").map(({ note }) => note);
+      return ["a", "b", "c", "e", "f"].every((note) => notes.includes(note)) && notes.length === 5;
+    });
+  });
 }
 
 function applyContract(kind: string, open: OpenCluster): void {
