@@ -39,6 +39,8 @@ export function openQuotas(live: LiveCounts = openLiveCounts()): Quotas {
   let sinceMs = 0;
 
   const turn = (atMs: number): void => {
+    // A clock that was set back makes nobody's hour longer than from then on.
+    sinceMs = Math.min(sinceMs, atMs);
     const passedMs = atMs - sinceMs;
     if (passedMs < windowMs && current.size < tokensMax) return;
     last = passedMs < 2 * windowMs ? current : new Map();

@@ -60,6 +60,15 @@ test("a token has so many certificates for one identity in an hour", () => {
   assert.equal(given(quotas, limits, { ...ask, atMs: 9 * hourMs }), 10);
 });
 
+test("a clock that is set back forgets nothing that a token has had, and is no longer than an hour about it", () => {
+  const quotas = openQuotas();
+  const limits = { perTokenHour: 10 };
+  const ask = { atMs: 2 * hourMs, count: 25, token: "one" };
+  assert.equal(given(quotas, limits, ask), 10);
+  assert.equal(given(quotas, limits, { ...ask, atMs: hourMs }), 0);
+  assert.equal(given(quotas, limits, { ...ask, atMs: 2.5 * hourMs }), 5);
+});
+
 test("what shows no token is not counted by token", () => {
   assert.equal(given(openQuotas(), { perTokenHour: 1 }, { atMs: 0, count: 5 }), 5);
 });
