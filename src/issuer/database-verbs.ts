@@ -111,7 +111,7 @@ export async function* moveDatabase(
 
 function openExclusively(path: string): Connection {
   try {
-    return openConnection(path, undefined, 1000, true);
+    return openConnection(path, { timeout: 1000, exclusive: true });
   } catch (error) {
     if (!(error instanceof Refusal) || error.code !== "unavailable") throw error;
     throw new Refusal("unavailable", `${path} is in use, or cannot be read: stop its issuer first`, { cause: error });

@@ -1,7 +1,8 @@
 /**
- * The one owner of node:sqlite. Every durable write goes through `transact`, has a name, and either happened or is a
- * Refusal `unavailable`; after one, the next write starts afresh.
+ * The one owner of node:sqlite. Every durable write goes through `transact`, or through `stage` and then `sync`, has a name, and
+ * either happened or is a Refusal `unavailable`; after one, the next write starts afresh.
  */
+import { closeSync, fdatasync, openSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { Refusal } from "../errors.ts";
 import type { Row, Value } from "./rows.ts";
@@ -11,6 +12,9 @@ export type WriteName = "migrate" | "epoch" | "intend" | "record" | "place" | "h
 
 /** Runs a commit. Tests hand in one that fails before or after it: lost, or kept and reported lost. */
 export type Write = (name: WriteName, commit: () => void) => void;
+
+/** Makes the file behind a descriptor durable. Tests hand in one that fails. */
+export type Sync = (file: number) => Promise<void>;
 
 export interface Statement {
   get(...values: readonly Value[]): Row | undefined;
@@ -23,15 +27,19 @@ export interface Connection {
   prepare(sql: string): Statement;
   /** Several statements without parameters. */
   execute(sql: string): void;
-  /** `BEGIN IMMEDIATE`: nobody else writes meanwhile. A Refusal or any error in `work` undoes all of it. */
+  /** `BEGIN IMMEDIATE`: nobody else writes meanwhile. A Refusal or any error in `work` undoes all of it. Durable when it returns. */
   transact<T>(name: WriteName, work: () => T): T;
+  /** The same, and durable only with the next `sync` or `transact`: until then nobody may rely on it but what is written after it. */
+  stage<T>(name: WriteName, work: () => T): T;
+  /** Makes durable what was staged before, beside the event loop. @throws Refusal `unavailable`: it may be lost, and it may be there. */
+  sync(): Promise<void>;
   /** One view of the database for several reads. */
   read<T>(work: () => T): T;
   close(): void;
 }
 
 /** How long a write waits for another process's, in milliseconds. */
-export const busyTimeoutMs = 5000;
+const busyTimeoutMs = 5000;
 /** Pages kept in memory, in KiB: the upper levels of the serial index of millions of certificates. */
 const cacheKib = 16_384;
 /**
@@ -42,19 +50,34 @@ const pageBytes = 8192;
 /** The log is copied into the file at this length, in pages: longer is cheaper by certificate, and a longer pause. */
 const checkpointPages = 1000;
 
-/** Opens a file that exists; `exclusive` when nobody else may have it open meanwhile. @throws Refusal `unavailable` or, when it is no database, `config`. */
+export interface ConnectionOptions {
+  readonly write?: Write | undefined;
+  readonly sync?: Sync | undefined;
+  /** How long a write waits for another process's, in milliseconds. Default 5000. */
+  readonly timeout?: number | undefined;
+  /** Nobody else may have it open meanwhile. */
+  readonly exclusive?: boolean;
+}
+
+const syncData: Sync = (file) =>
+  new Promise((resolve, reject) => fdatasync(file, (error) => (error === null ? resolve() : reject(error))));
+
+/** Opens a file that exists. @throws Refusal `unavailable` or, when it is no database, `config`. */
 export function openConnection(
   path: string,
-  write: Write = (_, commit) => commit(),
-  timeout = busyTimeoutMs,
-  exclusive = false,
+  {
+    write = (_, commit) => commit(),
+    sync = syncData,
+    timeout = busyTimeoutMs,
+    exclusive = false,
+  }: ConnectionOptions = {},
 ): Connection {
   const database = translated(() => new DatabaseSync(path, { timeout }));
   try {
     if (exclusive) translated(() => database.exec("PRAGMA locking_mode = EXCLUSIVE"));
     translated(() =>
       database.exec(
-        `PRAGMA page_size = ${pageBytes}; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = ${checkpointPages}; PRAGMA cache_size = -${cacheKib}`,
+        `PRAGMA page_size = ${pageBytes}; PRAGMA wal_autocheckpoint = ${checkpointPages}; PRAGMA cache_size = -${cacheKib}`,
       ),
     );
     const mode = translated(() => database.prepare("PRAGMA journal_mode = WAL").get())?.["journal_mode"];
@@ -64,13 +87,87 @@ export function openConnection(
     database.close();
     throw error;
   }
+  const log = openLog(database, sync);
+  const alter = <T>(level: Level, name: WriteName, work: () => T): T => {
+    rollBackLeftOver(database);
+    log.expect(level);
+    return transact(database, "BEGIN IMMEDIATE", work, (commit) => write(name, commit));
+  };
   return {
     prepare: (sql) => prepare(database, sql),
     execute: (sql) => translated(() => database.exec(sql)),
-    transact: (name, work) => transact(database, "BEGIN IMMEDIATE", work, (commit) => write(name, commit)),
-    read: (work) => transact(database, "BEGIN", work, (commit) => commit()),
-    close: () => database.close(),
+    transact: (name, work) => alter("FULL", name, work),
+    stage: (name, work) => alter("NORMAL", name, work),
+    sync: () => log.sync(),
+    read: (work) => {
+      rollBackLeftOver(database);
+      return transact(database, "BEGIN", work, (commit) => commit());
+    },
+    close: () => {
+      log.close();
+      database.close();
+    },
   };
+}
+
+/** What a commit does itself: no more than to be in the log, or to sync it, too. */
+type Level = "NORMAL" | "FULL";
+
+/** SQLite's write-ahead log, and when it is durable. */
+interface Log {
+  /** Of the next commit. @throws Refusal `unavailable` while nothing may be written behind a sync that has failed. */
+  expect(level: Level): void;
+  sync(): Promise<void>;
+  close(): void;
+}
+
+/**
+ * NORMAL leaves out one thing of FULL: the sync of the log behind each commit (https://www.sqlite.org/pragma.html#pragma_synchronous). Who
+ * syncs the log before relying on a commit has FULL, and the event loop is free meanwhile. SQLite itself syncs by fsync, which waits for
+ * the file system's journal, too; a log that is written again from its beginning has its place already.
+ */
+function openLog(database: DatabaseSync, syncFile: Sync): Log {
+  let file: number | undefined;
+  let level = "";
+  let suspect = false;
+  const set = (next: Level): void => {
+    if (level !== next) database.exec(`PRAGMA synchronous = ${next}`);
+    level = next;
+  };
+  return {
+    expect: (next) => {
+      translated(() => {
+        set(suspect ? "FULL" : next);
+        if (suspect) restart(database);
+        suspect = false;
+        set(next);
+      });
+    },
+    sync: async () => {
+      try {
+        // SQLite keeps this one file as long as the database is open.
+        file ??= openSync(`${database.location()}-wal`, "r");
+        await syncFile(file);
+      } catch (cause) {
+        suspect = true;
+        throw new Refusal("unavailable", "the disk did not take a write", { cause });
+      }
+    },
+    close: () => {
+      if (file !== undefined) closeSync(file);
+      file = undefined;
+    },
+  };
+}
+
+/**
+ * Where a sync has failed, the system may have forgotten what it could not write, and nobody reads a log beyond its first hole. So all of
+ * it goes into the database's own file, which is synced, and the log begins anew.
+ */
+function restart(database: DatabaseSync): void {
+  const row = database.prepare("PRAGMA wal_checkpoint(RESTART)").get();
+  if (row?.["busy"] !== 0)
+    throw new Refusal("unavailable", "the disk did not take a write, and somebody reads the log of then");
 }
 
 /** Whether a row was refused because another has the same unique key. */
@@ -97,8 +194,6 @@ function prepare(database: DatabaseSync, sql: string): Statement {
 }
 
 function transact<T>(database: DatabaseSync, begin: string, work: () => T, write: (commit: () => void) => void): T {
-  // Left over only when an earlier rollback failed, as on a disk that was away.
-  if (database.isOpen && database.isTransaction) translated(() => database.exec("ROLLBACK"));
   translated(() => database.exec(begin));
   try {
     const result = work();
@@ -108,6 +203,11 @@ function transact<T>(database: DatabaseSync, begin: string, work: () => T, write
     rollback(database);
     throw error;
   }
+}
+
+/** There is one only when an earlier rollback failed, as on a disk that was away. */
+function rollBackLeftOver(database: DatabaseSync): void {
+  if (database.isOpen && database.isTransaction) translated(() => database.exec("ROLLBACK"));
 }
 
 /** Whatever goes wrong here, nobody may rely on the write: it may be lost, and it may be there. */

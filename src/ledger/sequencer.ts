@@ -72,8 +72,8 @@ function preparePlace(connection: Connection, epoch: number): () => number {
   return () => {
     if (unplaced.get() === undefined) return 0;
     // If we stop before this commits, the entries have no position yet and get the same ones next time. Positions and
-    // the tree over them are one write, so no tree ever counts a leaf that has no place.
-    return connection.transact("place", () => {
+    // the tree over them are one write, so no tree ever counts a leaf that has no place; a head makes durable what is before it.
+    return connection.stage("place", () => {
       holdEpoch(connection, epoch);
       const rows = unplaced.all();
       const trees = new Map<string, Tree>();

@@ -3,7 +3,7 @@ import { constants } from "node:fs";
 import { access, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { Refusal } from "../errors.ts";
-import { type Connection, openConnection, type Write } from "./connection.ts";
+import { type Connection, openConnection, type Sync, type Write } from "./connection.ts";
 import type { Database } from "./database.ts";
 import { openState } from "./made-state.ts";
 import { createMarks } from "./mark.ts";
@@ -26,14 +26,19 @@ export interface SqliteConfig {
   readonly busyTimeoutMs?: number;
   /** Stands around every commit; for tests that make one fail. */
   readonly write?: Write;
+  /** Makes what was committed durable; for tests that make it fail. */
+  readonly sync?: Sync;
 }
 
 /** @throws Refusal `config` when there is no ledger, or one this binary must not touch; `unavailable` otherwise. */
 export async function openSqlite(config: SqliteConfig): Promise<Database> {
   await prepareFile(config.path, config.create);
-  const connection = openConnection(config.path, config.write, config.busyTimeoutMs);
+  const { path, write, sync, busyTimeoutMs: timeout } = config;
+  const connection = openConnection(path, { write, sync, timeout });
   try {
     migrate(connection, config.create, config.now());
+    // A process before this one may have ended at a sync that failed, and nobody reads a log beyond its first hole.
+    connection.execute("PRAGMA wal_checkpoint(PASSIVE)");
     return assemble(connection, config);
   } catch (error) {
     connection.close();
@@ -68,7 +73,7 @@ function assemble(connection: Connection, config: SqliteConfig): Database {
     async [Symbol.asyncDispose]() {
       if (closed) return;
       closed = true;
-      writer.close();
+      await writer.close();
       for (const sequencer of sequencers) await sequencer[Symbol.asyncDispose]();
       connection.close();
     },

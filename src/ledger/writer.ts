@@ -1,6 +1,6 @@
 /**
  * Group commit. All drafts that wait when the event loop has read its sockets go into one transaction, with the
- * signatures recorded since; one fsync answers them all.
+ * signatures recorded since; one sync answers them all. It goes on beside the event loop, and what comes meanwhile shares the next.
  */
 import type { Connection } from "./connection.ts";
 import { type Encoded, type IntentStatements, prepareIntents } from "./intents.ts";
@@ -28,7 +28,7 @@ export interface WriterCounts {
 export interface Writer extends Pick<Ledger, "intend" | "record"> {
   counts(): WriterCounts;
   /** Writes everything that waits; later calls are refused. */
-  close(): void;
+  close(): Promise<void>;
 }
 
 interface RecordedSignature {
@@ -44,20 +44,22 @@ export function startWriter(connection: Connection, now: () => Date, delayMs = r
   let retryMs = delayMs;
   let flushing: NodeJS.Immediate | undefined;
   let timer: NodeJS.Timeout | undefined;
+  let writing: Promise<void> | undefined;
   let closed = false;
 
   /** One durable write; its answers are those of the calls, in order. */
-  function write(name: "intend" | "record", group: readonly Call[]): readonly Answer[] {
+  async function write(name: "intend" | "record", group: readonly Call[]): Promise<readonly Answer[]> {
     const written = records.slice(0, recordsPerWriteMax);
     let missing = 0;
     try {
-      // If we stop before this commits, none of these drafts was promised to anybody and the signatures' intents stay
+      // If we stop before this is durable, none of these drafts was promised to anybody and the signatures' intents stay
       // unrecorded. After it, the drafts are intents nobody has signed yet: they count as live.
-      const answers = connection.transact(name, () => {
+      const answers = connection.stage(name, () => {
         for (const { entry, signature } of written) if (!statements.record(entry, signature)) missing += 1;
         const suspended = group.length === 0 ? new Set<string>() : statements.suspended();
         return group.map(({ drafts }) => intendAll(statements, drafts, suspended));
       });
+      await connection.sync();
       records = records.slice(written.length);
       // Those that come from now on wait their whole time for another write to go with.
       clearTimeout(timer);
@@ -72,32 +74,45 @@ export function startWriter(connection: Connection, now: () => Date, delayMs = r
     }
   }
 
-  function flush(): void {
-    flushing = undefined;
+  async function flush(): Promise<void> {
     const group = waiting.take();
     try {
-      const answers = write("intend", group);
+      const answers = await write("intend", group);
       for (const [index, call] of group.entries()) settle(call, answers[index]);
     } catch (error) {
       for (const call of group) call.reject(error);
     }
-    schedule();
   }
 
-  function flushRecords(): void {
-    timer = undefined;
+  async function flushRecords(): Promise<void> {
     try {
-      if (records.length > 0) write("record", []);
+      if (records.length > 0) await write("record", []);
     } catch {
       // Counted. Until the disk takes them again they are tried at longer and longer intervals.
       retryMs = Math.min(retryMs * 2, retryMsMax);
     }
-    schedule();
+  }
+
+  /** One after the other. */
+  function run(work: () => Promise<void>): void {
+    writing = work().finally(() => {
+      writing = undefined;
+      schedule();
+    });
   }
 
   function schedule(): void {
-    if (waiting.calls() > 0) flushing ??= setImmediate(flush);
-    if (records.length > 0 && !closed) timer ??= setTimeout(flushRecords, retryMs);
+    if (closed || writing !== undefined) return;
+    if (waiting.calls() > 0)
+      flushing ??= setImmediate(() => {
+        flushing = undefined;
+        run(flush);
+      });
+    if (records.length > 0)
+      timer ??= setTimeout(() => {
+        timer = undefined;
+        if (writing === undefined) run(flushRecords);
+      }, retryMs);
   }
 
   return {
@@ -114,16 +129,16 @@ export function startWriter(connection: Connection, now: () => Date, delayMs = r
 
     counts: () => ({ ...counts, recordsQueued: records.length }),
 
-    close() {
+    async close() {
       closed = true;
       waiting.close();
       clearImmediate(flushing);
       clearTimeout(timer);
-      while (waiting.calls() > 0) flush();
-      clearImmediate(flushing);
+      await writing;
+      while (waiting.calls() > 0) await flush();
       for (let failures = 0; records.length > 0 && failures < closeAttempts; ) {
         try {
-          write("record", []);
+          await write("record", []);
         } catch {
           failures += 1;
         }

@@ -19,24 +19,25 @@ import { assertIssued, csrFor } from "../support/workload.ts";
 /** A ledger whose disk answers when it is told to. */
 interface SlowLedger extends Ledger {
   readonly calls: readonly (readonly Draft[])[];
-  /** Lets so many of the waiting writes through. */
+  /** Lets so many of the waiting writes through, and returns when they are done and what follows at once has happened. */
   release(count: number): Promise<void>;
 }
 
 function slow(ledger: Ledger): SlowLedger {
   const calls: (readonly Draft[])[] = [];
-  const held: (() => void)[] = [];
+  const held: (() => Promise<unknown>)[] = [];
   return {
     ...ledger,
     calls,
     intend: async (drafts) => {
       if (drafts.length === 0) return [];
       calls.push(drafts);
-      await new Promise<void>((resolve) => void held.push(resolve));
-      return await ledger.intend(drafts);
+      return await new Promise((resolve, reject) => {
+        held.push(() => ledger.intend(drafts).then(resolve, reject));
+      });
     },
     release: async (count) => {
-      for (const go of held.splice(0, count)) go();
+      await Promise.all(held.splice(0, count).map((write) => write()));
       for (let turn = 0; turn < 20; turn++) await setImmediate();
     },
   };

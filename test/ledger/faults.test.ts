@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
+import { copyFileSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { after, test } from "node:test";
-import { setTimeout } from "node:timers/promises";
+import { setImmediate, setTimeout } from "node:timers/promises";
 import { openFileCustody } from "../../src/custody/file.ts";
-import { openConnection, type Write } from "../../src/ledger/connection.ts";
+import { openConnection, type Sync, type Write } from "../../src/ledger/connection.ts";
 import type { Database } from "../../src/ledger/database.ts";
 import type { Intended, Intent } from "../../src/ledger/ledger.ts";
 import { migrate } from "../../src/ledger/schema.ts";
@@ -12,7 +13,7 @@ import { openSqlite } from "../../src/ledger/sqlite.ts";
 import { draftsPerWriteMax } from "../../src/ledger/waiting.ts";
 import { startWriter } from "../../src/ledger/writer.ts";
 import { temporaryDirectory } from "../contract/directory.ts";
-import { draft, sha256 } from "../contract/drafts.ts";
+import { act, draft, sha256 } from "../contract/drafts.ts";
 import { createFault, type Fault, faultContract } from "../contract/faults.ts";
 import { intendOne, verifyAll } from "../contract/ledger.ts";
 
@@ -128,13 +129,104 @@ test("a full disk refuses, and takes drafts again by itself once there is room",
   connection.execute("PRAGMA max_page_count = 100000");
   await ask();
   assert.equal(promised.length, before + 1);
-  writer.close();
+  await writer.close();
   assert.equal(writer.counts().recordsDropped, 0);
   const row = connection
     .prepare("SELECT (SELECT count(*) FROM entries) AS e, (SELECT count(*) FROM signatures) AS s")
     .get();
   assert.deepEqual({ ...row }, { e: before + 1, s: before + 1 });
   connection.close();
+});
+
+/** Held up until it is let go on, one after the other. */
+function openGate(): { readonly sync: Sync; readonly waiting: () => number; next(error?: Error): void } {
+  const held: ((error?: Error) => void)[] = [];
+  return {
+    sync: () =>
+      new Promise((resolve, reject) => held.push((error) => (error === undefined ? resolve() : reject(error)))),
+    waiting: () => held.length,
+    next: (error) => held.shift()?.(error),
+  };
+}
+
+test("while the disk is at one write, others gather for the next, and nobody is answered before", async () => {
+  const gate = openGate();
+  const writes: string[] = [];
+  const write: Write = (name, commit) => {
+    writes.push(name);
+    commit();
+  };
+  await using database = await openSqlite({ path: freshPath(), now, create: true, write, sync: gate.sync });
+  writes.length = 0;
+  const answered: string[] = [];
+  const ask = async (name: string): Promise<void> => {
+    await database.ledger.intend([draft()]);
+    answered.push(name);
+  };
+  const first = ask("first");
+  while (gate.waiting() === 0) await setImmediate();
+  const others = ["second", "third"].map(ask);
+  for (let turns = 0; turns < 20; turns += 1) await setImmediate();
+  assert.deepEqual([writes, answered, gate.waiting()], [["intend"], [], 1]);
+  gate.next();
+  await first;
+  while (gate.waiting() === 0) await setImmediate();
+  assert.deepEqual([writes, answered], [["intend", "intend"], ["first"]]);
+  gate.next();
+  await Promise.all(others);
+});
+
+test("what is answered is there after a loss of power: in the files as they were when the last sync began", async () => {
+  const path = freshPath();
+  const [kept, next] = [freshPath(), freshPath()];
+  const sync: Sync = async () => {
+    for (const suffix of ["", "-wal"]) copyFileSync(path + suffix, `${next}${suffix}`);
+    await setTimeout(2);
+    for (const suffix of ["", "-wal"]) renameSync(`${next}${suffix}`, kept + suffix);
+  };
+  await using database = await openSqlite({ path, now, create: true, sync, recordDelayMs: 1 });
+  for (let round = 0; round < 20; round += 1) {
+    const drafts = Array.from({ length: 1 + (round % 3) }, () => draft());
+    const asked = drafts.map((one) => database.ledger.intend([one]));
+    for (const [i, call] of asked.entries()) {
+      const [answer] = await call;
+      assert.ok(answer?.kind === "intent");
+      database.ledger.record(answer.intent, signature);
+      using after = new DatabaseSync(kept);
+      const row = after.prepare("SELECT id FROM entries WHERE serial = ?").get(drafts[i]?.serial ?? null);
+      assert.equal(row?.["id"], answer.intent.id);
+    }
+  }
+});
+
+test("where a sync has failed the log begins anew before anything else is written", async () => {
+  const path = freshPath();
+  let fails = 0;
+  const sync: Sync = async () => {
+    if ((fails -= 1) >= 0) throw new Error("EIO");
+  };
+  const saltsOf = (): string => readFileSync(`${path}-wal`).toString("hex", 16, 24);
+  await using database = await openSqlite({ path, now, create: true, sync, busyTimeoutMs: 20 });
+  await intendOne(database);
+  const before = saltsOf();
+  await intendOne(database);
+  assert.equal(saltsOf(), before);
+  fails = 1;
+  await assert.rejects(database.ledger.intend([draft()]), { code: "unavailable", message: /the disk did not take/ });
+  {
+    // Who reads in the log as it was keeps it from beginning anew.
+    using reader = new DatabaseSync(path);
+    reader.exec("BEGIN");
+    reader.prepare("SELECT count(*) FROM entries").get();
+    await assert.rejects(database.ledger.intend([draft()]), { code: "unavailable", message: /somebody reads the log/ });
+    await assert.rejects(database.state.setSuspended({ kind: "tenant", name: "shop" }, true, act()), {
+      code: "unavailable",
+    });
+    reader.exec("ROLLBACK");
+  }
+  await intendOne(database);
+  assert.notEqual(saltsOf(), before);
+  assert.equal((await verifyAll(database)).get("shop")?.unrecorded, 4, "with the one that was reported lost");
 });
 
 test("a database that another process has locked refuses, and works again when it lets go", async () => {
