@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes, X509Certificate } from "node:crypto";
-import { readdirSync } from "node:fs";
+import { readdirSync, renameSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { openFileCustody } from "../../src/custody/file.ts";
@@ -12,7 +13,14 @@ import { loadDirectory } from "../../src/resources/load.ts";
 import { call, openAdmin } from "../../src/rpc/client.ts";
 import type { Tenants__Output } from "../../src/rpc/gen/espalier/v1/Tenants.ts";
 import { daySeconds } from "../support/clock.ts";
-import { hubName, usualDocuments } from "../support/documents.ts";
+import {
+  clusterDocument,
+  type Document,
+  document,
+  hubName,
+  tenantDocument,
+  usualDocuments,
+} from "../support/documents.ts";
 import { openKeptLog } from "../support/kept-log.ts";
 import { eventually } from "../support/patience.ts";
 import { makeSite } from "../support/site.ts";
@@ -80,6 +88,70 @@ test("workloads see no refusal while their authority is renewed, and then its su
   assert.ok(Math.abs(left - 365 * daySeconds) < 3600, shown);
   for (const kind of ["hub", "root", "serving"])
     assert.match(shown, new RegExp(`kind="${kind}",owner="[a-z.]+"} \\d+`));
+  await issuer[Symbol.asyncDispose]();
+  await site.verify();
+});
+
+test("who asks for longer certificates by an edit has them from a successor, and until then what the authority has left", async () => {
+  const tenant = (validityDays: number, days: number): Document =>
+    tenantDocument("payments", {
+      rules: [{ name: "pods", clusters: ["east"], namespaces: ["pay-*"] }],
+      authority: { validityDays },
+      profiles: { workload: { maximumSeconds: days * daySeconds } },
+    });
+  const documents = (one: Document): readonly Document[] => [
+    document("TrustRoot", "main", {}),
+    one,
+    clusterDocument("east"),
+  ];
+  await using stack = await startStack({ bornDaysAgo: 20, renewalMs: 30, documents: documents(tenant(100, 30)) });
+  const { issuer, site } = stack;
+  const workload = await stack.workload("east");
+  const answers: { readonly days: number; readonly toEnd: number; readonly above: X509Certificate }[] = [];
+  const asking = new AbortController();
+  const load = (async () => {
+    while (!asking.signal.aborted) {
+      const at = Date.now();
+      const [leaf = "", above = ""] = assertIssued(await workload.ask({ validity: String(90 * daySeconds) }));
+      const [one, signer] = [new X509Certificate(leaf), new X509Certificate(above)];
+      assert.ok(one.verify(signer.publicKey));
+      const end = +one.validToDate;
+      answers.push({
+        days: (end - at) / 1000 / daySeconds,
+        toEnd: (+signer.validToDate - end) / 1000 / daySeconds,
+        above: signer,
+      });
+    }
+  })();
+  const next = async (): Promise<(typeof answers)[number]> => {
+    const seen = answers.length;
+    return await eventually(() => answers[seen + 1] ?? assert.fail("nobody was answered"));
+  };
+  const assertAbout = ({ days }: { readonly days: number }, expected: number): void =>
+    assert.ok(Math.abs(days - expected) < 0.1, `${days} days`);
+  const first = await next();
+  assertAbout(first, 30);
+
+  // No successor can be made while the root's key is away.
+  const key = join(site.config.keys, readdirSync(site.config.keys).find((name) => name.startsWith("root-")) ?? "");
+  renameSync(key, `${key}.away`);
+  site.declare(documents(tenant(365, 90)));
+  await eventually(() => assert.equal(issuer.log.of("resources in force").length, 1));
+  const meanwhile = await next();
+  assert.equal(meanwhile.toEnd, 0, "it ends with its authority");
+  assertAbout(meanwhile, 80);
+  assert.ok(issuer.log.of("authorities not made").length > 0);
+  assert.equal(issuer.log.of("authority prepared").length, 0);
+
+  renameSync(`${key}.away`, key);
+  await eventually(() => assert.equal(issuer.log.of("authority active").length, 1));
+  await eventually(async () => assertAbout(await next(), 90));
+  asking.abort();
+  await load;
+  const signers = [...new Set(answers.map(({ above }) => above.fingerprint256))];
+  assert.deepEqual([signers.length, signers[0]], [2, first.above.fingerprint256]);
+  for (const { days, above } of answers)
+    assert.equal(days > 81, above.fingerprint256 === signers[1], `${days} days under ${above.subject}`);
   await issuer[Symbol.asyncDispose]();
   await site.verify();
 });
