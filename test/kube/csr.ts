@@ -15,15 +15,16 @@ import { ApiError } from "../../src/kube/api-error.ts";
 import { type Client, openClient } from "../../src/kube/client.ts";
 import { readConditions } from "../../src/kube/condition.ts";
 import { fixedCredentials } from "../../src/kube/credentials.ts";
-import { isRecord, listAt, recordAt, textAt } from "../../src/kube/json.ts";
+import { listAt, recordAt, textAt } from "../../src/kube/json.ts";
 import { createObject, deleteObject, getObject, mergeObject, type One } from "../../src/kube/objects.ts";
-import { type Resource, resources, toPath } from "../../src/kube/resource.ts";
+import { type Resource, resources } from "../../src/kube/resource.ts";
 import { agentSchema } from "../../src/ops/config.ts";
 import { toPem } from "../../src/pki/pem.ts";
 import { espalier } from "../ctl/stage.ts";
 import { type Document, document, hubName } from "../support/documents.ts";
 import { kubeconfigOf, writeKubeconfig } from "../support/kube-cluster.ts";
 import { applyCrds } from "../support/kube-crds.ts";
+import { eventsOf } from "../support/kube-events.ts";
 import { grantRights } from "../support/kube-rights.ts";
 import { type AgentProcess, type KubeSite, openKubeSite } from "../support/kube-site.ts";
 import { csrOf, toRequest } from "../support/named-csr.ts";
@@ -226,15 +227,20 @@ async function approved(as: Client, asked: string, spec: object = {}): Promise<s
 }
 
 /** What Events say of it. */
-async function reasonsOf(name: string): Promise<readonly string[]> {
-  const answer = await site.cluster.client.call({
-    verb: "GET",
-    path: toPath(resources.events, { namespace: "default" }),
+async function eventsFor(name: string): Promise<readonly string[]> {
+  return await eventsOf(site.cluster.client, resource, { name });
+}
+
+/** Under the codes of those refusals that end a request. */
+async function refusedCount(): Promise<number> {
+  const codes = ["request-denied", "identity-denied", "no-rule"];
+  const counts = codes.map(async (code) => {
+    const count = await agent.metric(
+      String.raw`espalier_agent_refused_total\{code="${code}",tenant="",cluster="east"\}`,
+    );
+    return Number.isNaN(count) ? 0 : count;
   });
-  return listAt(answer, "items")
-    .filter(isRecord)
-    .filter((one) => textAt(recordAt(one, "regarding"), "name") === name)
-    .map((one) => textAt(one, "reason") ?? "");
+  return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
 }
 
 interface Explained {
@@ -260,7 +266,7 @@ test("what a ServiceAccount asks for is signed once somebody has approved it, an
   assert.equal(leaf.subjectAltName, `DNS:b.shop.example, DNS:web.${names.shop}.svc`);
   assert.equal((+new Date(leaf.validTo) - +new Date(leaf.validFrom)) / 1000, 3600);
   assert.deepEqual(leaf.keyUsage, ["1.3.6.1.5.5.7.3.1"]);
-  await eventually(async () => assert.deepEqual(await reasonsOf(signed), ["CertificateIssued"]));
+  await eventually(async () => assert.deepEqual(await eventsFor(signed), ["Normal CertificateIssued"]));
   const { certificates, failed } = await verdict(waits);
   assert.deepEqual([certificates, failed], [[], undefined]);
   await judge(waits, "Approved");
@@ -290,9 +296,9 @@ test("an issuer of its own namespace is one too, and who asked stands in the led
 test("an issuer that goes with requests open is waited for", async () => {
   const later = { signerName: `tenantissuers.espalier.dev/${names.shop}.later` };
   const name = await approved(carts.shop, "DNS:later.shop.example", later);
-  await eventually(async () => assert.deepEqual(await reasonsOf(name), ["IssuerNotFound"]));
+  await eventually(async () => assert.deepEqual(await eventsFor(name), ["Normal IssuerNotFound"]));
   await makeIssuer("TenantIssuer", "later", { tenant: "nobody" }, names.shop);
-  await eventually(async () => assert.ok((await reasonsOf(name)).includes("IssuerNotReady")));
+  await eventually(async () => assert.ok((await eventsFor(name)).includes("Normal IssuerNotReady")));
   const waits = String.raw`espalier_agent_requests_waiting\{door="csr",reason="IssuerNotReady"\}`;
   await eventually(async () => assert.ok((await agent.metric(waits)) > 0));
   await deleteObject(site.cluster.client, resources.tenantIssuers, { namespace: names.shop, name: "later" });
@@ -306,16 +312,19 @@ test("what the hub cannot give now is asked again, and told once", async () => {
   const spec = { signerName: `tenantissuers.espalier.dev/${names.media}.media` };
   await issued(await approved(carts.media, "DNS:media.example", spec));
   const name = await approved(carts.media, "DNS:media.example", spec);
-  await eventually(async () => assert.deepEqual(await reasonsOf(name), ["Retrying"]));
+  await eventually(async () => assert.deepEqual(await eventsFor(name), ["Normal Retrying"]));
   const file = join(site.site.directory, "resources", "all.yaml");
   const documents = readFileSync(file, "utf8").replace('"liveCertificates":1', '"liveCertificates":2');
   site.site.declare(documents.split("\n---\n").map((one): Document => JSON.parse(one)));
   await issued(name);
-  await eventually(async () => assert.deepEqual((await reasonsOf(name)).toSorted(), ["CertificateIssued", "Retrying"]));
+  await eventually(async () =>
+    assert.deepEqual(await eventsFor(name), ["Normal CertificateIssued", "Normal Retrying"]),
+  );
 });
 
 test("who asks for what is not theirs is told why, and leaves nothing in the ledger", async (t) => {
   const intents = site.site.intents();
+  const refused = await refusedCount();
   const { shop, till, media, nobody } = carts;
   const spiffe = (trustDomain: string, namespace: string) => `URI:spiffe://${trustDomain}/ns/${namespace}/sa/cart`;
   const both = { usages: ["digital signature", "server auth", "client auth"] };
@@ -397,6 +406,7 @@ test("who asks for what is not theirs is told why, and leaves nothing in the led
       const failed = await fails(name);
       assert.equal(failed.reason, reason, failed.message);
       assert.match(failed.message, says);
+      await eventually(async () => assert.deepEqual(await eventsFor(name), [`Warning ${reason}`]));
       // Word for word, but for the reference of the issuer's log line.
       const { code, wrong, said } = await explain(name);
       assert.deepEqual([code, wrong], [1, failed.message.replace(/ \(reference \S+\)/, "")]);
@@ -404,6 +414,7 @@ test("who asks for what is not theirs is told why, and leaves nothing in the led
       assert.equal(status?.says, `Failed: ${reason}: ${failed.message}`);
     });
   assert.equal(site.site.intents(), intents);
+  assert.equal(await refusedCount(), refused + asked.length);
 });
 
 test("explain says of the others what became of them, and what they still need", async () => {
