@@ -6,7 +6,7 @@ import type { Client } from "../../src/kube/client.ts";
 import { readConditions } from "../../src/kube/condition.ts";
 import { startInformer } from "../../src/kube/informer.ts";
 import { isRecord, type JsonRecord, listAt, recordAt, textAt } from "../../src/kube/json.ts";
-import { readMeta } from "../../src/kube/meta.ts";
+import { type Meta, readMeta } from "../../src/kube/meta.ts";
 import { createObject, getObject, mergeObject } from "../../src/kube/objects.ts";
 import { type Resource, resources } from "../../src/kube/resource.ts";
 import { silentLog } from "../../src/ops/log.ts";
@@ -96,21 +96,60 @@ export async function requestsOf(client: Client, namespace: string): Promise<rea
   return listAt(await client.call({ verb: "GET", path }), "items").filter(isRecord);
 }
 
-/** The names of all CertificateRequests that there have been, by UID. */
+/** The CertificateRequests of a namespace. */
 export interface Asked extends AsyncDisposable {
+  /** The names of all that there have been, by UID. */
   readonly names: ReadonlyMap<string, string>;
+  /** The UIDs of those that are approved and have no certificate, of names that begin so; as soon as there is one. */
+  open(prefix: string): Promise<ReadonlySet<string>>;
 }
 
 /** From now on: cert-manager sometimes deletes the one it has made for a Certificate, and asks anew. */
 export async function watchAsked(client: Client, namespace: string): Promise<Asked> {
-  const selection = { resource: resources.certificateRequests, namespace, read: readMeta, indexes: {} };
+  const selection = { resource: resources.certificateRequests, namespace, read: readAsked, indexes: {} };
   const requests = startInformer(selection, { client, now: () => new Date(), log: silentLog });
   await requests.synced;
   const names = new Map<string, string>();
   requests.subscribe(({ kind, item }) => {
     if (kind === "added") names.set(item.uid, item.name);
   });
-  return { names, [Symbol.asyncDispose]: async () => await requests.stop() };
+  return {
+    names,
+    open: async (prefix) =>
+      await new Promise((resolve, reject) => {
+        const isOpen = (one: Request): boolean => one.isApproved && !one.hasCertificate && one.name.startsWith(prefix);
+        const end = (): void => {
+          clearTimeout(timer);
+          subscription[Symbol.dispose]();
+        };
+        const timer = setTimeout(() => {
+          end();
+          reject(new Error(`no request of ${prefix} was open in ${patienceMs} ms`));
+        }, patienceMs);
+        const subscription = requests.subscribe(() => {
+          const open = requests.list().filter(isOpen);
+          if (open.length === 0) return;
+          // What is there already is heard of before there is a subscription to end.
+          setImmediate(end);
+          resolve(new Set(open.map(({ uid }) => uid)));
+        });
+      }),
+    [Symbol.asyncDispose]: async () => await requests.stop(),
+  };
+}
+
+interface Request extends Meta {
+  readonly isApproved: boolean;
+  readonly hasCertificate: boolean;
+}
+
+export function readAsked(object: unknown): Request {
+  const status = isRecord(object) ? recordAt(object, "status") : {};
+  return {
+    ...readMeta(object),
+    isApproved: readConditions(status).get("Approved")?.status === "True",
+    hasCertificate: textAt(status, "certificate") !== undefined,
+  };
 }
 
 export interface Verdict {

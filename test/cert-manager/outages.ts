@@ -1,14 +1,13 @@
 /** What is away, or there twice, while requests are open: each of them is one certificate in the end, or none. */
 import assert from "node:assert/strict";
-import { randomInt, X509Certificate } from "node:crypto";
+import { X509Certificate } from "node:crypto";
 import { test } from "node:test";
-import { setTimeout as delay } from "node:timers/promises";
 import { ApiError } from "../../src/kube/api-error.ts";
 import { listAt, recordAt, textAt } from "../../src/kube/json.ts";
 import { readMeta } from "../../src/kube/meta.ts";
 import { deleteObject, getObject, mergeObject } from "../../src/kube/objects.ts";
 import { resources } from "../../src/kube/resource.ts";
-import type { AgentProcess } from "../support/kube-site.ts";
+import type { AgentProcess, Kubernetes } from "../support/kube-site.ts";
 import { csrOf, toRequest } from "../support/named-csr.ts";
 import { eventually } from "../support/patience.ts";
 import { startIssuerOn } from "../support/stack.ts";
@@ -23,6 +22,7 @@ import {
   makeRequest,
   ownIssuer,
   type Place,
+  readAsked,
   ready,
   requestsOf,
   setGuarded,
@@ -30,6 +30,9 @@ import {
   watchAsked,
 } from "./objects.ts";
 import type { CertManagerStage } from "./stage.ts";
+
+/** Whether a race takes place is for the machine to say. */
+const roundsMax = 10;
 
 export interface Running {
   readonly stage: CertManagerStage;
@@ -41,7 +44,8 @@ export interface Running {
 export function outageTests(running: () => Running): void {
   let agent: AgentProcess;
   let started = 0;
-  const start = async (): Promise<AgentProcess> => await running().stage.startAgent(`outage-${(started += 1)}`);
+  const start = async (more?: Kubernetes): Promise<AgentProcess> =>
+    await running().stage.startAgent(`outage-${(started += 1)}`, more);
   const some = (prefix: string, count: number): readonly Place[] =>
     Array.from({ length: count }, (_, at) => ({ namespace: running().stage.names.shop, name: `${prefix}-${at}` }));
   /** A lease that nobody lets go of would be waited out. */
@@ -147,46 +151,70 @@ export function outageTests(running: () => Running): void {
     assert.equal(intendedFor(stage, [first, second]).length, 2);
   });
 
-  test("two agents that both take themselves for the leader make one certificate of each request", async (t) => {
+  test("two agents that both lead make one certificate of each request, also of those at which one of them stood still", async (t) => {
     const { stage } = running();
-    await using asked = await watchAsked(stage.site.cluster.client, stage.names.shop);
-    const left = agent;
-    const right = await start();
-    const [before, both, after] = [some("before", 10), some("both", 10), some("after", 3)];
+    const { client } = stage.site.cluster;
+    await using asked = await watchAsked(client, stage.names.shop);
     const make = async (places: readonly Place[]): Promise<void> => {
-      for (const place of places)
-        await makeCertificate(stage.site.cluster.client, place, { dnsNames: ["shop.example"] });
+      for (const place of places) await makeCertificate(client, place, { dnsNames: ["shop.example"] });
     };
+    const left = agent;
+    // Under a Lease of its own, for which nobody contradicts it.
+    const right = await start({ name: giveLease(stage, "second") });
+    await right.daemon.event("serving CertificateRequests");
+
+    const before = some("before", 10);
     await make(before);
     left.daemon.child.kill("SIGSTOP");
-    await dropLease();
-    await right.daemon.event("serving CertificateRequests");
-    // Nobody has told it: it leads until ten seconds after its last renewal.
-    left.daemon.child.kill("SIGCONT");
-    await make(both);
-    await eachReady(stage, [...before, ...both], asked);
-    t.diagnostic(`issued by one: ${issuedBy(left)}, by the other: ${issuedBy(right)}`);
-    await make(after);
+    try {
+      await eachReady(stage, before, asked);
+    } finally {
+      left.daemon.child.kill("SIGCONT");
+    }
+    // Both hear of each at the same time; on a busy machine one may end before the other begins.
+    for (let round = 1, by = 0; by === 0; round++) {
+      assert.ok(round <= roundsMax, `none of ${roundsMax} times 10 requests was answered by both`);
+      const places = some(`both-${round}`, 10);
+      await make(places);
+      await eachReady(stage, places, asked);
+      const byRight = issuedBy(right, places);
+      by = issuedBy(left, places).filter((request) => byRight.includes(request)).length;
+      t.diagnostic(`round ${round}: ${by} of 10 requests answered by both`);
+    }
+    const after = some("after", 3);
     await right.daemon.stop("SIGKILL");
+    await make(after);
     await eachReady(stage, after, asked);
-    agent = left;
     await asInLedger(stage);
   });
 
-  test("an agent that is killed again and again loses no request, and makes none twice", async () => {
+  test("an agent that is killed again and again while requests are open loses none, and makes none twice", async (t) => {
     const { stage } = running();
-    await using asked = await watchAsked(stage.site.cluster.client, stage.names.shop);
-    const all = some("killed", 30);
-    const making = Promise.all(
-      all.map(async (place) => await makeCertificate(stage.site.cluster.client, place, { dnsNames: ["shop.example"] })),
-    );
-    for (let kill = 0; kill < 3; kill++) {
-      await delay(randomInt(300, 2_500));
+    const { client } = stage.site.cluster;
+    await using asked = await watchAsked(client, stage.names.shop);
+    const all: Place[] = [];
+    for (let round = 1, kills = 0; kills < 3; round++) {
+      assert.ok(round <= roundsMax, `only ${kills} of ${roundsMax} kills fell while requests were open`);
+      const more = some(`killed-${round}`, 10);
+      all.push(...more);
+      const making = Promise.all(
+        more.map(async (place) => await makeCertificate(client, place, { dnsNames: ["shop.example"] })),
+      );
+      // It leads, and is in the middle of them.
+      await agent.daemon.event("request issued");
+      const open = await asked.open("killed-");
       await agent.daemon.stop("SIGKILL");
+      // Nobody answers now: what was open then and is so now, was so when it died.
+      const there = (await requestsOf(client, stage.names.shop)).map(readAsked);
+      const unanswered = there.filter(({ uid, hasCertificate }) => open.has(uid) && !hasCertificate);
+      const intended = intendedByUid(stage.site.site.databasePath);
+      const asking = unanswered.filter(({ uid }) => intended.has(uid)).length;
+      t.diagnostic(`killed while ${unanswered.length} requests were open, ${asking} of them in the ledger`);
+      if (unanswered.length > 0) kills += 1;
       await dropLease().catch(() => undefined);
       agent = await start();
+      await making;
     }
-    await making;
     await eachReady(stage, all, asked);
     await asInLedger(stage);
   });
@@ -218,8 +246,35 @@ function readDefinition({ kubectl }: CertManagerStage, name: string): { withdraw
   };
 }
 
-function issuedBy({ daemon }: AgentProcess): number {
-  return daemon.lines.filter((line) => line["event"] === "request issued").length;
+/** The rights of an agent whose Lease and Secret are called so. */
+function giveLease({ kubectl, site }: CertManagerStage, name: string): string {
+  const names = [`--resource-name=${name}`, `--resource-name=${name}-state`];
+  kubectl([
+    "create",
+    "role",
+    name,
+    "-n",
+    site.system,
+    "--verb=create,get,update,patch",
+    "--resource=leases,secrets",
+    ...names,
+  ]);
+  kubectl([
+    "create",
+    "rolebinding",
+    name,
+    "-n",
+    site.system,
+    `--role=${name}`,
+    `--serviceaccount=${site.system}:espalier-agent`,
+  ]);
+  return name;
+}
+
+/** Those requests of these Certificates that the agent says it has answered. */
+function issuedBy({ daemon }: AgentProcess, places: readonly Place[]): readonly string[] {
+  const issued = daemon.lines.filter(({ event }) => event === "request issued").map(({ request }) => String(request));
+  return issued.filter((request) => places.some((place) => isOf(request, place)));
 }
 
 /** Each is Ready, and nothing was intended but one certificate for each CertificateRequest that there has been. */
@@ -237,11 +292,14 @@ async function eachReady(stage: CertManagerStage, places: readonly Place[], aske
 
 /** The UIDs for which the ledger has a certificate, of these CertificateRequests or of any that cert-manager made for Certificates of these names. */
 function intendedFor({ site }: CertManagerStage, places: readonly Place[]): readonly string[] {
-  const isOf = (object: string, { namespace, name }: Place): boolean =>
-    object === `${namespace}/${name}` || object.startsWith(`${namespace}/${name}-`);
   return [...intendedByUid(site.site.databasePath)]
     .filter(([, { request }]) => places.some((place) => isOf(String(request["object"]), place)))
     .map(([uid]) => uid);
+}
+
+/** Whether a request is of this name, or one that cert-manager has made for the Certificate of this name. */
+function isOf(request: string, { namespace, name }: Place): boolean {
+  return request === `${namespace}/${name}` || request.startsWith(`${namespace}/${name}-`);
 }
 
 /** What each request of the namespace was given is what the ledger has under its UID, and the ledger verifies. */

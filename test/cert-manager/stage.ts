@@ -17,7 +17,7 @@ import { resources } from "../../src/kube/resource.ts";
 import { type Program, startProgram } from "../mesh/program.ts";
 import { document } from "../support/documents.ts";
 import { writeKubeconfig } from "../support/kube-cluster.ts";
-import { type AgentProcess, type KubeSite, openKubeSite } from "../support/kube-site.ts";
+import { type AgentProcess, type Kubernetes, type KubeSite, openKubeSite } from "../support/kube-site.ts";
 import { eventually } from "../support/patience.ts";
 import { freePort } from "../support/processes.ts";
 import { istioCsr, istioCsrService } from "./istio-csr.ts";
@@ -26,7 +26,7 @@ export interface CertManagerStage extends AsyncDisposable {
   readonly site: KubeSite;
   readonly names: Names;
   /** An agent as the chart configures it; the rights are those of its account. */
-  startAgent(name: string): Promise<AgentProcess>;
+  startAgent(name: string, more?: Kubernetes): Promise<AgentProcess>;
   /** Ours: TenantIssuer and TenantClusterIssuer. */
   applyDefinitions(): void;
   readonly controller: Program;
@@ -162,11 +162,11 @@ export async function openStage(): Promise<CertManagerStage> {
       for (const plural of ["tenantissuers", "tenantclusterissuers"])
         kubectl(["wait", "--for=condition=Established", `crd/${plural}.espalier.dev`, "--timeout=60s"]);
     },
-    startAgent: async (name) => {
+    startAgent: async (name, more = {}) => {
       const folder = join(directory, `${name}-access`);
       mkdirSync(folder);
       const config = writeKubeconfig(folder, await site.cluster.accessOf(site.system, "espalier-agent"));
-      return await site.startProcess(name, { node: [main] }, { kubeconfig: config, certManager: true });
+      return await site.startProcess(name, { node: [main] }, { kubeconfig: config, certManager: true, ...more });
     },
     [Symbol.asyncDispose]: async () => await opened.disposeAsync(),
   };
