@@ -10,6 +10,7 @@ import { readConditions } from "../../src/kube/condition.ts";
 import { listAt, recordAt, textAt } from "../../src/kube/json.ts";
 import { deleteObject, getObject, mergeObject } from "../../src/kube/objects.ts";
 import { resources } from "../../src/kube/resource.ts";
+import { eventsOf } from "../support/kube-events.ts";
 import type { AgentProcess } from "../support/kube-site.ts";
 import { csrOf, longCsr, toRequest } from "../support/named-csr.ts";
 import { eventually } from "../support/patience.ts";
@@ -55,6 +56,12 @@ async function readiness(kind: "TenantIssuer" | "TenantClusterIssuer", name: str
   return readConditions(recordAt(object, "status")).get("Ready");
 }
 
+/** Until its Events say this. */
+async function told(place: Place, wanted: readonly string[]): Promise<void> {
+  const { client } = stage.site.cluster;
+  await eventually(async () => assert.deepEqual(await eventsOf(client, resources.certificateRequests, place), wanted));
+}
+
 test("an agent that starts before there are definitions takes them up when they come", async () => {
   await agent.ready();
   await agent.daemon.event("not served yet");
@@ -80,6 +87,12 @@ test("issuers say whether certificates can be had through them, and what to do",
     return found;
   });
   assert.match(unknown.message, /MeshTenant "nobody"/);
+  const eventsOfOwn = async (name: string): Promise<readonly string[]> =>
+    await eventsOf(client, resources.tenantIssuers, { namespace: names.shop, name });
+  await eventually(async () => {
+    assert.deepEqual(await eventsOfOwn("own"), ["Normal Ready"]);
+    assert.deepEqual(await eventsOfOwn("unknown"), ["Warning TenantNotFound"]);
+  });
   // The API server judges what an issuer may say.
   await assert.rejects(makeIssuer(client, { ...ownIssuer, name: "bad" }, { tenant: "A/B" }, names.shop), ApiError);
   await assert.rejects(makeIssuer(client, { ...clusterIssuer, name: "bad" }, { tenant: "shop" }), ApiError);
@@ -133,9 +146,7 @@ test("a request of the longest name is issued, and its events say so", async () 
   const place = { namespace: names.shop, name: "n".repeat(253) };
   await makeRequest(client, place, { request: toRequest(csrOf("DNS:shop.example")) });
   await becomes(client, place, "Issued");
-  const of = ["get", "events.events.k8s.io", "-n", names.shop, "-o"];
-  const wanted = `jsonpath={.items[?(@.regarding.name=="${place.name}")].reason}`;
-  await eventually(() => assert.match(stage.kubectl([...of, wanted]), /CertificateIssued/), 30_000);
+  await told(place, ["Normal CertificateIssued"]);
 });
 
 test("cert-manager's cases for issuers", async (t) => {
@@ -182,71 +193,79 @@ test("who asks for what is not theirs", async (t) => {
     /** As OpenSSL's `subjectAltName`. */
     readonly names: string;
   }
-  const asked: readonly (readonly [what: string, namespace: string, spec: Spec, reason: string, says: RegExp])[] = [
+  const asked: readonly (readonly [what: string, namespace: string, spec: Spec, event: string, says: RegExp])[] = [
     [
       "another namespace's issuer",
       till,
       { issuerRef: own("own"), names: "DNS:shop.example" },
-      "Pending",
+      "IssuerNotFound",
       /no TenantIssuer "own"/,
     ],
     [
       "another tenant",
       shop,
       { issuerRef: own("theirs"), names: "DNS:media.example" },
-      "Failed",
+      "Refused",
       /no rule of MeshTenant "media".*no-rule/,
     ],
-    ["an issuer that is not for the namespace", media, { names: "DNS:shop.example" }, "Failed", /is not for namespace/],
+    [
+      "an issuer that is not for the namespace",
+      media,
+      { names: "DNS:shop.example" },
+      "IssuerNotForNamespace",
+      /is not for namespace/,
+    ],
     [
       "a namespace that has an issuer and no rule",
       nobody,
       { names: "DNS:shop.example" },
-      "Failed",
+      "Refused",
       /no rule of MeshTenant "shop"/,
     ],
-    ["another tenant's name", shop, { names: "DNS:media.example" }, "Failed", /spec\.requests\.dnsNames/],
-    ["another namespace's service", shop, { names: `DNS:web.${till}.svc` }, "Failed", /spec\.requests\.dnsNames/],
-    ["what istiod serves with", shop, { names: "DNS:istiod.istio-system.svc" }, "Failed", /dnsNames|serve with/],
+    ["another tenant's name", shop, { names: "DNS:media.example" }, "Refused", /spec\.requests\.dnsNames/],
+    ["another namespace's service", shop, { names: `DNS:web.${till}.svc` }, "Refused", /spec\.requests\.dnsNames/],
+    ["what istiod serves with", shop, { names: "DNS:istiod.istio-system.svc" }, "Refused", /dnsNames|serve with/],
     [
       "another namespace's SPIFFE ID",
       shop,
       { names: `URI:spiffe://shop.example/ns/${till}/sa/web`, usages: signing },
-      "Failed",
+      "Refused",
       /identity-denied/,
     ],
     [
       "another trust domain's SPIFFE ID",
       shop,
       { names: `URI:spiffe://media.example/ns/${shop}/sa/web`, usages: signing },
-      "Failed",
+      "Refused",
       /identity-denied/,
     ],
-    ["a CA, of a tenant that shares its root", shop, { names: "DNS:shop.example", isCA: true }, "Failed", /isCA/],
+    ["a CA, of a tenant that shares its root", shop, { names: "DNS:shop.example", isCA: true }, "Refused", /isCA/],
     [
       "a CA, in a namespace that the tenant does not name",
       nobody,
       { issuerRef: own("alone"), names: "DNS:alone.example", isCA: true },
-      "Pending",
+      "IssuerNotFound",
       /no TenantIssuer "alone"/,
     ],
-    ["more time than there is", shop, { names: "DNS:shop.example", duration: "8760h" }, "Failed", /maximumSeconds/],
+    ["more time than there is", shop, { names: "DNS:shop.example", duration: "8760h" }, "Refused", /maximumSeconds/],
     [
       "ten thousand usages",
       shop,
       { names: "DNS:shop.example", usages: Array.from({ length: 10_000 }, () => "digital signature") },
-      "Failed",
+      "Refused",
       /usage "too long"/,
     ],
   ];
-  for (const [at, [what, namespace, { names: subjectAltName, ...spec }, reason, says]] of asked.entries())
-    await t.test(`${what}: ${reason}`, async () => {
+  for (const [at, [what, namespace, { names: subjectAltName, ...spec }, event, says]] of asked.entries())
+    await t.test(`${what}: ${event}`, async () => {
       const place = { namespace, name: `hostile-${at}` };
+      const waits = event === "IssuerNotFound";
       await makeRequest(client, place, { request: toRequest(csrOf(subjectAltName)), ...spec });
-      const found = await becomes(client, place, reason);
+      const found = await becomes(client, place, waits ? "Pending" : "Failed");
       assert.match(found.message, says);
       assert.ok(!found.hasCertificate && !found.invalid);
-      assert.equal(found.failureTime !== undefined, reason === "Failed");
+      assert.equal(found.failureTime === undefined, waits);
+      await told(place, [`${waits ? "Normal" : "Warning"} ${event}`]);
     });
 
   await t.test("a CA smuggled in the CSR is refused by cert-manager's webhook, or by us", async () => {
@@ -269,6 +288,7 @@ test("who asks for what is not theirs", async (t) => {
     const found = await becomes(client, place, "Failed");
     assert.match(found.message, /more than 100 names/);
     assert.ok(found.invalid && found.failureTime !== undefined);
+    await told(place, ["Warning InvalidRequest"]);
   });
 
   await t.test("a duration of 200,000 characters is none", async () => {
@@ -350,6 +370,7 @@ test("what is denied is told so, and gets nothing", async () => {
     const found = await becomes(client, place, "Denied");
     assert.match(found.message, /not today/);
     assert.ok(found.failureTime !== undefined && !found.hasCertificate);
+    await told(place, ["Warning Denied"]);
   } finally {
     stage.controller.resume();
   }
@@ -395,6 +416,7 @@ test("in a namespace that the webhook does not guard a request fails, and stays 
     await makeRequest(client, place, { request: toRequest(csrOf("DNS:shop.example")), username: "system:admin" });
     const found = await becomes(client, place, "Failed");
     assert.match(found.message, /does not guard/);
+    await told(place, ["Warning NamespaceNotGuarded"]);
     await setGuarded(client, names.till, true);
     await delay(500);
     assert.equal((await verdict(client, place)).reason, "Failed");
