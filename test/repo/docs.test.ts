@@ -15,7 +15,7 @@ import { createTokenIssuer } from "../support/kubernetes.ts";
 import { layers } from "./layers.ts";
 import { metricsOf } from "./metrics.ts";
 import { toRows } from "./schema-rows.ts";
-import { documents, read, root, sources, tableBelow } from "./sources.ts";
+import { documents, type Manifest, manifestsOf, read, root, sources, tableBelow } from "./sources.ts";
 
 const described: readonly (readonly [document: string, heading: string, schema: z.ZodType])[] = [
   ["docs/configuration.md", "issuer.yaml", issuerSchema],
@@ -99,6 +99,47 @@ test("the example of docs/resources.md holds together", () => {
   assert.deepEqual([...declared.tenants.keys()], ["payments"]);
   assert.deepEqual(declared.warnings, []);
 });
+
+/** What a page leaves out of what it shows. */
+const hubs: Readonly<Record<string, object>> = {
+  TrustRoot: {},
+  MeshTenant: { trustDomain: "shop.example", root: "main" },
+  MeshCluster: { tokens: { issuer: "https://east.example", keys: { jwksFile: "east.json" } }, servingNames: ["a.svc"] },
+};
+
+function toWhole({ kind, metadata, spec }: Manifest): object {
+  const name = kind === "MeshCluster" ? "east" : "shop";
+  return {
+    apiVersion: "espalier.dev/v1alpha1",
+    kind,
+    metadata: { name, ...metadata },
+    spec: { ...hubs[kind], ...spec },
+  };
+}
+
+for (const page of ["docs/cert-manager.md", "docs/kubernetes-csr.md"])
+  test(`the documents of ${page} hold together, each lot of them`, () => {
+    const beside = [{ kind: "MeshCluster" }, { kind: "TrustRoot", metadata: { name: "main" } }];
+    const { jwks } = createTokenIssuer("https://east.example");
+    const lots = manifestsOf(page).map((all) => all.filter(({ kind }) => Object.hasOwn(hubs, kind)));
+    for (const lot of lots.filter(({ length }) => length > 0)) {
+      const others = beside.filter(({ kind }) => kind !== "MeshCluster" || !lot.some((one) => one.kind === kind));
+      const text = [...lot, ...others].map((one) => JSON.stringify(toWhole(one))).join("\n---\n");
+      const files = [
+        { path: "mesh.yaml", text },
+        { path: "east.json", text: JSON.stringify(jwks) },
+      ];
+      assert.deepEqual([...readDocuments(files).tenants.keys()], ["shop"]);
+    }
+    const issuers = manifestsOf(page)
+      .flat()
+      .filter(({ kind }) => Object.hasOwn(issuerSchemas, kind));
+    for (const { metadata, ...one } of issuers) {
+      const schema = issuerSchemas[one.kind === "TenantIssuer" ? "TenantIssuer" : "TenantClusterIssuer"];
+      schema.parse({ ...one, metadata: { name: metadata?.name } });
+    }
+    assert.ok(lots.flat().length > 0 && issuers.length > 0);
+  });
 
 test("every file that the documents name is there", () => {
   const missing = documents.flatMap((document) => {

@@ -1,6 +1,7 @@
 /** The repository's own files, for tests about them. */
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { parseAllDocuments } from "yaml";
 
 export const root = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -35,6 +36,25 @@ export function sources(folder: string): readonly string[] {
     .filter((path) => path.endsWith(".ts") && !path.startsWith("rpc/gen/"))
     .map((path) => `${folder}/${path}`)
     .sort();
+}
+
+/** What a document shows to be copied: what it has indented, from one blank line to the next. */
+export function blocksOf(path: string): readonly string[] {
+  return [...read(path).matchAll(/(?:^ {4}.*\n)+/gm)].map(([block]) => block.replaceAll(/^ {4}/gm, ""));
+}
+
+/** An object, or what is shown of one. */
+export interface Manifest {
+  readonly apiVersion?: string;
+  readonly kind: string;
+  readonly metadata?: { readonly name: string; readonly namespace?: string };
+  readonly spec?: object;
+}
+
+/** Of these, the manifests; those that stand together are read together. */
+export function manifestsOf(path: string): readonly (readonly Manifest[])[] {
+  const texts = blocksOf(path).filter((block) => /^(?:apiVersion|kind): /.test(block));
+  return texts.map((text) => parseAllDocuments(text).map((one): Manifest => one.toJS()));
 }
 
 /** A table's rows below a heading, each as its cells; the heading's and the ruler's are left out. */
