@@ -15,6 +15,9 @@ const nobody = 65_534;
 const identity = process.getuid?.() === 0 ? { uid: nobody, gid: nobody } : {};
 export const password = "correct horse";
 
+/** Where that can be: a server that must flush every commit is fast there. */
+const memory = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
+
 const run = promisify(execFile);
 
 export interface Server extends AsyncDisposable {
@@ -26,12 +29,15 @@ export interface Server extends AsyncDisposable {
   sql(text: string, database?: string): Promise<QueryResult>;
   stop(signal?: NodeJS.Signals): Promise<void>;
   start(...more: readonly string[]): Promise<void>;
+  /** All it has said since it was last started. */
+  log(): string;
   /** Gives the server what was put into its directory. */
   own(): void;
 }
 
-export async function startPostgres(settings: readonly string[] = []): Promise<Server> {
-  const directory = await makeCluster();
+/** Its directory is made in `parent`. */
+export async function startPostgres(settings: readonly string[] = [], parent = memory): Promise<Server> {
+  const directory = await makeCluster(parent);
   return await openServer(directory, await freePort(), settings);
 }
 
@@ -49,6 +55,7 @@ async function openServer(directory: string, port: number, settings: readonly st
   const bin = await binaries();
   let child: ChildProcess | undefined;
   let databases = 0;
+  let said = "";
 
   async function start(...more: readonly string[]): Promise<void> {
     const all = [
@@ -64,7 +71,7 @@ async function openServer(directory: string, port: number, settings: readonly st
       cwd: directory,
       stdio: ["ignore", "ignore", "pipe"],
     });
-    let said = "";
+    said = "";
     started.stderr.on("data", (chunk: Buffer) => {
       said += chunk.toString();
     });
@@ -105,6 +112,7 @@ async function openServer(directory: string, port: number, settings: readonly st
     sql,
     start,
     stop,
+    log: () => said,
     own: () => own(directory),
     async database() {
       const database = `ledger_${(databases += 1)}`;
@@ -141,9 +149,9 @@ process.on("exit", () => {
 });
 const made: string[] = [];
 
-async function makeCluster(): Promise<string> {
+async function makeCluster(parent: string): Promise<string> {
   template ??= initialize();
-  const directory = makeDirectory();
+  const directory = makeDirectory(parent);
   cpSync(join(await template, "data"), join(directory, "data"), { recursive: true });
   own(directory);
   return directory;
@@ -169,9 +177,8 @@ host all all 127.0.0.1/32 scram-sha-256
   return directory;
 }
 
-function makeDirectory(): string {
-  // In memory where that can be: a server that must flush every commit is fast there.
-  const directory = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "espalier-pg-"));
+function makeDirectory(parent = memory): string {
+  const directory = mkdtempSync(join(parent, "espalier-pg-"));
   made.push(directory);
   return directory;
 }
