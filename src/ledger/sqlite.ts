@@ -50,6 +50,7 @@ function assemble(connection: Connection, config: SqliteConfig): Database {
   const { now } = config;
   const source = toSource(connection);
   const writer = startWriter(connection, now, config.recordDelayMs ?? recordDelayMs);
+  const marks = createMarks(source);
   const sequencers: Sequencer[] = [];
   let closed = false;
   return {
@@ -60,7 +61,15 @@ function assemble(connection: Connection, config: SqliteConfig): Database {
       verify: (log, check) => verifyLedger(source, log, check),
     },
     state: openState(toStage(connection), now),
-    marks: createMarks(source),
+    marks: {
+      ...marks,
+      newest: async () => {
+        const mark = await marks.newest();
+        // It is remembered outside of the database, which must not come to lack it.
+        await connection.sync();
+        return mark;
+      },
+    },
     async startSequencer(signer, options) {
       const sequencer = await startSequencer(connection, now, signer, options);
       sequencers.push(sequencer);

@@ -176,6 +176,24 @@ test("while the disk is at one write, others gather for the next, and nobody is 
   await Promise.all(others);
 });
 
+test("what is to be remembered outside of the database is durable in it", async () => {
+  const gate = openGate();
+  await using database = await openSqlite({ path: freshPath(), now, create: true, sync: gate.sync });
+  const asked = intendOne(database);
+  while (gate.waiting() === 0) await setImmediate();
+  const newest = database.marks.newest();
+  while (gate.waiting() < 2) await setImmediate();
+  const first = await Promise.race([newest.then(() => "told"), setTimeout(20, "waits")]);
+  assert.equal(first, "waits");
+  gate.next();
+  gate.next();
+  assert.equal((await newest)?.entry, (await asked).id);
+  const failed = database.marks.newest();
+  while (gate.waiting() === 0) await setImmediate();
+  gate.next(new Error("EIO"));
+  await assert.rejects(failed, { code: "unavailable" });
+});
+
 test("what is answered is there after a loss of power: in the files as they were when the last sync began", async () => {
   const path = freshPath();
   const [kept, next] = [freshPath(), freshPath()];
