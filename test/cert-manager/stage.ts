@@ -293,7 +293,7 @@ function agentManifests({ system, istio, rootConfigMap }: KubeSite, approver = "
   ]);
 }
 
-function helm(args: readonly string[]): string {
+export function helm(args: readonly string[]): string {
   return execFileSync("helm", args, { encoding: "utf8", maxBuffer: 64 * 1024 * 1024 });
 }
 
