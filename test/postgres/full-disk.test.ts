@@ -36,12 +36,15 @@ test("a disk without room: nothing is promised, and the issuer goes on by itself
   const tls = { rootsPem, serverName: groundServingName };
   const workload = stack.use(openWorkload(`127.0.0.1:${agentPort}`, tls, "east"));
   const csr = csrFor(`spiffe://${groundTrustDomain}/ns/shop/sa/web`);
-  let issued = 0;
+  const told = { issued: 0, refused: 0 };
   /** As a client that is told to ask again sees it. */
   const ask = async (): Promise<Answer> => {
     const answer = await workload.ask({ token: ground.token("web"), csr });
-    if ("chain" in answer) issued += 1;
-    else assert.equal(answer.status, "UNAVAILABLE", JSON.stringify(answer));
+    if ("chain" in answer) told.issued += 1;
+    else {
+      assert.equal(answer.status, "UNAVAILABLE", JSON.stringify(answer));
+      told.refused += 1;
+    }
     return answer;
   };
   const intents = async (): Promise<number> => {
@@ -53,30 +56,38 @@ test("a disk without room: nothing is promised, and the issuer goes on by itself
     assert.deepEqual([issuer.child.exitCode, issuer.child.signalCode], [null, null]);
   };
   await goesOn();
-  const others = (await intents()) - issued;
+  const others = (await intents()) - told.issued;
+  const noRoom = (): number => server.log().match(/could not extend file.*No space left on device/g)?.length ?? 0;
+  /** An intent for each certificate, and for nothing that was refused for want of room. What was refused because it took too long may be there. */
+  const assertWhole = async (): Promise<void> => {
+    const more = (await intents()) - others - told.issued;
+    assert.ok(more >= 0 && more <= Math.max(0, told.refused - noRoom()), `${more} more, ${JSON.stringify(told)}`);
+  };
 
   await t.test("no room for a row: UNAVAILABLE, and no intent of what was refused is there", async () => {
     disk.fill();
     // What it has of pages is used up first.
-    for (let tries = 0; "chain" in (await ask()); tries += 1) assert.ok(tries < 400, "the disk is not full");
-    assert.match(server.log(), /could not extend file.*No space left on device/);
-    assert.equal(await intents(), issued + others);
+    for (let tries = 0; noRoom() === 0 || told.refused === 0; tries += 1) {
+      assert.ok(tries < 400, "the disk is not full");
+      await ask();
+    }
+    await assertWhole();
     disk.free();
     await goesOn();
-    assert.equal(await intents(), issued + others);
+    await assertWhole();
   });
 
   await t.test("no room for the log: the server panics, and is started again when there is some", async () => {
+    const before = told.refused;
     disk.fill();
     // Each time another 16 MB file, but for those it has in store.
     const panicked = /PANIC:.*No space left on device/;
-    for (let tries = 0; !panicked.test(server.log()); tries += 1) {
+    for (let tries = 0; !panicked.test(server.log()) || told.refused === before; tries += 1) {
       assert.ok(tries < 100, server.log());
       await ask();
       // It may never answer.
       await Promise.race([server.sql("SELECT pg_switch_wal()").catch(() => undefined), delay(5_000)]);
     }
-    assert.equal((await ask()).status, "UNAVAILABLE");
     disk.free();
     // Whatever state it is in: it may have ended, or be at its recovery.
     await server.stop("SIGQUIT");
@@ -85,7 +96,7 @@ test("a disk without room: nothing is promised, and the issuer goes on by itself
   });
 
   await t.test("all that was handed out is in the ledger, which verifies", async () => {
-    assert.ok((await intents()) >= issued + others);
+    assert.ok((await intents()) >= told.issued + others);
     await ground.say("first", "ledger", "verify");
   });
 });
