@@ -39,4 +39,7 @@ const { failures, ...figures } = report;
 const seconds = Math.round((performance.now() - begun) / 1000);
 console.log(JSON.stringify({ ...figures, shaken, failed: failures.length, seconds }));
 for (const failure of failures.slice(0, 20)) console.error(failure);
-process.exitCode = failures.length === 0 && shaken === report.handshakes ? 0 : 1;
+// Of every third rotation the clock jumps, and every fourth is given up first: of many some, or it was not that which was run.
+const many = Number(rotations) >= 4;
+const whole = !many || (report.jumps > 0 && report.rolledBack > 0);
+process.exitCode = failures.length === 0 && shaken === report.handshakes && whole ? 0 : 1;

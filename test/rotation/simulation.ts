@@ -9,7 +9,7 @@ import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { makeAuthorities } from "../../src/controller/authority.ts";
 import { addRoot } from "../../src/controller/root.ts";
-import { decideRollBack } from "../../src/controller/rotation.ts";
+import { decideRollBack, type Rotation } from "../../src/controller/rotation.ts";
 import { openFileCustody } from "../../src/custody/file.ts";
 import { Refusal } from "../../src/errors.ts";
 import { openAuthorities } from "../../src/issuer/authorities.ts";
@@ -51,8 +51,14 @@ export interface SimulationOptions {
 }
 
 export interface Report {
+  /** At whose end a new root signed. */
   readonly rotations: number;
+  /** Begun and given up before one of those. */
   readonly rolledBack: number;
+  /** Of these, when the new root had taken over. */
+  readonly rolledBackLate: number;
+  /** Of the clock of the issuer that leads, an hour ahead or back. */
+  readonly jumps: number;
   readonly simulatedDays: number;
   readonly issued: number;
   /** Intents refused because their issuer had not heard of a root. */
@@ -69,8 +75,10 @@ const settleSeconds = 3600;
 /** What the longest leaf of a rotation may be, in seconds; and every tenth mixes all. */
 const scalesDefault = [600, 3600, 6 * 3600, 24 * 3600, 6 * 3600, 3600];
 const ticksMax = 1500;
+/** No phase is over sooner, not even by a clock that is an hour ahead. */
+const momentTicksMax = 4;
 const sampleSize = 5;
-const repeats = 0.1;
+const repeats = 0.05;
 
 interface Agent {
   readonly name: string;
@@ -91,6 +99,12 @@ interface Workload {
   endsAt: number;
   issuedAt: number;
   held?: Pick<Holder, "leaf" | "intermediates" | "roots" | "generation">;
+}
+
+/** So many steps after the beginning of a phase, and before the end of any. */
+interface Moment {
+  readonly phase: Rotation["phase"];
+  ticks: number;
 }
 
 /** An issuer: it signs by the world it has heard of last. */
@@ -162,7 +176,7 @@ export async function simulate(options: SimulationOptions): Promise<Report> {
   const workloads = tenants.flatMap((name) =>
     Array.from({ length: workloadsPerTenant }, (_, i) => newWorkload(name, i)),
   );
-  const counts = { issued: 0, behind: 0, handshakes: 0, rolledBack: 0 };
+  const counts = { rotations: 0, rolledBack: 0, rolledBackLate: 0, jumps: 0, issued: 0, behind: 0, handshakes: 0 };
   const failures: string[] = [];
   const asked = new Set<string>();
 
@@ -297,19 +311,26 @@ export async function simulate(options: SimulationOptions): Promise<Report> {
     const act = { log: "@hub", verb: "roll-back-root", ...by, details: {} };
     await state.turnRoot({ changes: decideRollBack(rotation) }, act);
     counts.rolledBack += 1;
+    if (rotation.phase === "active") counts.rolledBackLate += 1;
   }
 
-  const begun = time;
-  for (let nth = 0; nth < wanted; nth += 1) {
-    const mixed = nth % 10 === 9;
-    const scale = mixed ? 12 * 3600 : (scales[nth % scales.length] ?? 600);
-    for (const workload of workloads)
-      workload.validitySeconds = mixed
-        ? 600 + pick(scale - 600)
-        : Math.max(600, Math.floor(scale * (0.5 + random() / 2)));
-    // An authority that is prepared has an hour to take over.
-    const tickMs = mixed ? 300_000 : Math.min(1800, Math.max(300, Math.floor(scale / 4))) * 1000;
-    const startedAt = time;
+  const newMoment = (phase: Rotation["phase"] = random() < 0.5 ? "prepared" : "active"): Moment => ({
+    phase,
+    ticks: pick(momentTicksMax),
+  });
+
+  /** Counts down; by what was seen in the step before. */
+  function isReached(moment: Moment | undefined): boolean {
+    if (moment === undefined || rotations.seen()[0]?.phase !== moment.phase) return false;
+    moment.ticks -= 1;
+    return moment.ticks < 0;
+  }
+
+  const activeRoot = async (): Promise<string | undefined> =>
+    (await state.authorities()).find(({ kind, state }) => kind === "root" && state === "active")?.id;
+
+  /** From a new root on, until one of the two is retired. Says in how many steps. */
+  async function rotate(scale: number, tickMs: number, jumping: boolean, givingUp?: Moment): Promise<number> {
     const healedBy = time + 2 * scale * 1000;
     // A fifth of the agents, each until another time; one of the issuers; and in some the leader's clock, for a while.
     for (const agent of [...agents].sort(() => random() - 0.5).slice(0, agents.length / 5))
@@ -317,33 +338,58 @@ export async function simulate(options: SimulationOptions): Promise<Report> {
     const deaf = replicas[1 + pick(replicas.length - 1)];
     assert.ok(deaf);
     deaf.deafUntil = time + pick(healedBy - time);
-    const jump =
-      nth % 3 === 2 ? { from: pick(40), ticks: 1 + pick(10), ms: (random() < 0.5 ? -1 : 1) * 3_600_000 } : undefined;
-    const rollBackAt = nth % 4 === 3 ? 3 + pick(15) : -1;
+    const jump = jumping ? newMoment() : undefined;
+    const jumpMs = (random() < 0.5 ? -1 : 1) * 3_600_000;
+    let jumpTicks = 1 + pick(10);
+    let givesUp = givingUp !== undefined;
 
+    leaderAheadMs = 0;
     await addRoot(order, by, parts, { material: { kind: "made" }, state: "prepared" });
-    let tick = 0;
-    for (; tick < ticksMax; tick += 1) {
-      const jumps = jump !== undefined && tick >= jump.from && tick < jump.from + jump.ticks;
-      leaderAheadMs = jumps ? jump.ms : 0;
+    for (let tick = 0; tick < ticksMax; tick += 1) {
+      const jumps = isReached(jump) && (jumpTicks -= 1) >= 0;
+      if (jumps && leaderAheadMs === 0) counts.jumps += 1;
+      leaderAheadMs = jumps ? jumpMs : 0;
       await lead();
       await acknowledge();
       await renew();
       await shakeHands();
-      if (rotations.seen().length === 0) break;
-      if (tick === rollBackAt) await rollBack();
-      if (reckless && failures.length > 0) break;
+      if (rotations.seen().length === 0 || (reckless && failures.length > 0)) return tick;
+      if (givesUp && isReached(givingUp)) {
+        await rollBack();
+        givesUp = false;
+      }
       time += tickMs;
     }
-    leaderAheadMs = 0;
-    if (reckless && failures.length > 0) break;
     const [left] = await rotations.look();
-    assert.equal(left, undefined, `rotation ${nth} waits for ${left?.gate.waitingFor.map((w) => w.says).join("; ")}`);
+    return assert.fail(`it waits for ${left?.gate.waitingFor.map(({ says }) => says).join("; ")}`);
+  }
+
+  const begun = time;
+  for (let nth = 0; nth < wanted; nth += 1) {
+    const mixed = nth % 10 === 9;
+    const scale = mixed ? 8 * 3600 : (scales[nth % scales.length] ?? 600);
+    for (const workload of workloads)
+      workload.validitySeconds = mixed
+        ? 600 + pick(scale - 600)
+        : Math.max(600, Math.floor(scale * (0.5 + random() / 2)));
+    // An authority that is prepared has an hour to take over.
+    const tickMs = mixed ? 300_000 : Math.min(1800, Math.max(300, Math.floor(scale / 4))) * 1000;
+    const startedAt = time;
+    const before = await activeRoot();
+    const jumping = nth % 3 === 2;
+    // Every fourth is given up first, and begun anew once it is over.
+    const givingUp = nth % 4 === 3 ? newMoment(nth % 8 === 3 ? "active" : "prepared") : undefined;
+    const inVain = givingUp && (await rotate(scale, tickMs, jumping, givingUp));
+    const ticks = await rotate(scale, tickMs, jumping);
+    if (reckless && failures.length > 0) break;
+    assert.notEqual(await activeRoot(), before, `rotation ${nth + 1} is over, and the same root signs`);
+    counts.rotations += 1;
     const hours = ((time - startedAt) / 3_600_000).toFixed(1);
-    told(`rotation ${nth + 1}: leaves up to ${scale} s${mixed ? ", mixed" : ""}, ${tick} steps, ${hours} h`);
+    const steps = inVain === undefined ? `${ticks} steps` : `${ticks} steps after ${inVain} in vain`;
+    told(`rotation ${nth + 1}: leaves up to ${scale} s${mixed ? ", mixed" : ""}, ${steps}, ${hours} h`);
   }
   for await (const report of ledger.verify()) assert.deepEqual(report.faults, []);
-  return { rotations: wanted, simulatedDays: Math.round((time - begun) / 86_400_000), ...counts, failures };
+  return { simulatedDays: Math.round((time - begun) / 86_400_000), ...counts, failures };
 }
 
 function toHolder({ name, tenant, spki, keyPem, held }: Workload): Holder {
