@@ -12,6 +12,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { rightsOf } from "../../src/agent/rights.ts";
 import { ApiError } from "../../src/kube/api-error.ts";
+import { applyObject } from "../../src/kube/apply.ts";
 import { type Client, openClient } from "../../src/kube/client.ts";
 import { readConditions } from "../../src/kube/condition.ts";
 import { fixedCredentials } from "../../src/kube/credentials.ts";
@@ -21,11 +22,12 @@ import { type Resource, resources } from "../../src/kube/resource.ts";
 import { agentSchema } from "../../src/ops/config.ts";
 import { toPem } from "../../src/pki/pem.ts";
 import { espalier } from "../ctl/stage.ts";
+import { manifestsOf } from "../repo/sources.ts";
 import { type Document, document, hubName } from "../support/documents.ts";
 import { kubeconfigOf, writeKubeconfig } from "../support/kube-cluster.ts";
 import { applyCrds } from "../support/kube-crds.ts";
 import { eventsOf } from "../support/kube-events.ts";
-import { grantRights } from "../support/kube-rights.ts";
+import { grantRights, kinds } from "../support/kube-rights.ts";
 import { type AgentProcess, type KubeSite, openKubeSite } from "../support/kube-site.ts";
 import { csrOf, toRequest } from "../support/named-csr.ts";
 import { eventually } from "../support/patience.ts";
@@ -302,6 +304,7 @@ test("an issuer that goes with requests open is waited for", async () => {
   const waits = String.raw`espalier_agent_requests_waiting\{door="csr",reason="IssuerNotReady"\}`;
   await eventually(async () => assert.ok((await agent.metric(waits)) > 0));
   await deleteObject(site.cluster.client, resources.tenantIssuers, { namespace: names.shop, name: "later" });
+  await eventually(async () => assert.ok((await agent.metric(waits.replace("NotReady", "NotFound"))) > 0));
   await makeIssuer("TenantIssuer", "later", { tenant: "shop" }, names.shop);
   await issued(name);
   await eventually(async () => assert.ok(Number.isNaN(await agent.metric(waits))));
@@ -482,6 +485,34 @@ test("the agent's account signs, and neither asks nor approves", async () => {
   const [leaf] = await issued(await approved(carts.shop, "DNS:e.shop.example"));
   const status = { certificate: Buffer.from(leaf.toString()).toString("base64") };
   await assert.rejects(mergeObject(own, resource, { name: other, subresource: "status" }, { status }), ApiError);
+});
+
+test("who is bound to the role that the page has may approve for that signer, and for no other", async () => {
+  const shown = manifestsOf("docs/kubernetes-csr.md").flat();
+  const role = shown.find(({ kind, metadata }) => kind === "ClusterRole" && metadata?.name === "approve-shop");
+  const { rules } = JSON.parse(
+    JSON.stringify(role).replaceAll("issuers.espalier.dev/shop", `issuers.espalier.dev/shop-${site.run}`),
+  );
+  const name = `approve-${site.run}`;
+  const roleRef = { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name };
+  const subjects = [{ kind: "ServiceAccount", name: "approver", namespace: names.nobody }];
+  const { client } = site.cluster;
+  await site.cluster.account(names.nobody, "approver");
+  const approver = await openAs(names.nobody, "approver");
+  await applyObject(client, kinds.clusterRoles, { name }, { rules });
+  await applyObject(client, kinds.clusterRoleBindings, { name }, { roleRef, subjects });
+  try {
+    const given = await make(carts.shop, "DNS:k.shop.example");
+    await eventually(async () => await judge(given, "Approved", approver));
+    await getObject(approver, resource, { name: given });
+    await issued(given);
+    const other = await make(carts.shop, "DNS:k.shop.example", { signerName: ownSigner });
+    await assert.rejects(judge(other, "Approved", approver), ApiError);
+    await assert.rejects(make(approver, "DNS:k.shop.example"), ApiError);
+  } finally {
+    for (const resource of [kinds.clusterRoleBindings, kinds.clusterRoles])
+      await deleteObject(client, resource, { name });
+  }
 });
 
 test("a name that is used again is another request", async () => {
