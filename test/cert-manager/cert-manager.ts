@@ -140,6 +140,19 @@ test("who asked is whom the webhook has seen, whatever the request and its annot
   assert.ok(!JSON.stringify(request).includes('forged"'));
 });
 
+test("of the groups of who asked, the ledger has the first 64", async () => {
+  const { names, site } = stage;
+  const groups = Array.from({ length: 70 }, (_, at) => `team-${at}`);
+  const as = ["--as=alice", ...[...groups, "system:masters"].map((group) => `--as-group=${group}`)];
+  const place = { namespace: names.shop, name: "many-groups" };
+  const spec = { issuerRef: clusterIssuer, request: toRequest(csrOf("DNS:shop.example")), usages: ["server auth"] };
+  const body = { apiVersion: "cert-manager.io/v1", kind: "CertificateRequest", metadata: place, spec };
+  stage.kubectl(["create", ...as, "-f", "-"], JSON.stringify(body));
+  const { uid } = await becomes(site.cluster.client, place, "Issued");
+  const { request } = intendedByUid(site.site.databasePath).get(uid) ?? {};
+  assert.deepEqual([request?.["username"], request?.["groups"]], ["alice", groups.slice(0, 64)]);
+});
+
 test("a request of the longest name is issued, and its events say so", async () => {
   const { names, site } = stage;
   const { client } = site.cluster;
@@ -147,6 +160,54 @@ test("a request of the longest name is issued, and its events say so", async () 
   await makeRequest(client, place, { request: toRequest(csrOf("DNS:shop.example")) });
   await becomes(client, place, "Issued");
   await told(place, ["Normal CertificateIssued"]);
+});
+
+test("an issuer that is edited is judged anew, and so is who asks through it", async () => {
+  const { names, site } = stage;
+  const { client } = site.cluster;
+  const edited = { namespace: names.shop, name: "edited" };
+  const issuerRef = { ...ownIssuer, name: edited.name };
+  const says = async (...wanted: readonly unknown[]): Promise<void> =>
+    await eventually(async () => {
+      const { status, reason, observedGeneration } = (await readiness("TenantIssuer", "edited", names.shop)) ?? {};
+      assert.deepEqual([status, reason, observedGeneration], wanted);
+    });
+  const edit = async (tenant: string): Promise<unknown> =>
+    await mergeObject(client, resources.tenantIssuers, edited, { spec: { tenant } });
+  await makeIssuer(client, issuerRef, { tenant: "shop" }, names.shop);
+  await says("True", "Ready", 1);
+  await edit("nobody");
+  await says("False", "TenantNotFound", 2);
+  const wanted = ["Normal Ready", "Warning TenantNotFound"];
+  await eventually(async () => assert.deepEqual(await eventsOf(client, resources.tenantIssuers, edited), wanted));
+
+  const place = { namespace: names.shop, name: "by-edited" };
+  await makeRequest(client, place, { issuerRef, request: toRequest(csrOf("DNS:shop.example")) });
+  assert.match((await becomes(client, place, "Pending")).message, /^IssuerNotReady: .*MeshTenant "nobody"/);
+  await edit("shop");
+  await says("True", "Ready", 3);
+  await becomes(client, place, "Issued");
+});
+
+test("the namespaces of a cluster's issuer are those that it names now", async () => {
+  const { names, site } = stage;
+  const { client } = site.cluster;
+  const issuerRef = { ...clusterIssuer, name: "narrow" };
+  const ask = async (namespace: string, name: string, reason: string): Promise<void> => {
+    await makeRequest(client, { namespace, name }, { issuerRef, request: toRequest(csrOf("DNS:shop.example")) });
+    const { message } = await becomes(client, { namespace, name }, reason);
+    if (reason === "Failed") assert.match(message, /is not for namespace/);
+  };
+  await makeIssuer(client, issuerRef, { tenant: "shop", namespaces: [names.till] });
+  await ask(names.shop, "narrow-early", "Failed");
+  await ask(names.till, "narrow-early", "Issued");
+  const spec = { namespaces: [names.shop] };
+  await mergeObject(client, resources.tenantClusterIssuers, { name: "narrow" }, { spec });
+  await eventually(async () => assert.equal((await readiness("TenantClusterIssuer", "narrow"))?.observedGeneration, 2));
+  await ask(names.shop, "narrow-late", "Issued");
+  await ask(names.till, "narrow-late", "Failed");
+  // Of itself it says what it said.
+  assert.deepEqual(await eventsOf(client, resources.tenantClusterIssuers, { name: "narrow" }), ["Normal Ready"]);
 });
 
 test("cert-manager's cases for issuers", async (t) => {
@@ -441,7 +502,11 @@ test("an issuer that goes with requests open is waited for", async () => {
   await eventually(async () =>
     assert.equal((await readiness("TenantIssuer", "later", names.shop))?.reason, "TenantNotFound"),
   );
+  const says = async (what: RegExp): Promise<void> =>
+    await eventually(async () => assert.match((await verdict(client, place)).message, what));
+  await says(/^IssuerNotReady: /);
   await deleteObject(client, resources.tenantIssuers, { namespace: names.shop, name: "later" });
+  await says(/^IssuerNotFound: /);
   await makeIssuer(client, gone, { tenant: "shop" }, names.shop);
   await becomes(client, place, "Issued");
 });
