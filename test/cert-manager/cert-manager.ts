@@ -534,5 +534,40 @@ test("a status that somebody else has written is ours in the end", async () => {
   assert.equal(pem.match(/BEGIN CERTIFICATE/g)?.length, 2);
 });
 
+test("who may write the status is trusted: what they have ended is not signed, and stays as they left it", async () => {
+  const { names, site } = stage;
+  const { client } = site.cluster;
+  const intents = site.site.intents();
+  const request = toRequest(csrOf("DNS:shop.example"));
+  const foreign = Buffer.from(String(site.site.servingRootsPem["east"])).toString("base64");
+  const ends = [
+    { status: "True", reason: "Issued", certificate: foreign },
+    { status: "False", reason: "Failed", certificate: undefined },
+  ];
+  const placeOf = (name: string): Place => ({ namespace: names.shop, name: `ended-${name.toLowerCase()}` });
+  stage.controller.pause();
+  try {
+    for (const { status, reason, certificate } of ends) {
+      await makeRequest(client, placeOf(reason), { request });
+      const message = "by a test";
+      const approved = { type: "Approved", status: "True", reason: "test", message };
+      const conditions = [approved, { type: "Ready", status, reason, message }];
+      const one = { ...placeOf(reason), subresource: "status" } as const;
+      await mergeObject(client, resources.certificateRequests, one, { status: { certificate, conditions } });
+    }
+  } finally {
+    stage.controller.resume();
+  }
+  // What is asked for after them has its answer after them.
+  await makeRequest(client, placeOf("later"), { request });
+  await becomes(client, placeOf("later"), "Issued");
+  for (const { reason, certificate } of ends) {
+    const status = recordAt(await getObject(client, resources.certificateRequests, placeOf(reason)), "status");
+    const { message } = readConditions(status).get("Ready") ?? {};
+    assert.deepEqual([message, status["certificate"]], ["by a test", certificate]);
+  }
+  assert.equal(site.site.intents(), intents + 1);
+});
+
 approverTests(() => stage);
 outageTests(() => ({ stage, agent }));
