@@ -1,7 +1,9 @@
 /** The ends of connections that are not Istio's: an application behind an Envoy, and whoever speaks to an Envoy with a certificate in hand. */
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import http from "node:http";
 import https from "node:https";
+import { join } from "node:path";
 import tls from "node:tls";
 
 export interface Certificate {
@@ -86,4 +88,40 @@ export async function certificateAt(port: number, rootsPem: string, servername: 
   const { raw } = socket.getPeerCertificate();
   socket.destroy();
   return raw;
+}
+
+/** One connection between two workloads. */
+export interface Held extends AsyncDisposable {
+  /** What comes back of it: the same, as long as the connection is there. */
+  say(text: string): Promise<string>;
+}
+
+/** By the files that both have now, as pilot-agent writes them. */
+export async function holdConnection(client: string, server: string): Promise<Held> {
+  const listener = tls.createServer({ ...readFiles(server), requestCert: true }, (socket) => socket.pipe(socket));
+  listener.listen(0, "127.0.0.1");
+  await once(listener, "listening");
+  const address = listener.address();
+  if (typeof address !== "object" || address === null) throw new Error("no port was bound");
+  const checkServerIdentity = (): undefined => undefined;
+  const socket = tls.connect({ ...readFiles(client), host: "127.0.0.1", port: address.port, checkServerIdentity });
+  await once(socket, "secureConnect");
+  return {
+    say: async (text) => {
+      socket.write(text);
+      const [answer] = await once(socket, "data", { signal: AbortSignal.timeout(deadlineMs) });
+      return String(answer);
+    },
+    [Symbol.asyncDispose]: async () => {
+      const closed = once(listener, "close");
+      socket.destroy();
+      listener.close();
+      await closed;
+    },
+  };
+}
+
+function readFiles(directory: string): { cert: Buffer; key: Buffer; ca: Buffer } {
+  const read = (name: string): Buffer => readFileSync(join(directory, name));
+  return { cert: read("cert-chain.pem"), key: read("key.pem"), ca: read("root-cert.pem") };
 }

@@ -8,17 +8,14 @@ import { copyFileSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { createObject, deleteObject } from "../../src/kube/objects.ts";
-import { resources } from "../../src/kube/resource.ts";
 import { eastDocument, espalier, openStage, type Stage } from "../ctl/stage.ts";
 import { shakeHands } from "../demo/handshake.ts";
 import { document, tenantDocument, toYaml } from "../support/documents.ts";
 import { openRealCluster, type RealCluster } from "../support/kube-cluster.ts";
 import { eventually } from "../support/patience.ts";
-import { freePort } from "../support/processes.ts";
-import { type Program, startProgram } from "./program.ts";
+import { type Former, layFormer, podOf, startFormer } from "./former.ts";
 
-const { ESPALIER_PILOT_DISCOVERY: discovery = "", KUBECONFIG_EAST: kubeconfig = "" } = process.env;
+const { KUBECONFIG_EAST: kubeconfig = "" } = process.env;
 
 function documents(source: "brought" | "offline", algorithm: string): string {
   return toYaml([
@@ -45,52 +42,6 @@ cat ca-cert.pem root-cert.pem > cert-chain.pem
 rm root.cnf key csr ext root-cert.srl
 `;
 
-/** The one workload of each namespace. */
-const web = "web-1";
-
-interface Former extends AsyncDisposable {
-  readonly program: Program;
-  readonly address: string;
-}
-
-/** istiod with its own CA on, which minds its own namespace alone. */
-async function startFormer(cluster: RealCluster, namespace: string, directory: string): Promise<Former> {
-  await cluster.namespace(namespace, { former: namespace });
-  await cluster.account(namespace, "web");
-  await cluster.pod(namespace, web, "web", "node1");
-  const mesh = `trustDomain: cluster.local\ndiscoverySelectors: [{ matchLabels: { former: ${namespace} } }]`;
-  const configMap = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "istio" }, data: { mesh } };
-  await createObject(cluster.client, resources.configMaps, { namespace }, configMap);
-  const [http, https, xds, metrics, introspection] = await Promise.all(Array.from({ length: 5 }, freePort));
-  const program = startProgram({
-    name: "istiod",
-    file: discovery,
-    directory,
-    args: [
-      "discovery",
-      `--kubeconfig=${kubeconfig}`,
-      `--httpAddr=127.0.0.1:${http}`,
-      `--httpsAddr=127.0.0.1:${https}`,
-      "--grpcAddr=",
-      `--secureGRPCAddr=127.0.0.1:${xds}`,
-      `--monitoringAddr=127.0.0.1:${metrics}`,
-      `--ctrlz_port=${introspection}`,
-    ],
-    env: { POD_NAME: "istiod-1", POD_NAMESPACE: namespace, SERVICE_ACCOUNT: "istiod", CLUSTER_ID: "Kubernetes" },
-  });
-  await program.await(async () => assert.equal((await fetch(`http://127.0.0.1:${http}/ready`)).status, 200));
-  return {
-    program,
-    address: `localhost:${xds}`,
-    [Symbol.asyncDispose]: async () => {
-      await program[Symbol.asyncDispose]();
-      // No kubelet would let it go, and with it the namespace.
-      await cluster.deletePod(namespace, web);
-      await deleteObject(cluster.client, resources.namespaces, { name: namespace });
-    },
-  };
-}
-
 async function askIstiod(
   stage: Stage,
   cluster: RealCluster,
@@ -98,7 +49,7 @@ async function askIstiod(
   namespace: string,
   roots: string,
 ): Promise<string> {
-  const token = await stage.folder.put("former.token", await cluster.token(namespace, "web", { pod: web }));
+  const token = await stage.folder.put("former.token", await cluster.token(namespace, "web", { pod: podOf("web") }));
   const out = stage.folder.at("former");
   const from = ["--agent", address, "--ca", roots, "--server-name", `istiod.${namespace}.svc`];
   const who = ["--token-file", token, "--trust-domain", "cluster.local", "--cluster-id", "Kubernetes"];
@@ -143,7 +94,8 @@ test("istiod's self-signed CA becomes the root, from its Secret", { timeout: 300
   await using stage = await openStage({ documents: documents("brought", "P-256") });
   mkdirSync(stage.folder.at("istiod"));
   const namespace = "former-own";
-  await using former = await startFormer(cluster, namespace, stage.folder.at("istiod"));
+  await using _ = await layFormer(cluster, namespace, ["web"]);
+  await using former = await startFormer({ namespace, directory: stage.folder.at("istiod") });
   // Its CA is as old as istiod. Under one that is not a second old nothing can be proven, and the next look is a minute later.
   await delay(2_000);
   const argv = ["root", "import", "main", "--from-kubeconfig", kubeconfig, "--secret", `${namespace}/istio-ca-secret`];
@@ -161,7 +113,8 @@ test("an intermediate that was plugged in becomes the tenant's authority", { tim
   const directory = stage.folder.at("istiod/etc/cacerts");
   mkdirSync(directory, { recursive: true });
   execFileSync("bash", ["-euo", "pipefail", "-c", plugged], { cwd: directory, stdio: "pipe" });
-  await using former = await startFormer(cluster, namespace, stage.folder.at("istiod"));
+  await using _ = await layFormer(cluster, namespace, ["web"]);
+  await using former = await startFormer({ namespace, directory: stage.folder.at("istiod") });
   const taken = await stage.say("root", "import", "main", "--from-secret-dir", directory);
   assert.equal(taken.code, 0, taken.stderr);
   const roots = stage.folder.at("former.pem");
