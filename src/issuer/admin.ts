@@ -30,9 +30,8 @@ export const thumbprintGrammar = /^[A-Za-z0-9_-]{43}$/;
 export async function createRoot(request: CreateRootRequest__Output, parts: AdminParts): Promise<Root> {
   const by = readBy(request.act);
   const order = toRootOrder(readTarget(request, parts), parts);
-  const existing = parts.live
-    .world()
-    .authorities.records.find((r) => r.kind === order.kind && r.owner === order.owner && r.state === "active");
+  const records = await parts.state.authorities();
+  const existing = records.find((r) => r.kind === order.kind && r.owner === order.owner && r.state === "active");
   // The same verb again finds what it made before, and finishes what came after it: safe to repeat after a lost answer.
   if (existing !== undefined) return await withAuthorities(toRoot(existing, false), parts);
   if (request.dryRun)

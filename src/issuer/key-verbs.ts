@@ -58,7 +58,11 @@ export async function approveKeys(
   const added = thumbprints.filter((one) => !before.has(one));
   const removed = [...before.keys()].filter((one) => !thumbprints.includes(one));
   const change = { cluster, added, removed };
-  if (proposal?.state !== "pending" && added.length + removed.length === 0) return { ...change, changed: false };
+  if (proposal?.state !== "pending" && added.length + removed.length === 0) {
+    // It may have been written before though whoever asked was told that it was not, and count here only now.
+    await live.refresh();
+    return { ...change, changed: false };
+  }
   if (request.dryRun) {
     checkProposed(cluster, thumbprints, proposal?.keys.map(({ keyThumbprint }) => keyThumbprint) ?? []);
     return { ...change, changed: true };

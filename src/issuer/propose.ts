@@ -75,7 +75,10 @@ async function take(
   { live, state, log }: ProposeParts,
 ): Promise<void> {
   const proposal = (await state.keyProposals()).find((one) => one.cluster === cluster);
-  if (proposal?.state !== "pending" || proposal.keys.some(({ keyThumbprint }) => !keys.has(keyThumbprint))) return;
+  if (proposal === undefined || proposal.keys.some(({ keyThumbprint }) => !keys.has(keyThumbprint))) return;
+  // They were taken before though we were told that they were not, and count here only now.
+  if (proposal.state === "approved") return await live.refresh();
+  if (proposal.state !== "pending") return;
   const thumbprints = toText(keys.keys());
   await state.approveKeys(cluster, [...keys.keys()], {
     log: hubLog,
