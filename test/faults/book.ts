@@ -1,12 +1,17 @@
 /** What the world outside an issuer knows: what it holds, what it was told, and what it cannot know because nobody answered. */
-import type { AuthorityState, SuspensionKey } from "../../src/ledger/state.ts";
+import type { AuthorityRecord } from "../../src/ledger/state.ts";
 
 /** A certificate that a client has. */
 export interface Held {
   /** DER. */
   readonly leaf: Uint8Array;
   readonly idempotencyKey: string;
+  readonly authority: string;
+  readonly notAfter: Date;
 }
+
+/** What made state says, as `what: how it is`: see facts.ts. */
+export type Facts = ReadonlyMap<string, string>;
 
 export interface Book {
   readonly held: Held[];
@@ -16,11 +21,16 @@ export interface Book {
   readonly told: Set<string>;
   /** Join tokens that were spent, for all that their holder knows. */
   readonly spent: Map<string, boolean | undefined>;
-  /** Undefined where a verb was not answered. */
-  suspended(key: SuspensionKey): boolean | undefined;
-  suspend(key: SuspensionKey, suspended: boolean | undefined): void;
-  /** Each authority's last state; one that goes back is a fault. */
-  readonly states: Map<string, AuthorityState>;
+  /** As they were after the last step; missing before the first. */
+  facts: Facts | undefined;
+  records: readonly AuthorityRecord[];
+  readonly crls: Map<string, number>;
+  /** What the step that goes on may change, and how a fact is then; without it, a fact stays. */
+  readonly may: ((fact: string, value: string) => boolean)[];
+  /** What was told to whoever asked is so from then on. */
+  readonly must: Map<string, string>;
+  /** Whether bodies may have gone: then a request of then is not answered again. */
+  pruned: boolean;
   /** What does not hold. */
   readonly faults: string[];
   /** What was done, a line each. */
@@ -28,17 +38,24 @@ export interface Book {
 }
 
 export function openBook(): Book {
-  const suspensions = new Map<string, boolean | undefined>();
-  const toKey = ({ kind, name }: SuspensionKey): string => `${kind}/${name}`;
   return {
     held: [],
     signed: [],
     told: new Set(),
     spent: new Map(),
-    states: new Map(),
+    facts: undefined,
+    records: [],
+    crls: new Map(),
+    may: [],
+    must: new Map(),
+    pruned: false,
     faults: [],
     steps: [],
-    suspended: (key) => (suspensions.has(toKey(key)) ? suspensions.get(toKey(key)) : false),
-    suspend: (key, suspended) => void suspensions.set(toKey(key), suspended),
   };
+}
+
+/** One fact that a verb sets: until it is told, it is as it was or so, whatever was told before. */
+export function expect(book: Book, fact: string, value: string): void {
+  book.must.delete(fact);
+  book.may.push((one, now) => one === fact && now === value);
 }

@@ -1,16 +1,24 @@
 /** `npm run fault-matrix`: thousands of schedules of requests, verbs and faults of durable writes, each judged at its end. */
+import { type ChildProcess, fork } from "node:child_process";
+import { availableParallelism } from "node:os";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { makeTemplate, runSchedule } from "./schedule.ts";
+import { ramDisk } from "./disk.ts";
+import { toCell } from "./fate.ts";
+import { cells } from "./steps.ts";
+import type { Told } from "./worker.ts";
 
 const help = `usage: npm run fault-matrix -- [options]
 
 Each schedule is an issuer's lives on one disk: requests, operators' verbs and time, while durable writes are lost, kept though
-reported lost, slow, refused, or the last thing the process does. Afterwards everything that was promised must be there, nothing
-may have been signed that the ledger does not have, the ledger must verify, and whoever asks then must be served. Exits with 1 at
-the first schedule where that does not hold, and says how to have it again.
+reported lost, slow, refused, or the last thing the process does. Each begins with one cell of the matrix: this write and that fate;
+the rest of it is chance, by its seed. Afterwards everything that was promised must be there, nothing may have been signed that the
+ledger does not have, the ledger must verify, and whoever asks then must be served. Exits with 1 at the first schedule where that
+does not hold, and says how to have it again; and where a cell of the matrix was not met by enough schedules to meet all.
 
-  --schedules N   how many (default 3000)
+  --schedules N   how many (default 3000); ${cells.length} meet every cell once
   --seed N        of the first one; the next has the next (default 1)
+  --processes N   that share them (default as many as there are processors: ${availableParallelism()})
   --json          the figures as JSON
   --help
 
@@ -22,15 +30,25 @@ const { values } = parseArgs({
   options: {
     schedules: { type: "string", default: "3000" },
     seed: { type: "string", default: "1" },
+    processes: { type: "string", default: String(availableParallelism()) },
     json: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
 });
-const [schedules, seed] = [Number(values.schedules), Number(values.seed)];
+const [schedules, seed, processes] = [Number(values.schedules), Number(values.seed), Number(values.processes)];
+const isCount = (value: number): boolean => Number.isInteger(value) && value > 0;
 const progressMs = 10_000;
 
+class Failed extends Error {
+  readonly told: Told;
+  constructor(told: Told) {
+    super("a schedule does not hold");
+    this.told = told;
+  }
+}
+
 if (values.help) process.stdout.write(help);
-else if (!(Number.isInteger(schedules) && schedules > 0 && Number.isInteger(seed) && seed >= 0)) {
+else if (!(isCount(schedules) && isCount(processes) && Number.isInteger(seed) && seed >= 0)) {
   process.stderr.write(help);
   process.exitCode = 2;
 } else await main();
@@ -38,29 +56,85 @@ else if (!(Number.isInteger(schedules) && schedules > 0 && Number.isInteger(seed
 async function main(): Promise<void> {
   const met = new Map<string, number>();
   const began = performance.now();
-  let told = began;
-  let steps = 0;
-  using template = await makeTemplate();
-  for (let n = 0; n < schedules; n += 1) {
-    const report = await runSchedule(seed + n, template);
-    for (const [what, count] of report.met) met.set(what, (met.get(what) ?? 0) + count);
-    steps += report.steps.length;
-    if (report.faults.length > 0) return tellFaults(seed + n, report);
-    if (performance.now() - told < progressMs) continue;
-    told = performance.now();
-    process.stderr.write(`fault-matrix: ${n + 1} of ${schedules}\n`);
-  }
+  let [done, steps] = [0, 0];
+  const progress = setInterval(() => process.stderr.write(`fault-matrix: ${done} of ${schedules}\n`), progressMs);
+  const failed = await runAll((told) => {
+    done += 1;
+    steps += told.steps.length;
+    for (const [cell, count] of told.met) met.set(cell, (met.get(cell) ?? 0) + count);
+  }).finally(() => clearInterval(progress));
+  if (failed !== undefined) return tellFailed(failed);
   const perMinute = Math.round(schedules / ((performance.now() - began) / 60_000));
+  const unmet = cells.map(toCell).filter((cell) => !met.has(cell));
+  const figures = {
+    seed,
+    schedules,
+    processes,
+    steps,
+    perMinute,
+    cells: cells.length,
+    met: cells.length - unmet.length,
+  };
   const faults = Object.fromEntries([...met].sort(([a], [b]) => (a < b ? -1 : 1)));
-  if (values.json)
-    process.stdout.write(`${JSON.stringify({ seed, schedules, steps, perMinute, faults }, undefined, 2)}\n`);
+  if (values.json) process.stdout.write(`${JSON.stringify({ ...figures, faults }, undefined, 2)}\n`);
   else {
-    for (const [what, count] of Object.entries(faults)) process.stdout.write(`${what.padEnd(24)} ${count}\n`);
-    process.stdout.write(`${schedules} schedules from seed ${seed}, ${steps} steps: all hold; ${perMinute} a minute\n`);
+    for (const [what, count] of Object.entries(faults)) process.stdout.write(`${what.padEnd(48)} ${count}\n`);
+    process.stdout.write(
+      `${schedules} schedules from seed ${seed}, ${steps} steps, ${figures.met} of ${cells.length} cells of the matrix: all hold; ${perMinute} a minute by ${processes} processes${ramDisk === undefined ? ", on no RAM disk" : ""}\n`,
+    );
+  }
+  if (schedules < cells.length || unmet.length === 0) return;
+  process.exitCode = 1;
+  process.stdout.write(`NOT MET: ${unmet.join(", ")}\n`);
+}
+
+/** Each process has a range of seeds of its own. What failed is the first that was heard of, and ends all. */
+async function runAll(heard: (told: Told) => void): Promise<Told | undefined> {
+  const share = Math.ceil(schedules / processes);
+  const ranges = Array.from({ length: processes }, (_, n) => [
+    seed + n * share,
+    seed + Math.min((n + 1) * share, schedules),
+  ]);
+  const children: ChildProcess[] = [];
+  try {
+    const shares = ranges.map(async ([from = 0, to = 0]) => {
+      if (from < to) await runShare(from, to, heard, children);
+    });
+    await Promise.all(shares);
+    return undefined;
+  } catch (error) {
+    if (error instanceof Failed) return error.told;
+    throw error;
+  } finally {
+    for (const child of children) child.kill();
   }
 }
 
-function tellFaults(failed: number, { faults, steps }: Awaited<ReturnType<typeof runSchedule>>): void {
+async function runShare(
+  from: number,
+  to: number,
+  heard: (told: Told) => void,
+  children: ChildProcess[],
+): Promise<void> {
+  const child = fork(fileURLToPath(new URL("worker.ts", import.meta.url)), [String(from), String(to)]);
+  children.push(child);
+  let left = to - from;
+  await new Promise<void>((resolve, reject) => {
+    // From our own worker, and of its type.
+    child.on("message", (told: Told) => {
+      if (told.faults.length > 0) return reject(new Failed(told));
+      left -= 1;
+      heard(told);
+    });
+    child.on("error", reject);
+    child.on("close", (code) => {
+      if (left === 0) return resolve();
+      reject(new Error(`the process of the schedules ${from} to ${to - 1} ended with ${code} before the last`));
+    });
+  });
+}
+
+function tellFailed({ seed: failed, faults, steps }: Told): void {
   process.exitCode = 1;
   for (const step of steps) process.stdout.write(`  ${step}\n`);
   for (const fault of faults) process.stdout.write(`DOES NOT HOLD: ${fault}\n`);
