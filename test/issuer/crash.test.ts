@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import type { WriteName } from "../../src/ledger/connection.ts";
+import { migrations } from "../../src/ledger/schema.ts";
 import { openSqlite } from "../../src/ledger/sqlite.ts";
 import { readCertificate } from "../../src/pki/certificate.ts";
 import { certificateLabel, readPem } from "../../src/pki/pem.ts";
 import { call, openAdmin } from "../../src/rpc/client.ts";
+import { countMigrations, makeOlder } from "../support/older.ts";
 import { callMs, eventually } from "../support/patience.ts";
 import { makeSite, type Site } from "../support/site.ts";
 import { type Child, type Moment, moments, spawnIssuer } from "../support/spawn-issuer.ts";
@@ -106,11 +108,23 @@ async function killAround(moment: Moment, t: TestContext): Promise<void> {
     const suspended = await database.state.suspensions();
     assert.deepEqual(suspended, moment === "before" ? [] : [{ kind: "tenant", name: "media", source: "operator" }]);
   });
+  await t.test('"migrate", while it starts on the database of one before it', async () => {
+    const [older, entries] = [makeOlder(site.databasePath), site.entries()];
+    assert.ok(older < migrations.length);
+    const child = await spawned("migrate");
+    assert.equal(child.port, "");
+    await child.dead;
+    assert.equal(child.process.signalCode, "SIGKILL");
+    assert.equal(countMigrations(site.databasePath), moment === "before" ? older : migrations.length);
+    assert.equal(site.entries(), entries);
+  });
   await t.test("and the next request succeeds", async () => {
     await spawned("none");
     await eventually(async () => assertIssued(await workload.ask()));
+    assert.equal(countMigrations(site.databasePath), migrations.length);
     assert.ok(leaves.length >= 4);
     await assertInLedger(site, leaves);
+    await site.verify();
   });
 }
 

@@ -12,8 +12,8 @@ import { silentLog } from "../../src/ops/log.ts";
 import { openMetrics } from "../../src/ops/metrics.ts";
 
 const [file = "", name = "", moment = "", nth = "", ahead = ""] = process.argv.slice(2);
-// The epoch is taken while it starts, before anybody could say anything.
-let armed = name === "epoch" || nth !== "";
+// These are written while it starts, before anybody could say anything.
+let armed = name === "migrate" || name === "epoch" || nth !== "";
 let left = Number(nth === "" ? 1 : nth);
 process.stdin.once("data", () => {
   armed = true;
