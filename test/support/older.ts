@@ -20,12 +20,16 @@ export function makeOlder(path: string): number {
   {
     using database = new DatabaseSync(older, { enableForeignKeyConstraints: false });
     database.exec(`ATTACH '${path}' AS newer`);
-    const named =
-      "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name NOT GLOB 'sqlite_*' AND name <> 'migrations'";
-    for (const { name } of database.prepare(named).all()) {
-      const columns = database.prepare("SELECT name FROM pragma_table_info(?, 'main')").all(String(name));
-      const list = columns.map((column) => column["name"]).join();
-      database.exec(`DELETE FROM main.${name}; INSERT INTO main.${name} (${list}) SELECT ${list} FROM newer.${name}`);
+    const namesIn = (sql: string, ...parameters: readonly string[]): readonly string[] =>
+      database
+        .prepare(sql)
+        .all(...parameters)
+        .map(({ name }) => String(name));
+    const tables = "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name <> 'migrations'";
+    for (const table of namesIn(`${tables} AND name NOT GLOB 'sqlite_*'`)) {
+      const columns = namesIn("SELECT name FROM pragma_table_info(?, 'main')", table).join();
+      const copy = `INSERT INTO main.${table} (${columns}) SELECT ${columns} FROM newer.${table}`;
+      database.exec(`DELETE FROM main.${table}; ${copy}`);
     }
   }
   for (const suffix of ["", "-wal", "-shm"]) rmSync(path + suffix, { force: true });
