@@ -1,7 +1,7 @@
 /** Istio's own programs on the stage: pilot-discovery with its CA off, and pilot-agent with the Envoy it starts. */
 import { join } from "node:path";
+import { applyObject } from "../../src/kube/apply.ts";
 import { isRecord, listAt, recordAt, someTextAt } from "../../src/kube/json.ts";
-import { createObject } from "../../src/kube/objects.ts";
 import { resources } from "../../src/kube/resource.ts";
 import { freePort } from "../support/processes.ts";
 import { type Rendered, renderIstiod } from "./chart.ts";
@@ -48,7 +48,12 @@ export async function installIstiod(stage: Stage, plane: ControlPlane, more: obj
   const rendered = await renderIstiod(stage, plane, programs.source, more);
   const { client } = stage.clusters[plane.cluster].kube;
   const { namespace } = plane;
-  for (const one of rendered.configMaps) await createObject(client, resources.configMaps, { namespace }, one);
+  // By apply, which is tried again: helm has held up this process, and the API server may have closed a connection of it meanwhile.
+  for (const one of rendered.configMaps) {
+    const name = someTextAt(recordAt(one, "metadata"), "name");
+    const content = { data: one["data"] };
+    await applyObject(client, resources.configMaps, { namespace, name }, content, { fieldManager: "helm" });
+  }
   return rendered;
 }
 

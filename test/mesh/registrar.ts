@@ -4,11 +4,13 @@
  */
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
+import { parse } from "yaml";
 import { applyObject } from "../../src/kube/apply.ts";
 import { readConditions } from "../../src/kube/condition.ts";
 import { isRecord, type JsonRecord, listAt, recordAt, someTextAt, textAt } from "../../src/kube/json.ts";
 import { createObject } from "../../src/kube/objects.ts";
 import { type Resource, resources, toPath } from "../../src/kube/resource.ts";
+import { blocksOf } from "../repo/sources.ts";
 import { writeKubeconfig } from "../support/kube-cluster.ts";
 import { kinds } from "../support/kube-rights.ts";
 import { csrFor, openWorkload } from "../support/workload.ts";
@@ -20,25 +22,17 @@ import { type Cluster, registrar, registrarAccount, type Stage, spiffeId, type W
 const issuer = "shop";
 /** Another tenant's, which this istiod may approve as well: nothing but the hub stands between them. */
 const otherIssuer = "media";
-export const signerDomain = "tenantclusterissuers.espalier.dev";
+const signerDomain = "tenantclusterissuers.espalier.dev";
 const rootsOf = "shop-roots";
+const page = "docs/kubernetes-csr.md";
 
-/** Over what `espalier istio values` prints. */
-const values = {
-  global: { caAddress: "", certSigners: [issuer, otherIssuer].map(toSigner) },
-  pilot: {
-    env: {
-      ENABLE_CA_SERVER: "true",
-      EXTERNAL_CA: "ISTIOD_RA_KUBERNETES_API",
-      CERT_SIGNER_DOMAIN: signerDomain,
-      K8S_SIGNER: toSigner(issuer),
-      PILOT_CA_CERT_CONFIGMAP: "istiod-ra-root-cert",
-      PILOT_ENABLE_CA_CRL: "false",
-    },
-    volumes: [{ name: "external-ca-cert", configMap: { name: rootsOf } }],
-    volumeMounts: [{ name: "external-ca-cert", mountPath: "/etc/external-ca-cert", readOnly: true }],
-  },
-};
+/** Over what `espalier istio values` prints: what the page has, and the other signer. */
+function values(): object {
+  const [text = ""] = blocksOf(page).filter((block) => block.startsWith("# ra.yaml"));
+  const { global, ...shown }: { readonly global: { readonly certSigners: readonly string[] } } = parse(text);
+  assert.deepEqual(global.certSigners, [toSigner(issuer)]);
+  return { ...shown, global: { ...global, certSigners: [...global.certSigners, toSigner(otherIssuer)] } };
+}
 
 function toSigner(name: string): string {
   return `${signerDomain}/${name}`;
@@ -61,7 +55,7 @@ export async function startRegistrar(stage: Stage, rootsPem: string): Promise<Is
     data: { "root-cert.pem": rootsPem },
   };
   await createObject(client, resources.configMaps, { namespace }, configMap);
-  const rendered = await installIstiod(stage, registrar, values);
+  const rendered = await installIstiod(stage, registrar, values());
   await giveRights(cluster, rendered);
   const { access, issuer: audience } = cluster.kube;
   const { cert: _, key: __, ...tls } = access.tls;
