@@ -99,10 +99,10 @@ test("a hub root signs once every agent says that it has it and no operator is l
     await one.issue(identity, name, hours);
   await one.acknowledge("east");
   await one.rotate();
-  assert.deepEqual(await one.waits(), ["agent agent:east/a", "agent agent:west", "door operator:alice"]);
+  assert.deepEqual(await one.waits(), ["door operator:alice", "agent agent:east/a", "agent agent:west"]);
   await one.acknowledge("east");
   await one.acknowledge("west", false);
-  assert.deepEqual(await one.waits(), ["settle agent:east/a", "agent agent:west/a", "door operator:alice"]);
+  assert.deepEqual(await one.waits(), ["door operator:alice", "agent agent:west/a", "settle agent:east/a"]);
   await one.acknowledge("west");
   one.hours += 1;
   // She has until her certificate ends to get another, with which both roots come.
@@ -148,9 +148,9 @@ test("an agent's certificate under the old root is waited for until it ends, or 
   await rotations.advance();
   assert.equal(await one.states(), "retiring active");
   const [old] = await database.state.authorities();
-  assert.deepEqual(await one.waits(), ["leaves hub.example/east/own", "door operator:alice", "door issuer"]);
+  assert.deepEqual(await one.waits(), ["door operator:alice", "door issuer", "leaves hub.example/east/own"]);
   await database.state.continueRotation(old?.id ?? "", ["issuer", "hub.example/east", "leaves"], act());
-  assert.deepEqual(await one.waits(), ["leaves hub.example/east/own", "door operator:alice"]);
+  assert.deepEqual(await one.waits(), ["door operator:alice", "leaves hub.example/east/own"]);
   // Whoever leads and has not seen it takes no step all the same.
   const changes = [{ id: old?.id ?? "", from: "retiring", to: "retired" }] as const;
   const against = { kind: "agents", root: old?.id ?? "", at: new Date(start + one.hours * hour) } as const;
