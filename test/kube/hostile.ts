@@ -25,7 +25,7 @@ import { createTokenIssuer } from "../support/kubernetes.ts";
 import { eventually } from "../support/patience.ts";
 import { makeAuthority, makeLeaf } from "../support/pki.ts";
 import { type AgentStack, startIssuerOn } from "../support/stack.ts";
-import { assertTraces, traces } from "../support/traces.ts";
+import { assertRefusal, assertTraces, traces } from "../support/traces.ts";
 import {
   type Answer,
   type AskOptions,
@@ -417,8 +417,13 @@ test("a VM renews by its certificate, and by nobody else's", async (t) => {
     const token = await cluster.token(shop, "vm", {});
     // The agent's own certificates are over too at that time, and are renewed: that is no trace of these.
     await moved(clock, 90_000, async () => {
-      assertRefused(await renew(own), "proof-invalid", /expired/);
-      assertRefused(await renew(own, { token }), "proof-invalid", /expired/);
+      for (const options of [{}, { token }]) {
+        const traced = { site: stage.site, issuer: stage.issuer, agent: () => agent };
+        const [earlier, intents] = [await traces(traced), stage.site.intents()];
+        assertRefused(await renew(own, options), "proof-invalid", /expired/);
+        await assertRefusal(traced, earlier, "proof-invalid", "agent");
+        assert.equal(stage.site.intents(), intents);
+      }
     });
   });
   await t.test("of an authority that is retired", async () => {

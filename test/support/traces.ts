@@ -49,12 +49,30 @@ export async function assertTraces(
   at: "agent" | "issuer",
   cluster = "east",
 ): Promise<void> {
+  await assertRefusal(stack, before, code, at, cluster);
+  const events = (kept: Kept, from: number): readonly string[] => kept.lines.slice(from).map(({ event }) => event);
+  assert.deepEqual(events(stack.agent(cluster).log, before.agentLines), ["refused"], "the agent's log");
+  assert.deepEqual(
+    events(stack.issuer.log, before.issuerLines),
+    at === "issuer" ? ["refused"] : [],
+    "the issuer's log",
+  );
+  assert.equal(stack.site.entries(), before.entries, "the ledger");
+}
+
+/** The same of lines and counts of refusals, and nothing of what else goes on. */
+export async function assertRefusal(
+  stack: Traced,
+  before: Traces,
+  code: RefusalCode,
+  at: "agent" | "issuer",
+  cluster = "east",
+): Promise<void> {
   const after = await traces(stack, cluster);
-  const line = (kept: Kept, from: number): unknown =>
-    kept.lines.slice(from).map(({ event, fields }) => ({ event, code: fields["code"] }));
-  const expected = [{ event: "refused", code }];
-  assert.deepEqual(line(stack.agent(cluster).log, before.agentLines), expected, "the agent's log");
-  assert.deepEqual(line(stack.issuer.log, before.issuerLines), at === "issuer" ? expected : [], "the issuer's log");
+  const refusals = (kept: Kept, from: number): readonly unknown[] =>
+    kept.lines.slice(from).flatMap(({ event, fields }) => (event === "refused" ? [fields["code"]] : []));
+  assert.deepEqual(refusals(stack.agent(cluster).log, before.agentLines), [code], "the agent's log");
+  assert.deepEqual(refusals(stack.issuer.log, before.issuerLines), at === "issuer" ? [code] : [], "the issuer's log");
   const counted = (counts: Readonly<Record<string, number>>): object => ({
     ...counts,
     [code]: (counts[code] ?? 0) + 1,
@@ -65,5 +83,4 @@ export async function assertTraces(
     at === "issuer" ? counted(before.issuerCounts) : before.issuerCounts,
     "the issuer's metric",
   );
-  assert.equal(after.entries, before.entries, "the ledger");
 }
