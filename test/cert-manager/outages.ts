@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { test } from "node:test";
 import { ApiError } from "../../src/kube/api-error.ts";
+import type { Client } from "../../src/kube/client.ts";
 import { listAt, recordAt, textAt } from "../../src/kube/json.ts";
 import { readMeta } from "../../src/kube/meta.ts";
 import { deleteObject, getObject, mergeObject } from "../../src/kube/objects.ts";
@@ -33,6 +34,9 @@ import type { CertManagerStage } from "./stage.ts";
 
 /** Whether a race takes place is for the machine to say. */
 const roundsMax = 10;
+
+/** How many Certificates are made at once before the first kill. */
+const atOnce = Number(process.env["ESPALIER_KILLED_AT_ONCE"] ?? 10);
 
 export interface Running {
   readonly stage: CertManagerStage;
@@ -193,13 +197,12 @@ export function outageTests(running: () => Running): void {
     const { client } = stage.site.cluster;
     await using asked = await watchAsked(client, stage.names.shop);
     const all: Place[] = [];
+    const making: Promise<void>[] = [];
     for (let round = 1, kills = 0; kills < 3; round++) {
       assert.ok(round <= roundsMax, `only ${kills} of ${roundsMax} kills fell while requests were open`);
-      const more = some(`killed-${round}`, 10);
+      const more = some(`killed-${round}`, round === 1 ? atOnce : 10);
       all.push(...more);
-      const making = Promise.all(
-        more.map(async (place) => await makeCertificate(client, place, { dnsNames: ["shop.example"] })),
-      );
+      making.push(makeAll(client, more));
       // It leads, and is in the middle of them.
       await agent.daemon.event("request issued");
       const open = await asked.open("killed-");
@@ -209,12 +212,12 @@ export function outageTests(running: () => Running): void {
       const unanswered = there.filter(({ uid, hasCertificate }) => open.has(uid) && !hasCertificate);
       const intended = intendedByUid(stage.site.site.databasePath);
       const asking = unanswered.filter(({ uid }) => intended.has(uid)).length;
-      t.diagnostic(`killed while ${unanswered.length} requests were open, ${asking} of them in the ledger`);
+      t.diagnostic(`killed while ${unanswered.length} of ${all.length} were open, ${asking} of them in the ledger`);
       if (unanswered.length > 0) kills += 1;
       await dropLease().catch(() => undefined);
       agent = await start();
-      await making;
     }
+    await Promise.all(making);
     await eachReady(stage, all, asked);
     await asInLedger(stage);
   });
@@ -269,6 +272,16 @@ function giveLease({ kubectl, site }: CertManagerStage, name: string): string {
     `--serviceaccount=${site.system}:espalier-agent`,
   ]);
   return name;
+}
+
+/** Some at a time: behind each stands a webhook. */
+async function makeAll(client: Client, places: readonly Place[]): Promise<void> {
+  const left = [...places];
+  const lane = async (): Promise<void> => {
+    for (let place = left.shift(); place !== undefined; place = left.shift())
+      await makeCertificate(client, place, { dnsNames: ["shop.example"] });
+  };
+  await Promise.all(Array.from({ length: 32 }, lane));
 }
 
 /** Those requests of these Certificates that the agent says it has answered. */
