@@ -1,7 +1,7 @@
 /** What an agent keeps between starts, so that it serves what it can while the hub is away: its own folder, private, each file whole. */
-import { randomBytes } from "node:crypto";
-import { chmod, mkdir, open, readFile, rename } from "node:fs/promises";
+import { chmod, mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { replaceFile } from "../ops/replace-file.ts";
 
 export interface Store {
   /** Undefined when it is not there. */
@@ -22,15 +22,8 @@ export async function openStore(directory: string): Promise<Store> {
       }
     },
     write: async (name, text, mode = 0o600) => {
-      const draft = join(directory, `.${name}.${randomBytes(4).toString("hex")}`);
-      {
-        await using file = await open(draft, "wx", mode);
-        await file.chmod(mode);
-        await file.writeFile(text);
-        await file.sync();
-      }
       // If we stop before this, the old file stands; after it, the new one does. Never half of either.
-      await rename(draft, join(directory, name));
+      await replaceFile(join(directory, name), text, mode);
     },
   };
 }

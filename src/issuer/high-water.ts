@@ -3,13 +3,13 @@
  * given an older copy, and would write another history under the numbers of the first: that is refused until an operator gives the
  * first one up.
  */
-import { randomBytes } from "node:crypto";
-import { open, readFile, rename } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { setTimeout } from "node:timers/promises";
 import { Refusal } from "../errors.ts";
 import type { Mark, Marks } from "../ledger/mark.ts";
 import type { IssuerConfig } from "../ops/config.ts";
 import type { Log } from "../ops/log.ts";
+import { replaceFile } from "../ops/replace-file.ts";
 
 /** A mark, and when it was the newest. */
 export interface Remembered extends Mark {
@@ -64,7 +64,7 @@ export function startHighWater(file: string, parts: HighWaterParts, intervalMs =
       throw new Refusal("config", `the database has lost entry ${last.entry}: it is an older copy`);
     }
     // If we stop before this, the file says what was newest before, which the same history has too.
-    await replace(file, toLine(newest, now()));
+    await replaceFile(file, toLine(newest, now()), 0o600);
     last = newest;
   }
 
@@ -105,15 +105,4 @@ function toLine({ entry, leafHash, epoch }: Mark, at: Date): string {
 
 function isTime(text: string): boolean {
   return !Number.isNaN(Date.parse(text));
-}
-
-/** Whole or not at all, and there after a power cut. */
-async function replace(path: string, text: string): Promise<void> {
-  const draft = `${path}.${randomBytes(4).toString("hex")}`;
-  {
-    await using file = await open(draft, "wx", 0o600);
-    await file.writeFile(text);
-    await file.sync();
-  }
-  await rename(draft, path);
 }

@@ -1,10 +1,19 @@
 import assert from "node:assert/strict";
-import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { after, test } from "node:test";
 import { adoptDatabase } from "../../src/issuer/database-verbs.ts";
-import { startHighWater } from "../../src/issuer/high-water.ts";
+import { checkHighWater, startHighWater } from "../../src/issuer/high-water.ts";
 import { readEntry } from "../../src/ledger/entry.ts";
 import { openSqlite } from "../../src/ledger/sqlite.ts";
 import { temporaryDirectory } from "../contract/directory.ts";
@@ -134,4 +143,27 @@ test("an issuer whose database loses an entry goes on saying so, and remembers w
     await eventually(() => assert.ok(log.of("high-water mark not kept").length > 1));
   }
   assert.match(remembered(), /^entry 2 /);
+});
+
+test("a mark that the disk does not take is tried again and leaves nothing beside the file, and is kept once the disk takes it", async () => {
+  const directory = join(base.path, "marks");
+  mkdirSync(directory);
+  const [path, file] = [join(base.path, "refusing.db"), join(directory, "newest")];
+  const log = openKeptLog();
+  await using database = await openSqlite({ path, now, create: true });
+  await database.state.act(act());
+  const parts = { marks: database.marks, now, log };
+  {
+    await using _ = startHighWater(file, parts, 10);
+    await eventually(() => assert.match(readFileSync(file, "utf8"), /^entry 1 /));
+    // Nothing can take the name of a folder.
+    rmSync(file);
+    mkdirSync(file);
+    await database.state.act(act());
+    await eventually(() => assert.ok(log.of("high-water mark not kept").length > 2));
+    assert.deepEqual(readdirSync(directory), ["newest"]);
+    rmdirSync(file);
+    await eventually(() => assert.match(readFileSync(file, "utf8"), /^entry 2 /));
+  }
+  await checkHighWater(file, database.marks);
 });
