@@ -14,8 +14,8 @@ import { cells, drawStep, founding, type Step, sealing, stepOf } from "./steps.t
 /** Steps that the process ends with, so that nobody hears that they are done. */
 const mortal: ReadonlySet<string> = new Set(["end", "start", "adoption"]);
 /** In each schedule, after the write that it is about. */
-const stepsMin = 3;
-const stepsMax = 12;
+const stepsMin = 2;
+const stepsMax = 9;
 /** Of schedules that are about a write of everyday life: those whose keys are in the database. */
 const sealedOften = 0.1;
 /** Of steps: that the process is killed between two writes. */
