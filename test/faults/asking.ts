@@ -5,7 +5,7 @@ import type { Outcome } from "../../src/issuer/item.ts";
 import { issueOwn } from "../../src/issuer/own.ts";
 import { readCertificate } from "../../src/pki/certificate.ts";
 import { isSame } from "../../src/pki/der.ts";
-import type { Book } from "./book.ts";
+import { type Book, isSo } from "./book.ts";
 import { factOf } from "./facts.ts";
 import { identityOf, type Tenant, tenants, toAsked } from "./mesh.ts";
 import type { Scene } from "./scene.ts";
@@ -54,7 +54,7 @@ function barred(tenant: Tenant, { book, documents }: Scene): string | undefined 
   const keys = [`tenant/${tenant}`, "cluster/east", `workload/${tenant}/${identityOf(tenant)}`];
   const facts = ["operator", "document"].flatMap((source) => keys.map((key) => `${source} suspends ${key}`));
   if (tenant === "forge" && documents.edited.forge) return "its document says suspended";
-  return facts.find((fact) => book.facts?.get(fact) === "yes");
+  return facts.find((fact) => isSo(book, fact));
 }
 
 /** So it is, or so this issuer still thinks it is. */

@@ -54,6 +54,11 @@ export function openBook(): Book {
   };
 }
 
+/** As whoever was told has it: from then on, and else as it was after the last step. */
+export function isSo({ must, facts }: Book, fact: string): boolean {
+  return (must.get(fact) ?? facts?.get(fact)) === "yes";
+}
+
 /** One fact that a verb sets: until it is told, it is as it was or so, whatever was told before. */
 export function expect(book: Book, fact: string, value: string): void {
   book.must.delete(fact);

@@ -14,6 +14,7 @@ import { answer } from "./offline.ts";
 import { suspend } from "./revoking.ts";
 import { renew } from "./roots.ts";
 import { edit, minuteMs, type Scene } from "./scene.ts";
+import { judgeTrust } from "./trust.ts";
 
 /** The order in which an authority goes through its states; it may skip some and goes back to none. */
 const order: Readonly<Record<AuthorityState, number>> = { prepared: 0, active: 1, retiring: 2, retired: 3, revoked: 3 };
@@ -51,20 +52,6 @@ function judgeAuthorities(records: readonly AuthorityRecord[], book: Book): void
     if (!records.some((record) => record.id === id)) book.faults.push(`${id} is not there any more`);
   for (const owner of new Set(records.flatMap((one) => (one.kind === "root" ? [one.owner] : []))))
     if (!alone.has(`root ${owner}, active`)) book.faults.push(`no root of ${owner} is active`);
-}
-
-/** Nobody who has a certificate is cut off: the root above it is trusted until it has ended. */
-function judgeTrust(records: readonly AuthorityRecord[], book: Book, now: Date): void {
-  const byId = new Map(records.map((record) => [record.id, record]));
-  for (const { authority, notAfter } of book.held) {
-    if (notAfter <= now) continue;
-    const signer = byId.get(authority);
-    const root = byId.get(signer?.parent ?? authority);
-    if (root === undefined || root.state === "retired")
-      book.faults.push(
-        `${root?.id ?? authority} is ${root?.state ?? "not there"}, and somebody has a certificate under it`,
-      );
-  }
 }
 
 /** At the end, with nothing failing any more: what was promised is there, and it goes on. */
@@ -114,7 +101,7 @@ async function judgeKeys({ state, custody }: Life, book: Book): Promise<void> {
   if (new Set(requests.map(({ tenant }) => tenant)).size < requests.length) book.faults.push("a tenant waits twice");
 }
 
-async function judgeLedger({ database, state }: Life, book: Book): Promise<void> {
+async function judgeLedger({ database, state, now }: Life, book: Book): Promise<void> {
   const records = await state.authorities();
   const check = toCheck(records);
   for await (const { log, faults } of database.ledger.verify(undefined, check))
@@ -151,7 +138,7 @@ async function judgeLedger({ database, state }: Life, book: Book): Promise<void>
     if (!reasons.has(reason)) book.faults.push("an operator was told of an act that the ledger does not have");
   for (const [key, count] of ofKey)
     if (count > 1) book.faults.push(`the idempotency key ${key} was intended ${count} times`);
-  await judgeHeld(database.ledger, pruned, book);
+  await judgeHeld(database.ledger, pruned, now(), book);
 }
 
 /** Of what is to be a certificate (RFC 5280 4.1): it begins with its version, [0], where a CRL and a CSR begin with an INTEGER. */
@@ -163,10 +150,10 @@ function serialOf(tbs: Uint8Array): string | undefined {
   return toHex(tbs.subarray(at + 2, at + 2 + (tbs[at + 1] ?? 0)));
 }
 
-async function judgeHeld(ledger: Life["ledger"], pruned: ReadonlySet<string>, book: Book): Promise<void> {
+async function judgeHeld(ledger: Life["ledger"], pruned: ReadonlySet<string>, now: Date, book: Book): Promise<void> {
   const bySerial = new Map<string, string>();
   const byKey = new Map<string, string>();
-  for (const { leaf, idempotencyKey } of book.held) {
+  for (const { leaf, idempotencyKey, notAfter } of book.held) {
     const { serial, tbs, signature } = readCertificate(leaf);
     const text = toHex(tbs);
     const other = bySerial.get(toHex(serial));
@@ -175,7 +162,10 @@ async function judgeHeld(ledger: Life["ledger"], pruned: ReadonlySet<string>, bo
     const first = byKey.get(idempotencyKey) ?? text;
     if (idempotencyKey !== "" && first !== text) book.faults.push(`${idempotencyKey} was given two certificates`);
     byKey.set(idempotencyKey, first);
-    if (pruned.has(toHex(serial))) continue;
+    if (pruned.has(toHex(serial))) {
+      if (notAfter > now) book.faults.push(`the body of ${toHex(serial)} is gone, and a client shows it still`);
+      continue;
+    }
     const found = await ledger.findSerial(serial);
     if (found === undefined) book.faults.push(`the ledger does not have ${toHex(serial)}, which a client holds`);
     else if (!same(found.intent.tbs, tbs)) book.faults.push(`${toHex(serial)} is not what was intended`);

@@ -5,8 +5,9 @@ import { createSealingKey, readSealingKey } from "../../src/custody/sealing-key.
 import { Refusal } from "../../src/errors.ts";
 import { checkHighWater, readLost } from "../../src/issuer/high-water.ts";
 import { createOperator, revokeOperator } from "../../src/issuer/operators.ts";
+import { readCertificate } from "../../src/pki/certificate.ts";
 import { toCsr } from "../../src/pki/request.ts";
-import { askSome, hold, ownCertificate } from "./asking.ts";
+import { ask, askSome, hold, ownCertificate } from "./asking.ts";
 import { expect } from "./book.ts";
 import { factOf, toOperatorFact } from "./facts.ts";
 import { dayMs, type Scene, say, toAct } from "./scene.ts";
@@ -66,8 +67,13 @@ export async function prune(scene: Scene): Promise<void> {
   await askSome(scene);
   await life.sequencer.sequence();
   clock.pass(2 * dayMs);
+  await ask([{ tenant: "shop", key: "" }], scene);
+  await life.sequencer.sequence();
   book.pruned = true;
   await life.state.prune(clock.now(), () => !life.dead());
+  for (const { leaf, notAfter } of book.held)
+    if (notAfter > clock.now() && (await life.ledger.findSerial(readCertificate(leaf).serial)) === undefined)
+      book.faults.push("retention has let go of what a client shows still");
 }
 
 /** What was remembered of another history is given up: until then no issuer starts, and nobody who led it leads. */

@@ -89,7 +89,7 @@ export function toAsked(name: Tenant, now: Date, idempotencyKey = ""): Asked {
   return {
     door: "istio",
     csr: csrs.get(name) ?? new Uint8Array(),
-    validitySeconds: 3600,
+    validitySeconds: 7200,
     signer: "",
     deadline: new Date(+now + 20_000),
     idempotencyKey,

@@ -37,7 +37,10 @@ export async function suspend(key: SuspensionKey, suspended: boolean, scene: Sce
     const request = { kind, name: kind === "workload" ? toTyped(name) : name, suspended };
     await say(scene, async (act) => await setSuspended({ ...request, act }, life));
   }
-  if (!life.dead()) book.must.set(fact, suspended ? "yes" : "");
+  if (life.dead()) return;
+  book.must.set(fact, suspended ? "yes" : "");
+  const tenant = tenants.find((one) => name === one || name.startsWith(`${one}/`));
+  if (suspended && tenant !== undefined) await ask([{ tenant, key: "" }], scene);
 }
 
 /** `<tenant>/<namespace>/<service account>`, as it is typed. */

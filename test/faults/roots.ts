@@ -6,13 +6,15 @@ import { bringRoot } from "../../src/issuer/root-verbs.ts";
 import { continueRotation, holdRotation, rollBackRotation, rotateRoot } from "../../src/issuer/rotation-verbs.ts";
 import { findRotation } from "../../src/issuer/rotations.ts";
 import type { RotationRequest__Output } from "../../src/rpc/gen/espalier/v1/RotationRequest.ts";
+import { ask } from "./asking.ts";
 import { expect } from "./book.ts";
 import { factOf } from "./facts.ts";
 import { declaredAs, guestRoot, guests, spareRoot } from "./mesh.ts";
 import { minuteMs, type Scene, say, whereReady } from "./scene.ts";
+import { judgeTrust } from "./trust.ts";
 
 const main = { kind: "root", owner: "main" } as const;
-/** Longer than a successor is made ahead, and shorter than it may wait; two of them outlive a certificate. */
+/** Longer than a successor is made ahead, and shorter than it may wait; three of them outlive a certificate. */
 const stepMs = 40 * minuteMs;
 /** Steps that a rotation takes where nothing stands against it. */
 const stepsMax = 12;
@@ -74,9 +76,14 @@ export async function rotate(scene: Scene): Promise<void> {
       await say(scene, async (act) => await continueRotation({ ...order(), act, acknowledge }, life));
       if (!life.dead() && (await isHeld(scene))) book.faults.push("a rotation was continued and is held");
     }
+    await ask(
+      (["shop", "bank"] as const).map((tenant) => ({ tenant, key: "" })),
+      scene,
+    );
     clock.pass(stepMs);
     await life.rotations.advance();
     await renew(scene);
+    judgeTrust(await life.state.authorities(), book, clock.now());
   }
   if (!life.dead()) book.faults.push("a rotation does not end by itself");
 }
