@@ -80,7 +80,7 @@ async function apply(step: Step, parts: AuthorityParts): Promise<void> {
 }
 
 async function prepare(step: Extract<Step, { kind: "prepare" }>, parts: AuthorityParts): Promise<void> {
-  const { tenant, of, root, reason } = step;
+  const { tenant, of, root, active, reason } = step;
   const { algorithm } = tenant.authority;
   const pathLength = pathLengths[of];
   // First: this is tried again and again, and would leave a key each time.
@@ -113,6 +113,8 @@ async function prepare(step: Extract<Step, { kind: "prepare" }>, parts: Authorit
     },
     act,
     parts,
+    // Another replica may have been through all of it meanwhile.
+    { active: active?.id },
   );
 }
 

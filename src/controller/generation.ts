@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import type { Custody, KeyAlgorithm, Signer } from "../custody/signer.ts";
 import type { Act } from "../ledger/ledger.ts";
-import type { AuthorityKind, AuthorityRecord, State } from "../ledger/state.ts";
+import type { AuthorityKind, AuthorityRecord, Predecessor, State } from "../ledger/state.ts";
 import { authorityBackdateMs } from "./succession.ts";
 
 export interface AuthorityParts {
@@ -76,10 +76,15 @@ export function intending(signer: Signer, act: Act, state: State): Signer {
   };
 }
 
-export async function keep(record: AuthorityRecord, act: Act, { state }: AuthorityParts): Promise<AuthorityRecord> {
+export async function keep(
+  record: AuthorityRecord,
+  act: Act,
+  { state }: AuthorityParts,
+  follows?: Predecessor,
+): Promise<AuthorityRecord> {
   // If we stop before this: a certificate whose intent is written and that signs nothing. After it: an active root is in
   // force everywhere, and what is prepared signs nothing yet.
-  await state.addAuthority(record, withCertificate(act, record.certificate));
+  await state.addAuthority(record, withCertificate(act, record.certificate), follows);
   return record;
 }
 

@@ -13,6 +13,8 @@ export type Step =
       readonly tenant: MeshTenant;
       readonly of: AuthorityUnder;
       readonly root: AuthorityRecord;
+      /** Whom it is to follow. */
+      readonly active?: AuthorityRecord;
       readonly reason: string;
     }
   /** The same where the root's key is offline: a request is left for whoever has it. */
@@ -111,7 +113,8 @@ export function nextStep(
   if (root === undefined || !useful) return { kind: "stuck", root };
   if (request !== undefined) return { kind: "waiting", request };
   const reason = flaw ?? `${active?.id} ends ${active?.notAfter.toISOString()}`;
-  if (!isOffline(root)) return { kind: "step", step: { kind: "prepare", tenant, of, root, reason }, at };
+  if (!isOffline(root))
+    return { kind: "step", step: { kind: "prepare", tenant, of, root, ...(active && { active }), reason }, at };
   if (of === "delegating")
     return {
       kind: "stuck",

@@ -11,6 +11,7 @@ import {
   type AuthorityRequest,
   type AuthorityState,
   isUnder,
+  type Predecessor,
   type State,
 } from "./state.ts";
 import { alter, type Stage, type Steps, select } from "./steps.ts";
@@ -38,8 +39,8 @@ export function authorityState(
     async authorities() {
       return (await stage.query("SELECT * FROM authorities ORDER BY rowid")).map(toAuthority);
     },
-    async addAuthority(record, act) {
-      await change(act, insertAuthority(record));
+    async addAuthority(record, act, follows) {
+      await change(act, insertAuthority(record, follows));
     },
     async setAuthorityStates(changes, act) {
       await change(act, setStates(changes));
@@ -47,9 +48,11 @@ export function authorityState(
   };
 }
 
-function* insertAuthority(record: AuthorityRecord): Steps<boolean> {
+function* insertAuthority(record: AuthorityRecord, follows?: Predecessor): Steps<boolean> {
   const { id, kind, owner, state, algorithm, keyName, certificate, parent, notBefore, notAfter } = record;
   yield* checkAlone(kind, owner, state);
+  if (follows !== undefined && (yield* findIn(kind, owner, "active")) !== follows.active)
+    throw new Refusal("not-ready", `${kind} ${owner} has another active one by now`);
   yield* noteBundle(kind, owner);
   const values = [id, kind, owner, state, algorithm, keyName, certificate, parent ?? null, +notBefore, +notAfter];
   const added = yield* alter(
@@ -136,10 +139,15 @@ export function requestState(
 /** No two of one owner sign, and no two are about to. Writes of made state wait for one another. */
 function* checkAlone(kind: AuthorityKind, owner: string, state: AuthorityState): Steps<void> {
   if (state !== "prepared" && state !== "active") return;
-  const sql = "SELECT id FROM authorities WHERE kind = ? AND owner = ? AND state = ?";
-  const [other] = yield* select(sql, kind, owner, state);
+  const other = yield* findIn(kind, owner, state);
   if (other !== undefined)
-    throw new Refusal("not-ready", `${kind} ${owner} has one in state ${state} already: ${text(other, "id")}`);
+    throw new Refusal("not-ready", `${kind} ${owner} has one in state ${state} already: ${other}`);
+}
+
+function* findIn(kind: AuthorityKind, owner: string, state: AuthorityState): Steps<string | undefined> {
+  const sql = "SELECT id FROM authorities WHERE kind = ? AND owner = ? AND state = ?";
+  const [row] = yield* select(sql, kind, owner, state);
+  return row && text(row, "id");
 }
 
 export function toAuthority(row: Row): AuthorityRecord {

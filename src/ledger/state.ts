@@ -223,13 +223,22 @@ export function isUnder(kind: AuthorityKind): kind is AuthorityUnder {
   return kind === "tenant" || kind === "delegating";
 }
 
+/** Whose successor somebody has decided on. */
+export interface Predecessor {
+  /** The id of the active one; undefined where there was none. */
+  readonly active: string | undefined;
+}
+
 export interface State extends SealedKeys {
   /** Writes an act that changes nothing else: the intention behind a CA certificate, before it is signed. */
   act(act: Act): Promise<void>;
 
   authorities(): Promise<readonly AuthorityRecord[]>;
-  /** @throws Refusal `not-ready` when the id is taken, or when this is `prepared` or `active` and kind and owner have such a one. */
-  addAuthority(record: AuthorityRecord, act: Act): Promise<void>;
+  /**
+   * @throws Refusal `not-ready` when the id is taken, when this is `prepared` or `active` and kind and owner have such a one, or when the
+   * active one is not the one that it was made to follow.
+   */
+  addAuthority(record: AuthorityRecord, act: Act, follows?: Predecessor): Promise<void>;
   /**
    * All of these, in this order, or none.
    * @throws Refusal `not-ready` when one is not in the state it is to leave, as when another replica was first; or as above.

@@ -57,10 +57,15 @@ export function stateContract(kind: string, open: OpenDatabase): void {
     await assert.rejects(state.addAuthority(authority({ id: "shop-2" }), act()), { code: "not-ready" });
     await state.addAuthority({ ...prepared, id: "shop-2" }, act());
     await assert.rejects(state.addAuthority({ ...prepared, id: "shop-3" }, act()), { code: "not-ready" });
+    const follows = (active: string | undefined) =>
+      state.addAuthority({ ...prepared, id: "bank-2", owner: "bank" }, act(), { active });
+    await assert.rejects(follows("bank-1"), { code: "not-ready" });
     await state.addAuthority(authority({ id: "bank-1", owner: "bank" }), act());
+    await assert.rejects(follows(undefined), { code: "not-ready" });
+    await follows("bank-1");
     await state.addAuthority(authority({ id: "east-1", kind: "serving" }), act());
-    assert.equal((await state.authorities()).length, 4);
-    assert.equal((await verbsOf(database)).length, 4);
+    assert.equal((await state.authorities()).length, 5);
+    assert.equal((await verbsOf(database)).length, 5);
   });
 
   test(`${kind}: a tenant has one authority that waits for its certificate; the answer takes its place in one write`, async () => {
