@@ -19,8 +19,8 @@ export interface Call {
 export type Answer = readonly Intended[] | Error;
 
 export interface Waiting extends Pick<Ledger, "intend"> {
-  /** What the next write is made of: whole calls, the oldest first. */
-  take(): readonly Call[];
+  /** What the next write is made of: whole calls, the oldest first, of so many drafts together; or one call alone. */
+  take(most?: number): readonly Call[];
   readonly calls: () => number;
   /** Later calls are refused; those that wait are still to be taken. */
   close(): void;
@@ -46,9 +46,9 @@ export function openWaiting(now: () => Date, schedule: () => void): Waiting {
       });
     },
 
-    take() {
+    take(most = draftsPerWriteMax) {
       let drafts = 0;
-      const end = calls.findIndex((call) => (drafts += call.drafts.length) > draftsPerWriteMax);
+      const end = calls.findIndex((call, n) => (drafts += call.drafts.length) > most && n > 0);
       const group = calls.splice(0, end === -1 ? calls.length : end);
       for (const call of group) draftsQueued -= call.drafts.length;
       return group;

@@ -10,6 +10,8 @@ import { type Answer, type Call, openWaiting, settle } from "./waiting.ts";
 /** How long a signature waits for the next durable write before it gets one of its own. */
 export const recordDelayMs = 20;
 export const recordsPerWriteMax = 1024;
+/** What one turn of the event loop writes, and another then signs: a few milliseconds each, in which nobody else is served. */
+const draftsPerTurn = 64;
 /** Signatures that may wait while the disk is full; more are dropped, which leaves their intents unrecorded. */
 export const recordsQueuedMax = 65_536;
 export const retryMsMax = 5000;
@@ -75,7 +77,7 @@ export function startWriter(connection: Connection, now: () => Date, delayMs = r
   }
 
   async function flush(): Promise<void> {
-    const group = waiting.take();
+    const group = waiting.take(draftsPerTurn);
     try {
       const answers = await write("intend", group);
       for (const [index, call] of group.entries()) settle(call, answers[index]);

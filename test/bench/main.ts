@@ -1,5 +1,6 @@
 /** `npm run bench`: what a certificate costs, in microseconds of CPU of the real processes. Every reply is checked. */
 import { parseArgs } from "node:util";
+import { readImageFlags } from "../support/image.ts";
 import { measureLedger, measurePath, measureStage, type Row } from "./measure.ts";
 import { startMesh } from "./mesh.ts";
 import { measureRestart, type Restart, toText as toRestartText } from "./restart.ts";
@@ -13,7 +14,7 @@ const help = `usage: npm run bench -- [options]
   --seconds N       about how long the load of each part lasts (default 6)
   --warm-up N       seconds of load before anything counts, for each part (default 30)
   --json            results as JSON
-  --node-flags="…"  given to the issuer's and the agent's node
+  --node-flags="…"  given to the issuer's and the agent's node (default: (d) the image's, the others none)
   --help
 `;
 
@@ -30,12 +31,12 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "6" },
     "warm-up": { type: "string", default: "30" },
     json: { type: "boolean", default: false },
-    "node-flags": { type: "string", default: "" },
+    "node-flags": { type: "string" },
     help: { type: "boolean", default: false },
   },
 });
 const { only, help: asked } = values;
-const nodeFlags = values["node-flags"].split(" ").filter((flag) => flag !== "");
+const nodeFlags = values["node-flags"]?.split(" ").filter((flag) => flag !== "");
 const spans = { load: Number(values.seconds), warmUp: Number(values["warm-up"]) };
 const workloads = Number(values.workloads);
 const batches = values.batch === undefined ? [1, 8, 32] : [Number(values.batch)];
@@ -51,7 +52,7 @@ else if (
   const restart = await measureStart();
   process.stdout.write(values.json ? `${JSON.stringify(restart, undefined, 2)}\n` : toRestartText(restart));
 } else {
-  const rows = await measure(nodeFlags);
+  const rows = await measure(nodeFlags ?? []);
   process.stdout.write(values.json ? `${JSON.stringify({ goal, rows }, undefined, 2)}\n` : toText(rows));
 }
 
@@ -60,7 +61,8 @@ function isBatch(batch: number): boolean {
 }
 
 async function measureStart(): Promise<Restart> {
-  return await measureRestart(() => startMesh(nodeFlags), workloads, spans.warmUp);
+  const flags = nodeFlags ?? (await readImageFlags());
+  return await measureRestart(() => startMesh(flags), workloads, spans.warmUp);
 }
 
 async function measure(nodeFlags: readonly string[]): Promise<readonly Row[]> {

@@ -176,6 +176,27 @@ test("while the disk is at one write, others gather for the next, and nobody is 
   await Promise.all(others);
 });
 
+test("of many that wait no more than 64 drafts share a write, whole calls in their order, however large one alone is", async () => {
+  const gate = openGate();
+  await using database = await openSqlite({ path: freshPath(), now, create: true, sync: gate.sync });
+  const answered: number[] = [];
+  const ask = async (size: number): Promise<void> => {
+    await database.ledger.intend(Array.from({ length: size }, () => draft()));
+    answered.push(size);
+  };
+  const all = [ask(1)];
+  while (gate.waiting() === 0) await setImmediate();
+  for (const size of [40, 24, 1, 200, 1]) all.push(ask(size));
+  for (const expected of [[1], [1, 40, 24], [1, 40, 24, 1], [1, 40, 24, 1, 200], [1, 40, 24, 1, 200, 1]]) {
+    while (gate.waiting() === 0) await setImmediate();
+    gate.next();
+    while (answered.length < expected.length) await setImmediate();
+    for (let turns = 0; turns < 5; turns += 1) await setImmediate();
+    assert.deepEqual(answered, expected);
+  }
+  await Promise.all(all);
+});
+
 test("what is to be remembered outside of the database is durable in it", async () => {
   const gate = openGate();
   await using database = await openSqlite({ path: freshPath(), now, create: true, sync: gate.sync });

@@ -16,15 +16,20 @@ export interface Image extends AsyncDisposable {
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
+/** What the image gives node before our own `main`. */
+export async function readImageFlags(): Promise<readonly string[]> {
+  const [, line = "[]"] = /^ENTRYPOINT (\[.*\])$/m.exec(await readFile(join(root, "Dockerfile"), "utf8")) ?? [];
+  const words: readonly string[] = JSON.parse(line);
+  return words.slice(1, -1);
+}
+
 export async function buildImage(): Promise<Image> {
   const directory = await mkdtemp(join(tmpdir(), "espalier-image-"));
   const dist = join(directory, "dist");
   await buildTo(dist);
   await symlink(join(root, "package.json"), join(directory, "package.json"));
-  const [, line = "[]"] = /^ENTRYPOINT (\[.*\])$/m.exec(await readFile(join(root, "Dockerfile"), "utf8")) ?? [];
-  const words: readonly string[] = JSON.parse(line);
   const main = join(dist, "main.js");
-  const node = [...words.slice(1, -1), main];
+  const node = [...(await readImageFlags()), main];
   for (const verb of ["issuer", "agent"]) {
     const args = [...node, verb, "run", "--config", "/dev/null"];
     const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"] });
