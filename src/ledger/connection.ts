@@ -91,7 +91,7 @@ export function openConnection(
   const alter = <T>(level: Level, name: WriteName, work: () => T): T => {
     rollBackLeftOver(database);
     log.expect(level);
-    return transact(database, "BEGIN IMMEDIATE", work, (commit) => write(name, commit));
+    return transact(database, "BEGIN IMMEDIATE", work, (commit) => log.take(() => write(name, commit)));
   };
   return {
     prepare: (sql) => prepare(database, sql),
@@ -117,6 +117,8 @@ type Level = "NORMAL" | "FULL";
 interface Log {
   /** Of the next commit. @throws Refusal `unavailable` while nothing may be written behind a sync that has failed. */
   expect(level: Level): void;
+  /** A commit. One that failed may have been a sync, of what was staged before it, too. */
+  take(commit: () => void): void;
   sync(): Promise<void>;
   close(): void;
 }
@@ -142,6 +144,11 @@ function openLog(database: DatabaseSync, syncFile: Sync): Log {
         suspect = false;
         set(next);
       });
+    },
+    take: (commit) => {
+      suspect = true;
+      commit();
+      suspect = false;
     },
     sync: async () => {
       try {

@@ -268,6 +268,24 @@ test("where a sync has failed the log begins anew before anything else is writte
   assert.equal((await verifyAll(database)).get("shop")?.unrecorded, 4, "with the one that was reported lost");
 });
 
+test("a commit that failed may have been a sync of what came before it: the log begins anew, too", async () => {
+  const path = freshPath();
+  const fault = createFault();
+  const saltsOf = (): string => readFileSync(`${path}-wal`).toString("hex", 16, 24);
+  await using database = await openSqlite({ path, now, create: true, write: failing(fault) });
+  const first = await intendOne(database);
+  const before = saltsOf();
+  for (const outcome of ["lost", "kept"] as const) {
+    fault.arm("state", outcome);
+    await assert.rejects(database.state.setSuspended({ kind: "tenant", name: outcome }, true, act()), {
+      code: "unavailable",
+    });
+  }
+  await intendOne(database);
+  assert.notEqual(saltsOf(), before);
+  assert.deepEqual((await database.ledger.findSerial(first.serial))?.intent.tbs, first.tbs);
+});
+
 test("a database that another process has locked refuses, and works again when it lets go", async () => {
   const path = freshPath();
   await using database = await openSqlite({ path, now, create: true, busyTimeoutMs: 50 });
