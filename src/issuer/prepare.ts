@@ -3,7 +3,7 @@ import { Refusal } from "../errors.ts";
 import type { Draft } from "../ledger/ledger.ts";
 import { toNameText } from "../pki/general-name.ts";
 import { sha256 } from "../pki/key.ts";
-import { type LeafContent, newSerialAt, toTbs } from "../pki/leaf.ts";
+import { type Content, newSerialAt, toTbs } from "../pki/leaf.ts";
 import { lintTbs } from "../pki/lint.ts";
 import { lintNamedAuthorityTbs, toNamedAuthorityTbs } from "../pki/named-authority.ts";
 import { lintNamedTbs, spiffeIdOf, toNamedTbs } from "../pki/named-leaf.ts";
@@ -49,8 +49,6 @@ export function prepare(allowed: Allowed, spki: Uint8Array, parts: PrepareParts)
     ...(allowed.request === undefined ? {} : { request: allowed.request }),
   };
 }
-
-type Content = Omit<LeafContent, "names">;
 
 function toTbsOf(allowed: Allowed, content: Content): Uint8Array {
   switch (allowed.profile) {
