@@ -95,8 +95,9 @@ export function startWriter(connection: Connection, now: () => Date, delayMs = r
     }
   }
 
-  /** One after the other. */
+  /** One after the other: of two whose time has come at once, the second is scheduled again behind the first. */
   function run(work: () => Promise<void>): void {
+    if (writing !== undefined) return;
     writing = work().finally(() => {
       writing = undefined;
       schedule();
@@ -113,7 +114,7 @@ export function startWriter(connection: Connection, now: () => Date, delayMs = r
     if (records.length > 0)
       timer ??= setTimeout(() => {
         timer = undefined;
-        if (writing === undefined) run(flushRecords);
+        run(flushRecords);
       }, retryMs);
   }
 

@@ -81,13 +81,13 @@ export function approverTests(stageOf: () => CertManagerStage): void {
 
     stage.kubectl(["apply", "-f", "-"], policy());
     await ready(client, allowed);
-    for (const one of [request, next])
-      assert.equal((await conditions(one)).get("Approved")?.reason, "policy.cert-manager.io");
     const refused = await firstRequestBecomes(client, denied, "Denied");
     assert.match(refused.message, /denied: .*No policy approved this request/);
     assert.ok(refused.failureTime !== undefined && !refused.hasCertificate);
     await becomes(client, request, "Issued");
     await becomes(client, next, "Issued");
+    for (const one of [request, next])
+      assert.equal((await conditions(one)).get("Approved")?.reason, "policy.cert-manager.io");
     assert.equal(site.intents(), intents + 2, "more than what is allowed was signed");
     const { leaf, ca } = await eventually(async () => {
       const then = await ready(client, moved);

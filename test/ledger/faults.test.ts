@@ -176,6 +176,31 @@ test("while the disk is at one write, others gather for the next, and nobody is 
   await Promise.all(others);
 });
 
+test("where drafts and signatures are due at once, one write is under way, and no signature is lost", async () => {
+  const path = freshPath();
+  let underWay = 0;
+  let most = 0;
+  const sync: Sync = async () => {
+    most = Math.max(most, (underWay += 1));
+    await setTimeout(5);
+    underWay -= 1;
+  };
+  {
+    await using database = await openSqlite({ path, now, create: true, sync, recordDelayMs: 1 });
+    const { ledger } = database;
+    const intent = await intendOne(database);
+    // From here the timers come first in the next turn of the event loop, and then what was to come at once.
+    await setImmediate();
+    ledger.record(intent, signature);
+    const later = intendOne(database);
+    for (const due = performance.now() + 5; performance.now() < due; );
+    ledger.record(await later, signature);
+  }
+  assert.equal(most, 1);
+  using after = new DatabaseSync(path);
+  assert.equal(after.prepare("SELECT count(*) AS n FROM signatures").get()?.["n"], 2);
+});
+
 test("of many that wait no more than 64 drafts share a write, whole calls in their order, however large one alone is", async () => {
   const gate = openGate();
   await using database = await openSqlite({ path: freshPath(), now, create: true, sync: gate.sync });
