@@ -103,6 +103,7 @@ async function prepare(step: Extract<Step, { kind: "prepare" }>, parts: Authorit
     {
       kind: of,
       owner: tenant.name,
+      trustDomain: tenant.trustDomain,
       state: "prepared",
       algorithm,
       id: made.id,

@@ -73,11 +73,11 @@ export async function startIssuer(config: IssuerConfig, options: IssuerParts): P
   const { custody, ledger, state, counts, epoch, follow } = storage;
   const parts = { state, custody, ledger, now, random, log, metrics };
 
-  const source = stack.use(await openSource(config, { now, log, leads: () => epoch() > 0 }));
-  const declared = await source.load();
+  const source = stack.use(await openSource(config, { state, now, log, leads: () => epoch() > 0 }));
+  const patiently = async <T>(step: () => Promise<T>): Promise<T> => await throughOutages(config, log, step);
+  const declared = await patiently(source.load);
   // A tenant without an authority is told as not ready; the others are served meanwhile.
   await renewAuthorities(declared, parts).catch((error: unknown) => log.error("authorities not made", {}, error));
-  const patiently = async <T>(step: () => Promise<T>): Promise<T> => await throughOutages(config, log, step);
   const live = stack.use(await patiently(async () => await openLive({ ...parts, hub: config.hub, declared })));
   stack.use(source.show(live));
   const leads = (): boolean => epoch() !== 0;

@@ -2,9 +2,10 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { openClient } from "../kube/client.ts";
 import { findCredentials } from "../kube/find-credentials.ts";
+import type { AuthorityRecord, State } from "../ledger/state.ts";
 import type { IssuerConfig } from "../ops/config.ts";
 import type { Log } from "../ops/log.ts";
-import type { Context } from "../resources/check.ts";
+import type { Bound, Context } from "../resources/check.ts";
 import type { Declared } from "../resources/declared.ts";
 import { directorySource } from "../resources/directory-source.ts";
 import { loadDirectory } from "../resources/load.ts";
@@ -26,6 +27,7 @@ export interface DeclaredSource extends AsyncDisposable {
 }
 
 export interface SourceParts {
+  readonly state: Pick<State, "authorities">;
   readonly now: () => Date;
   readonly log: Log;
   /** Whether this issuer is the one that writes for all. */
@@ -34,10 +36,11 @@ export interface SourceParts {
 
 export async function openSource(config: IssuerConfig, parts: SourceParts): Promise<DeclaredSource> {
   const { hub, resources, kubernetes } = config;
-  if (kubernetes !== undefined) return await openKubeSource(hub, kubernetes.kubeconfig, parts);
+  const context = async () => ({ hub, bound: toBound(await parts.state.authorities(), parts.now()) });
+  if (kubernetes !== undefined) return await openKubeSource(context, kubernetes.kubeconfig, parts);
   return {
-    load: async () => await loadDirectory(resources, { hub }),
-    follow: (inForce, watching) => watchSource(directorySource(resources), { hub, inForce }, watching),
+    load: async () => await loadDirectory(resources, await context()),
+    follow: (inForce, watching) => watchSource(directorySource(resources), { context, inForce }, watching),
     show: () => new DisposableStack(),
     [Symbol.asyncDispose]: async () => {},
   };
@@ -46,8 +49,18 @@ export async function openSource(config: IssuerConfig, parts: SourceParts): Prom
 /** How often it is looked whether what is there holds together by now. */
 const retryMs = 1_000;
 
+/** What the authorities were made for that may sign, or may soon. */
+function toBound(records: readonly AuthorityRecord[], now: Date): ReadonlyMap<string, Bound> {
+  const signing: readonly string[] = ["prepared", "active", "retiring"];
+  const bound = new Map<string, Bound>();
+  for (const { id, owner, trustDomain, state, notAfter } of records)
+    if (trustDomain !== undefined && signing.includes(state) && notAfter > now)
+      bound.set(owner, { trustDomain, authority: id, until: notAfter });
+  return bound;
+}
+
 async function openKubeSource(
-  hub: string,
+  context: () => Promise<Context>,
   kubeconfig: string | undefined,
   parts: SourceParts,
 ): Promise<DeclaredSource> {
@@ -75,7 +88,7 @@ async function openKubeSource(
       await objects.synced;
       for (let told = ""; ; await delay(retryMs)) {
         try {
-          const declared = (await source.snapshot())?.declare({ hub });
+          const declared = (await source.snapshot())?.declare(await context());
           if (declared === undefined) continue;
           taken();
           return declared;
@@ -99,7 +112,7 @@ async function openKubeSource(
           onRefused(refusal);
         },
       };
-      return watchSource(source, { hub, inForce }, watching);
+      return watchSource(source, { context, inForce }, watching);
     },
     show: (live) => {
       const look = (): void => {

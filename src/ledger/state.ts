@@ -19,6 +19,8 @@ export interface AuthorityRecord {
   readonly kind: AuthorityKind;
   /** The TrustRoot, MeshCluster or MeshTenant it belongs to; the hub's name for `hub`. */
   readonly owner: string;
+  /** Of the tenant it belongs to, when it was made: it signs for no other. Missing for all else, and in what older issuers have written. */
+  readonly trustDomain?: string;
   readonly state: AuthorityState;
   readonly algorithm: KeyAlgorithm;
   /** Its key in custody; empty for a root whose key is offline. */

@@ -15,6 +15,15 @@ export interface Context {
   readonly hub?: string;
   /** What has been in force until now; nothing at the first start. */
   readonly inForce?: Resources;
+  /** By tenant, also of those that are not declared: the trust domain that an authority of theirs was made for, which may still sign. */
+  readonly bound?: ReadonlyMap<string, Bound>;
+}
+
+export interface Bound {
+  readonly trustDomain: string;
+  /** The authority's id. */
+  readonly authority: string;
+  readonly until: Date;
 }
 
 export interface Verdict {
@@ -29,6 +38,7 @@ export function checkDeclared(declared: Resources, locate: Locate, context: Cont
     ...references(declared, context.inForce),
     ...trustDomains(declared, context),
     ...unchanged(declared, context.inForce),
+    ...stillBound(declared, context),
     ...lifetimes(declared),
     ...delegations(declared),
     ...oneOwner(declared.clusters, globalNames),
@@ -84,6 +94,17 @@ function* unchanged({ tenants, roots }: Resources, inForce: Resources | undefine
       const rule = `${unchanging}: it is "${before[field]}" and would become "${tenant[field]}"`;
       yield { kind: "MeshTenant", name: tenant.name, path: ["spec", field], rule };
     }
+  }
+}
+
+/** Over a restart, or where a tenant was deleted and is declared anew. */
+function* stillBound({ tenants }: Resources, { inForce, bound }: Context): Generator<Finding> {
+  for (const { name, trustDomain } of tenants.values()) {
+    const before = bound?.get(name);
+    if (before === undefined || before.trustDomain === trustDomain || inForce?.tenants.has(name)) continue;
+    const { authority, until } = before;
+    const rule = `${unchanging}: it was "${before.trustDomain}" and would become "${trustDomain}", and ${authority} signs for the one until ${until.toISOString()}: declare another tenant, or revoke that authority while this one is not declared`;
+    yield { kind: "MeshTenant", name, path: ["spec", "trustDomain"], rule };
   }
 }
 

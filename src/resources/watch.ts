@@ -26,7 +26,8 @@ export interface Snapshot {
 export interface WatchConfig {
   /** What was loaded at the start and is in force. */
   readonly inForce: Declared;
-  readonly hub?: string;
+  /** What else the documents are held against, asked for at each change. */
+  readonly context?: () => Promise<Omit<Context, "inForce">>;
   /** How often is looked when nothing says that there is something new, in ms. Default 1000. */
   readonly intervalMs?: number;
   /** How long they must have stayed as they are before they count, in ms: an editor or a mount may be half way. Default 200. */
@@ -88,7 +89,7 @@ function toLook(source: Source, config: WatchConfig, { onChange, onRefused }: Wa
     judged = second.digest;
     stamp = second.stamp;
     try {
-      const next = toNext(source.name, second, inForce, config.hub);
+      const next = toNext(source.name, second, { ...(await config.context?.()), inForce });
       // If we stop here, the next start reads the same again.
       await onChange(next);
       inForce = next;
@@ -101,8 +102,9 @@ function toLook(source: Source, config: WatchConfig, { onChange, onRefused }: Wa
 }
 
 /** A mount that went away looks like everybody having been deleted at once; that is taken for what it more likely is. */
-function toNext(name: string, found: Snapshot, inForce: Declared, hub: string | undefined): Declared {
-  const next = found.declare({ inForce, ...(hub === undefined ? {} : { hub }) });
+function toNext(name: string, found: Snapshot, context: Context & { readonly inForce: Declared }): Declared {
+  const { inForce } = context;
+  const next = found.declare(context);
   const count = ({ roots, tenants, clusters }: Declared) => roots.size + tenants.size + clusters.size;
   if (count(next) > 0 || count(inForce) === 0) return next;
   throw problemOf(name, "holds no documents any more: delete the last ones with the issuer stopped");

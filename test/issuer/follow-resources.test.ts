@@ -35,7 +35,7 @@ test("a suspension holds at once, also beside a tenant whose authority cannot be
     leads: () => true,
     log,
   };
-  await using source = await openSource(config, { now, log, leads: () => true });
+  await using source = await openSource(config, { state: database.state, now, log, leads: () => true });
   following.use(followResources(source, inForce, parts));
   const rules = [{ name: "all", clusters: ["east"], namespaces: ["late"] }];
   site.declare([
