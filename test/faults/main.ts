@@ -1,33 +1,37 @@
-/** `npm run fault-matrix`: thousands of schedules of requests, verbs and faults of durable writes, each judged at its end. */
+/** `npm run fault-matrix`: thousands of schedules of work and faults of durable writes, each judged at its end. */
 import { type ChildProcess, fork } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { ramDisk } from "./disk.ts";
 import { toCell } from "./fate.ts";
-import { cells } from "./steps.ts";
+import { cellsOf, isKind, type Kind, kinds } from "./kinds.ts";
 import type { Told } from "./worker.ts";
 
 const help = `usage: npm run fault-matrix -- [options]
 
-Each schedule is an issuer's lives on one disk: requests, operators' verbs and time, while durable writes are lost, kept though
-reported lost, slow, refused, or the last thing the process does. Each begins with one cell of the matrix: this write and that fate;
-the rest of it is chance, by its seed. Afterwards everything that was promised must be there, nothing may have been signed that the
-ledger does not have, the ledger must verify, and whoever asks then must be served. Exits with 1 at the first schedule where that
-does not hold, and says how to have it again; and where a cell of the matrix was not met by enough schedules to meet all.
+Each schedule is what happens to one disk, while durable writes are lost, kept though reported lost, slow, refused, or the last thing
+the process does. Each is about one cell of the matrix: this write and that fate; the rest of it is chance, by its seed. There are two
+kinds. An issuer's lives: requests, operators' verbs and time, one after the other. And the ledger's alone: many at once who have
+drafts written, signatures recorded and entries put in order, while syncs fail, too, and the power, and what is due at one time comes
+in any order. Afterwards everything that was promised must be there, nothing may have been signed that the ledger does not have, the
+ledger must verify, and whoever asks then must be served. Exits with 1 at the first schedule where that does not hold, and says how to
+have it again; and where a cell of the matrix was not met by enough schedules to meet all.
 
-  --schedules N   how many (default 3000); ${cells.length} meet every cell once
+  --of KIND       ${kinds.join(" or ")} (default both, one after the other)
+  --schedules N   how many of each kind (default 3000); ${kinds.map((kind) => `${cellsOf[kind].length} (${kind})`).join(" and ")} meet every cell once
   --seed N        of the first one; the next has the next (default 1)
   --processes N   that share them (default as many as there are processors: ${availableParallelism()})
   --json          the figures as JSON
   --help
 
 Example:
-  npm run fault-matrix -- --schedules 1 --seed 4711
+  npm run fault-matrix -- --of issuer --schedules 1 --seed 4711
 `;
 
 const { values } = parseArgs({
   options: {
+    of: { type: "string" },
     schedules: { type: "string", default: "3000" },
     seed: { type: "string", default: "1" },
     processes: { type: "string", default: String(availableParallelism()) },
@@ -36,6 +40,7 @@ const { values } = parseArgs({
   },
 });
 const [schedules, seed, processes] = [Number(values.schedules), Number(values.seed), Number(values.processes)];
+const chosen = values.of === undefined ? kinds : [values.of].filter(isKind);
 const isCount = (value: number): boolean => Number.isInteger(value) && value > 0;
 const progressMs = 10_000;
 
@@ -48,48 +53,70 @@ class Failed extends Error {
 }
 
 if (values.help) process.stdout.write(help);
-else if (!(isCount(schedules) && isCount(processes) && Number.isInteger(seed) && seed >= 0)) {
+else if (chosen.length === 0 || !(isCount(schedules) && isCount(processes) && Number.isInteger(seed) && seed >= 0)) {
   process.stderr.write(help);
   process.exitCode = 2;
-} else await main();
+} else {
+  const all: Figures[] = [];
+  for (const kind of chosen) {
+    const figures = await runKind(kind);
+    if (figures === undefined) break;
+    all.push(figures);
+    if (!values.json) process.stdout.write(toText(figures));
+  }
+  if (values.json) process.stdout.write(`${JSON.stringify(all, undefined, 2)}\n`);
+}
 
-async function main(): Promise<void> {
+interface Figures {
+  readonly kind: Kind;
+  readonly seed: number;
+  readonly schedules: number;
+  readonly processes: number;
+  readonly steps: number;
+  readonly perMinute: number;
+  readonly cells: number;
+  readonly met: number;
+  /** How often each cell was met. */
+  readonly faults: Readonly<Record<string, number>>;
+}
+
+/** Undefined where a schedule does not hold. */
+async function runKind(kind: Kind): Promise<Figures | undefined> {
   const met = new Map<string, number>();
   const began = performance.now();
   let [done, steps] = [0, 0];
-  const progress = setInterval(() => process.stderr.write(`fault-matrix: ${done} of ${schedules}\n`), progressMs);
-  const failed = await runAll((told) => {
+  const progress = setInterval(
+    () => process.stderr.write(`fault-matrix: ${done} of ${schedules} (${kind})\n`),
+    progressMs,
+  );
+  const failed = await runAll(kind, (told) => {
     done += 1;
     steps += told.steps.length;
     for (const [cell, count] of told.met) met.set(cell, (met.get(cell) ?? 0) + count);
   }).finally(() => clearInterval(progress));
-  if (failed !== undefined) return tellFailed(failed);
-  const perMinute = Math.round(schedules / ((performance.now() - began) / 60_000));
-  const unmet = cells.map(toCell).filter((cell) => !met.has(cell));
-  const figures = {
-    seed,
-    schedules,
-    processes,
-    steps,
-    perMinute,
-    cells: cells.length,
-    met: cells.length - unmet.length,
-  };
-  const faults = Object.fromEntries([...met].sort(([a], [b]) => (a < b ? -1 : 1)));
-  if (values.json) process.stdout.write(`${JSON.stringify({ ...figures, faults }, undefined, 2)}\n`);
-  else {
-    for (const [what, count] of Object.entries(faults)) process.stdout.write(`${what.padEnd(48)} ${count}\n`);
-    process.stdout.write(
-      `${schedules} schedules from seed ${seed}, ${steps} steps, ${figures.met} of ${cells.length} cells of the matrix: all hold; ${perMinute} a minute by ${processes} processes${ramDisk === undefined ? ", on no RAM disk" : ""}\n`,
-    );
+  if (failed !== undefined) {
+    tellFailed(kind, failed);
+    return undefined;
   }
-  if (schedules < cells.length || unmet.length === 0) return;
-  process.exitCode = 1;
-  process.stdout.write(`NOT MET: ${unmet.join(", ")}\n`);
+  const perMinute = Math.round(schedules / ((performance.now() - began) / 60_000));
+  const cells = cellsOf[kind];
+  const unmet = cells.map(toCell).filter((cell) => !met.has(cell));
+  if (schedules >= cells.length && unmet.length > 0) {
+    process.exitCode = 1;
+    process.stderr.write(`NOT MET: ${unmet.join(", ")}\n`);
+  }
+  const faults = Object.fromEntries([...met].sort(([a], [b]) => (a < b ? -1 : 1)));
+  const share = { seed, schedules, processes, steps, perMinute };
+  return { kind, ...share, cells: cells.length, met: cells.length - unmet.length, faults };
+}
+
+function toText({ kind, faults, ...figures }: Figures): string {
+  const counts = Object.entries(faults).map(([what, count]) => `${what.padEnd(48)} ${count}\n`);
+  return `${counts.join("")}${figures.schedules} schedules (${kind}) from seed ${figures.seed}, ${figures.steps} steps, ${figures.met} of ${figures.cells} cells of the matrix: all hold; ${figures.perMinute} a minute by ${figures.processes} processes${ramDisk === undefined ? ", on no RAM disk" : ""}\n`;
 }
 
 /** Each process has a range of seeds of its own. What failed is the first that was heard of, and ends all. */
-async function runAll(heard: (told: Told) => void): Promise<Told | undefined> {
+async function runAll(kind: Kind, heard: (told: Told) => void): Promise<Told | undefined> {
   const share = Math.ceil(schedules / processes);
   const ranges = Array.from({ length: processes }, (_, n) => [
     seed + n * share,
@@ -98,7 +125,7 @@ async function runAll(heard: (told: Told) => void): Promise<Told | undefined> {
   const children: ChildProcess[] = [];
   try {
     const shares = ranges.map(async ([from = 0, to = 0]) => {
-      if (from < to) await runShare(from, to, heard, children);
+      if (from < to) await runShare(kind, [from, to], heard, children);
     });
     await Promise.all(shares);
     return undefined;
@@ -111,12 +138,12 @@ async function runAll(heard: (told: Told) => void): Promise<Told | undefined> {
 }
 
 async function runShare(
-  from: number,
-  to: number,
+  kind: Kind,
+  [from, to]: readonly [number, number],
   heard: (told: Told) => void,
   children: ChildProcess[],
 ): Promise<void> {
-  const child = fork(fileURLToPath(new URL("worker.ts", import.meta.url)), [String(from), String(to)]);
+  const child = fork(fileURLToPath(new URL("worker.ts", import.meta.url)), [kind, String(from), String(to)]);
   children.push(child);
   let left = to - from;
   await new Promise<void>((resolve, reject) => {
@@ -134,9 +161,9 @@ async function runShare(
   });
 }
 
-function tellFailed({ seed: failed, faults, steps }: Told): void {
+function tellFailed(kind: Kind, { seed: failed, faults, steps }: Told): void {
   process.exitCode = 1;
   for (const step of steps) process.stdout.write(`  ${step}\n`);
   for (const fault of faults) process.stdout.write(`DOES NOT HOLD: ${fault}\n`);
-  process.stdout.write(`again: npm run fault-matrix -- --schedules 1 --seed ${failed}\n`);
+  process.stdout.write(`again: npm run fault-matrix -- --of ${kind} --schedules 1 --seed ${failed}\n`);
 }

@@ -15,7 +15,7 @@ test("whatever becomes of durable writes: what was promised is there, nothing is
   for (const seed of seeds) {
     const report = await runSchedule(seed, templates);
     for (const what of report.met.keys()) met.add(what);
-    const again = `npm run fault-matrix -- --schedules 1 --seed ${seed}`;
+    const again = `npm run fault-matrix -- --of issuer --schedules 1 --seed ${seed}`;
     assert.deepEqual(report.faults, [], `${again}\n${report.steps.join("\n")}`);
   }
   await t.test("every write has met a fate, and every fate a write", () => {

@@ -1,5 +1,5 @@
-/** `node test/faults/worker.ts FROM TO`: one process's share of the schedules, by their seeds. Tells its parent of each. */
-import { makeTemplates, runSchedule } from "./schedule.ts";
+/** `node test/faults/worker.ts KIND FROM TO`: one process's share of the schedules, by their seeds. Tells its parent of each. */
+import { isKind, openKind } from "./kinds.ts";
 
 /** One schedule. */
 export interface Told {
@@ -9,13 +9,15 @@ export interface Told {
   readonly met: readonly (readonly [cell: string, count: number])[];
 }
 
-const [from = 0, to = 0] = process.argv.slice(2).map(Number);
-using templates = await makeTemplates();
+const [kind = "", ...range] = process.argv.slice(2);
+const [from = 0, to = 0] = range.map(Number);
+if (!isKind(kind)) throw new Error(`there are no schedules of ${kind}`);
+using runner = await openKind(kind);
 // Whoever has begun this may go first.
 const gone = (): void => process.exit(1);
 process.on("disconnect", gone);
 for (let seed = from; seed < to; seed += 1) {
-  const { faults, steps, met } = await runSchedule(seed, templates);
+  const { faults, steps, met } = await runner.run(seed);
   const told: Told = { seed, faults, steps, met: [...met] };
   process.send?.(told);
 }
