@@ -103,7 +103,6 @@ async function prepare(step: Extract<Step, { kind: "prepare" }>, parts: Authorit
     {
       kind: of,
       owner: tenant.name,
-      trustDomain: tenant.trustDomain,
       state: "prepared",
       algorithm,
       id: made.id,

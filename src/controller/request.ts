@@ -86,7 +86,7 @@ export async function takeAuthority(der: Uint8Array, by: By, parts: TakeParts): 
   const signer = await parts.custody.openKey(request.id);
   if (!isSame(signer.spki, certificate.spki)) throw new Error(`the key ${request.id} in custody is another`);
   const { id, algorithm } = request;
-  const record = toRecord(certificate, { id, algorithm, tenant, parent: root.id });
+  const record = toRecord(certificate, { id, algorithm, owner: tenant.name, parent: root.id });
   if (parts.dryRun) return { record, warnings, changed: true };
   const act = { log: tenant.name, verb: "take-authority", ...by, details: { id, root: root.id, algorithm } };
   // If we stop before this, the request waits. After it: prepared, which signs nothing yet; and the request is answered.
@@ -132,7 +132,7 @@ export async function importAuthority(former: Former, by: By, parts: TakeParts):
   }
   checkLongEnough(certificate, tenant, parts.now());
   const id = newId("tenant", tenant.name, parts);
-  const record = toRecord(certificate, { id, algorithm, tenant, parent: root.id });
+  const record = toRecord(certificate, { id, algorithm, owner: tenant.name, parent: root.id });
   if (parts.dryRun) return { record, warnings, changed: true };
   await parts.custody.importKey?.(id, key);
   const act = { log: tenant.name, verb: "import-authority", ...by, details: { id, root: root.id, algorithm } };
@@ -199,13 +199,9 @@ function checkLongEnough({ notAfter }: Certificate, { name, profiles }: MeshTena
 
 function toRecord(
   { der, notBefore, notAfter }: Certificate,
-  {
-    tenant,
-    ...named
-  }: Pick<AuthorityRecord, "id" | "algorithm"> & { readonly tenant: MeshTenant; readonly parent: string },
+  named: Pick<AuthorityRecord, "id" | "algorithm" | "owner"> & { readonly parent: string },
 ): AuthorityRecord {
-  const owned = { kind: "tenant", owner: tenant.name, trustDomain: tenant.trustDomain } as const;
-  return { ...owned, state: "prepared", keyName: named.id, ...named, certificate: der, notBefore, notAfter };
+  return { kind: "tenant", state: "prepared", keyName: named.id, ...named, certificate: der, notBefore, notAfter };
 }
 
 function sha256(bytes: Uint8Array): string {

@@ -62,14 +62,6 @@ export function active(world: World, kind: "hub" | "serving" | AuthorityUnder, o
   const authority = world.authorities.active(kind, owner);
   // An outage of ours and no fault of the caller's: it comes back once an operator has made the root.
   if (authority === undefined) throw new Refusal("unavailable", `${signsFor[kind]} yet: it has no active authority`);
-  const { id, trustDomain } = authority.record;
-  const named = world.declared.tenants.get(owner)?.trustDomain;
-  // Two replicas can have taken two documents of one tenant before either had made its authority.
-  if (trustDomain !== undefined && trustDomain !== named)
-    throw new Refusal(
-      "unavailable",
-      `${id} was made for trust domain "${trustDomain}", and the tenant's is "${named}"`,
-    );
   return authority;
 }
 

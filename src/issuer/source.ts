@@ -2,10 +2,10 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { openClient } from "../kube/client.ts";
 import { findCredentials } from "../kube/find-credentials.ts";
-import type { AuthorityRecord, State } from "../ledger/state.ts";
+import type { NamesInUse, State } from "../ledger/state.ts";
 import type { IssuerConfig } from "../ops/config.ts";
 import type { Log } from "../ops/log.ts";
-import type { Bound, Context } from "../resources/check.ts";
+import type { Context, InUse } from "../resources/check.ts";
 import type { Declared } from "../resources/declared.ts";
 import { directorySource } from "../resources/directory-source.ts";
 import { loadDirectory } from "../resources/load.ts";
@@ -27,7 +27,7 @@ export interface DeclaredSource extends AsyncDisposable {
 }
 
 export interface SourceParts {
-  readonly state: Pick<State, "authorities">;
+  readonly state: Pick<State, "namesInUse">;
   readonly now: () => Date;
   readonly log: Log;
   /** Whether this issuer is the one that writes for all. */
@@ -36,7 +36,7 @@ export interface SourceParts {
 
 export async function openSource(config: IssuerConfig, parts: SourceParts): Promise<DeclaredSource> {
   const { hub, resources, kubernetes } = config;
-  const context = async () => ({ hub, bound: toBound(await parts.state.authorities(), parts.now()) });
+  const context = async () => ({ hub, inUse: toInUse(await parts.state.namesInUse(parts.now())) });
   if (kubernetes !== undefined) return await openKubeSource(context, kubernetes.kubeconfig, parts);
   return {
     load: async () => await loadDirectory(resources, await context()),
@@ -49,14 +49,15 @@ export async function openSource(config: IssuerConfig, parts: SourceParts): Prom
 /** How often it is looked whether what is there holds together by now. */
 const retryMs = 1_000;
 
-/** What the authorities were made for that may sign, or may soon. */
-function toBound(records: readonly AuthorityRecord[], now: Date): ReadonlyMap<string, Bound> {
-  const signing: readonly string[] = ["prepared", "active", "retiring"];
-  const bound = new Map<string, Bound>();
-  for (const { id, owner, trustDomain, state, notAfter } of records)
-    if (trustDomain !== undefined && signing.includes(state) && notAfter > now)
-      bound.set(owner, { trustDomain, authority: id, until: notAfter });
-  return bound;
+function toInUse(names: readonly NamesInUse[]): ReadonlyMap<string, InUse> {
+  const inUse = new Map<string, InUse>();
+  for (const { tenant, identity, lastEnd } of names) {
+    const [, trustDomain] = /^spiffe:\/\/([^/]+)\//.exec(identity) ?? [];
+    if (trustDomain === undefined) continue;
+    const until = new Date(Math.max(+lastEnd, +(inUse.get(tenant)?.until ?? 0)));
+    inUse.set(tenant, { trustDomain, until });
+  }
+  return inUse;
 }
 
 async function openKubeSource(

@@ -49,25 +49,16 @@ export function authorityState(
 }
 
 function* insertAuthority(record: AuthorityRecord, follows?: Predecessor): Steps<boolean> {
-  const { id, kind, owner, state, algorithm, keyName, certificate, parent, notBefore, notAfter, trustDomain } = record;
+  const { id, kind, owner, state, algorithm, keyName, certificate, parent, notBefore, notAfter } = record;
   yield* checkAlone(kind, owner, state);
   if (follows !== undefined && (yield* findIn(kind, owner, "active")) !== follows.active)
     throw new Refusal("not-ready", `${kind} ${owner} has another active one by now`);
   yield* noteBundle(kind, owner);
+  const values = [id, kind, owner, state, algorithm, keyName, certificate, parent ?? null, +notBefore, +notAfter];
   const added = yield* alter(
-    `INSERT INTO authorities (id, kind, owner, state, algorithm, key_name, certificate, parent, not_before, not_after, trust_domain)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-    id,
-    kind,
-    owner,
-    state,
-    algorithm,
-    keyName,
-    certificate,
-    parent ?? null,
-    +notBefore,
-    +notAfter,
-    trustDomain ?? null,
+    `INSERT INTO authorities (id, kind, owner, state, algorithm, key_name, certificate, parent, not_before, not_after)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+    ...values,
   );
   if (added === 0) throw new Refusal("not-ready", `the authority ${id} exists`);
   yield* noteBundle(kind, owner);
@@ -161,12 +152,10 @@ function* findIn(kind: AuthorityKind, owner: string, state: AuthorityState): Ste
 
 export function toAuthority(row: Row): AuthorityRecord {
   const parent = optionalText(row, "parent");
-  const trustDomain = optionalText(row, "trust_domain");
   return {
     id: text(row, "id"),
     kind: member(row, "kind", isKind),
     owner: text(row, "owner"),
-    ...(trustDomain === undefined ? {} : { trustDomain }),
     state: member(row, "state", isState),
     algorithm: member(row, "algorithm", isKeyAlgorithm),
     keyName: text(row, "key_name"),

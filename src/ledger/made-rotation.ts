@@ -29,6 +29,7 @@ export function rotationState(
   | "bundlesWith"
   | "leavesAgainst"
   | "ownAgainst"
+  | "namesInUse"
   | "livingLeaves"
   | "turnRoot"
   | "rotationMarks"
@@ -46,6 +47,13 @@ export function rotationState(
     },
     async ownAgainst({ kind, root, at }) {
       return (await stage.query(countOwn[kind], root, root, toSeconds(at))).map(toOwnCount);
+    },
+    async namesInUse(at) {
+      return (await stage.query(inUse, toSeconds(at))).map((row) => ({
+        tenant: text(row, "owner"),
+        identity: text(row, "identity"),
+        lastEnd: new Date(integer(row, "last") * 1000),
+      }));
     },
     livingLeaves: (filter) => walkLeaves(stage, filter),
     async turnRoot(turn, act) {
@@ -77,6 +85,13 @@ const countAgainst: Readonly<Record<Against["kind"], string>> = {
   under: `${counted} WHERE ${under} ${grouped}`,
   agents: `${counted} WHERE ${under} AND e.cluster <> '' AND ${notRevoked} ${grouped}`,
 };
+/** Two looks into that index for each authority, however many leaves it has. */
+const inUse = `SELECT owner, identity, last FROM (
+    SELECT a.rowid AS place, a.owner,
+      (SELECT e.identity FROM entries e WHERE e.authority = a.id AND e.not_after > ? AND e.identity LIKE 'spiffe://%' LIMIT 1) AS identity,
+      (SELECT e.not_after FROM entries e WHERE e.authority = a.id ORDER BY e.not_after DESC LIMIT 1) AS last
+    FROM authorities a WHERE a.kind = 'tenant' AND a.state <> 'revoked'
+  ) AS used WHERE identity IS NOT NULL ORDER BY place`;
 /** A few for each agent, issuer and operator: these need no index of their own. */
 const countedOwn = `SELECT e.identity, e.cluster, count(*) AS n, min(e.not_after) AS first, max(e.not_after) AS last
   FROM authorities a JOIN entries e ON e.authority = a.id`;

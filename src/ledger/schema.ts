@@ -302,13 +302,6 @@ DROP TABLE earlier_authority_requests;
 DROP TABLE earlier_authorities;
 `,
   },
-  {
-    name: "trust domains of authorities",
-    sql: `
--- What the authorities of a tenant were made for. Missing where an issuer of before has written it.
-ALTER TABLE authorities ADD COLUMN trust_domain TEXT;
-`,
-  },
 ];
 
 /**

@@ -19,8 +19,6 @@ export interface AuthorityRecord {
   readonly kind: AuthorityKind;
   /** The TrustRoot, MeshCluster or MeshTenant it belongs to; the hub's name for `hub`. */
   readonly owner: string;
-  /** Of the tenant it belongs to, when it was made: it signs for no other. Missing for all else, and in what older issuers have written. */
-  readonly trustDomain?: string;
   readonly state: AuthorityState;
   readonly algorithm: KeyAlgorithm;
   /** Its key in custody; empty for a root whose key is offline. */
@@ -180,6 +178,14 @@ export interface RootTurn {
   readonly against?: Against;
   /** The root that a hold is kept with; missing where an operator takes the step. */
   readonly unlessHeld?: string;
+}
+
+/** What a tenant's leaves that have not ended are of. */
+export interface NamesInUse {
+  readonly tenant: string;
+  /** One of their SPIFFE IDs. */
+  readonly identity: string;
+  readonly lastEnd: Date;
 }
 
 /** What an operator said about the rotation of a root. */
@@ -344,6 +350,8 @@ export interface State extends SealedKeys {
   leavesAgainst(against: Against): Promise<readonly LeafCount[]>;
   /** Of the hub root's. Without those that are revoked: whoever is shown one reads that. */
   ownAgainst(against: Against & { readonly kind: "without" | "under" }): Promise<readonly OwnCount[]>;
+  /** Of each authority of a tenant that has signed some; of none that is revoked. */
+  namesInUse(at: Date): Promise<readonly NamesInUse[]>;
   /** In the order in which they were written, a few at a time. */
   livingLeaves(filter: LeafFilter): AsyncIterable<LivingLeaf>;
   /**

@@ -15,14 +15,13 @@ export interface Context {
   readonly hub?: string;
   /** What has been in force until now; nothing at the first start. */
   readonly inForce?: Resources;
-  /** By tenant, also of those that are not declared: the trust domain that an authority of theirs was made for, which may still sign. */
-  readonly bound?: ReadonlyMap<string, Bound>;
+  /** By tenant, also of those that are not declared: the trust domain of certificates that are out. */
+  readonly inUse?: ReadonlyMap<string, InUse>;
 }
 
-export interface Bound {
+export interface InUse {
   readonly trustDomain: string;
-  /** The authority's id. */
-  readonly authority: string;
+  /** When the last of them ends. */
   readonly until: Date;
 }
 
@@ -38,7 +37,7 @@ export function checkDeclared(declared: Resources, locate: Locate, context: Cont
     ...references(declared, context.inForce),
     ...trustDomains(declared, context),
     ...unchanged(declared, context.inForce),
-    ...stillBound(declared, context),
+    ...stillInUse(declared, context),
     ...lifetimes(declared),
     ...delegations(declared),
     ...oneOwner(declared.clusters, globalNames),
@@ -98,12 +97,12 @@ function* unchanged({ tenants, roots }: Resources, inForce: Resources | undefine
 }
 
 /** Over a restart, or where a tenant was deleted and is declared anew. */
-function* stillBound({ tenants }: Resources, { inForce, bound }: Context): Generator<Finding> {
+function* stillInUse({ tenants }: Resources, { inForce, inUse }: Context): Generator<Finding> {
   for (const { name, trustDomain } of tenants.values()) {
-    const before = bound?.get(name);
+    const before = inUse?.get(name);
     if (before === undefined || before.trustDomain === trustDomain || inForce?.tenants.has(name)) continue;
-    const { authority, until } = before;
-    const rule = `${unchanging}: it was "${before.trustDomain}" and would become "${trustDomain}", and ${authority} signs for the one until ${until.toISOString()}: declare another tenant, or revoke that authority while this one is not declared`;
+    const { until } = before;
+    const rule = `${unchanging} to "${trustDomain}": certificates of "${before.trustDomain}" are out until ${until.toISOString()}; declare another tenant, or this one after that`;
     yield { kind: "MeshTenant", name, path: ["spec", "trustDomain"], rule };
   }
 }

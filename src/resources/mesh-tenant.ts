@@ -162,7 +162,7 @@ const rate = holds(rateFields, {
 const specFields = z
   .strictObject({
     trustDomain: immutable(trustDomain).describe(
-      "The trust domain of its identities, spiffe://<trustDomain>/ns/<namespace>/sa/<account>. Cannot be changed, nor declared anew as another while an authority of the tenant may sign.",
+      "The trust domain of its identities, spiffe://<trustDomain>/ns/<namespace>/sa/<account>. Cannot be changed, nor declared anew as another while certificates of the first are out.",
     ),
     root: immutable(name.describe("The TrustRoot its authorities are under, by name. Cannot be changed.")),
     authority: z

@@ -30,6 +30,8 @@ export interface WatchConfig {
   readonly context?: () => Promise<Omit<Context, "inForce">>;
   /** How often is looked when nothing says that there is something new, in ms. Default 1000. */
   readonly intervalMs?: number;
+  /** How often documents that were refused are held against what there is by then, in ms. Default 60,000. */
+  readonly againMs?: number;
   /** How long they must have stayed as they are before they count, in ms: an editor or a mount may be half way. Default 200. */
   readonly settleMs?: number;
   readonly signal?: AbortSignal;
@@ -41,7 +43,7 @@ export interface WatchParts {
    * help (the database is away) has it called again at the next look.
    */
   readonly onChange: (declared: Declared) => void | Promise<void>;
-  /** Once for each bad edit, or each try. */
+  /** Once for each bad edit, or each try; and where it is refused for another reason by then. */
   readonly onRefused: (refused: DocumentsRefused) => void;
 }
 
@@ -76,9 +78,11 @@ function toLook(source: Source, config: WatchConfig, { onChange, onRefused }: Wa
   // What was last judged, good or bad: nothing is said twice of the same.
   let judged = inForce.digest;
   let stamp: string | undefined;
+  let refused: { readonly message: string; readonly at: number } | undefined;
   return async (settle, signal) => {
-    const first = await source.snapshot(stamp);
-    if (first === undefined || first.digest === judged) {
+    const again = refused !== undefined && performance.now() - refused.at >= (config.againMs ?? 60_000);
+    const first = await source.snapshot(again ? undefined : stamp);
+    if (first === undefined || (first.digest === judged && !again)) {
       if (first !== undefined) stamp = first.stamp;
       return false;
     }
@@ -93,9 +97,12 @@ function toLook(source: Source, config: WatchConfig, { onChange, onRefused }: Wa
       // If we stop here, the next start reads the same again.
       await onChange(next);
       inForce = next;
+      refused = undefined;
     } catch (error) {
       if (error instanceof Refusal && refusals[error.code].retry) [judged, stamp] = [inForce.digest, undefined];
-      onRefused(toRefused(source.name, error));
+      const refusal = toRefused(source.name, error);
+      if (!again || refusal.message !== refused?.message) onRefused(refusal);
+      refused = { message: refusal.message, at: performance.now() };
     }
     return false;
   };

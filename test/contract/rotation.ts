@@ -72,6 +72,22 @@ export function rotationContract(kind: string, open: OpenDatabase): void {
     assert.deepEqual(await state.bundlesWith("root-unknown"), []);
   });
 
+  test(`${kind}: which names a tenant's leaves have is known until the last ends, for all but a revoked authority`, async () => {
+    await using database = await open();
+    const { state } = database;
+    await prepare(database);
+    assert.deepEqual(await state.namesInUse(at(0)), []);
+    await intend(database, { identity: "DNS:shop.example", notAfter: at(48) });
+    assert.deepEqual(await state.namesInUse(at(0)), []);
+    const identity = "spiffe://shop.example/ns/cart/sa/web";
+    for (const hours of [24, 36]) await intend(database, { identity, notAfter: at(hours) });
+    assert.deepEqual(await state.namesInUse(at(30)), [{ tenant: "shop", identity, lastEnd: at(48) }]);
+    assert.deepEqual(await state.namesInUse(at(36)), []);
+    const certificate = { serial: sha256("serial"), log: "shop", authority: old.id, notAfter: at(48) };
+    await state.revokeAuthority("shop-1", { ...certificate, reason: "superseded" }, act());
+    assert.deepEqual(await state.namesInUse(at(0)), []);
+  });
+
   test(`${kind}: a leaf without the new root stands against it until it ends, whatever its holder has had since`, async () => {
     await using database = await open();
     const { state } = database;

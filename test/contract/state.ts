@@ -10,7 +10,7 @@ const time = new Date("2026-11-21T11:00:00.123Z");
 const later = new Date("2026-11-21T12:00:00Z");
 
 function authority(overrides: Partial<AuthorityRecord> = {}): AuthorityRecord {
-  return authorityOf({ id: "shop-1", trustDomain: "shop.example", ...overrides });
+  return authorityOf({ id: "shop-1", ...overrides });
 }
 
 function token(overrides: Partial<JoinTokenRecord> = {}): JoinTokenRecord {

@@ -124,6 +124,7 @@ async function live(parts: Parts): Promise<void> {
   const killed = process.dead();
   if (killed) turns.clear();
   await turns.until(life.end());
+  await turns.until(Promise.all(begun));
   const dropped = life.database.counts().recordsDropped;
   steps.push(`${killed ? "killed" : `ended, ${dropped} signatures dropped`}, ${[...fates.met.keys()].join(", ")}`);
   if (killed && process.losesPower) process.losePower();
@@ -135,19 +136,28 @@ interface Life {
   readonly database: Database;
   readonly sequencer: Sequencer;
   /** Nobody hears any more what it answers. */
-  readonly gone: () => boolean;
+  readonly dead: () => boolean;
+  /** It takes nothing any more. */
+  readonly ended: () => boolean;
   end(): Promise<void>;
 }
 
 function openProcess({ disk, turns, random, fates, signer }: Parts) {
   const losesPower = random.next() < powerOften;
   const files = ["", "-wal"].map((suffix) => [disk.database + suffix, `${disk.database}.durable${suffix}`] as const);
+  let [snapshots, newest] = [0, 0];
   /** What there is now is durable, from when the returned function is called. */
   const snapshot = (): (() => void) => {
     if (!losesPower) return () => undefined;
-    for (const [path, durable] of files) copyOrRemove(path, `${durable}.next`);
+    // Of two that are under way at once the newer has all that the older has.
+    const number = (snapshots += 1);
+    for (const [path, durable] of files) copyOrRemove(path, `${durable}.${number}`);
     return () => {
-      for (const [, durable] of files) copyOrRemove(`${durable}.next`, durable);
+      for (const [, durable] of files) {
+        if (number > newest) copyOrRemove(`${durable}.${number}`, durable);
+        rmSync(`${durable}.${number}`, { force: true });
+      }
+      newest = Math.max(newest, number);
     };
   };
   let dead = false;
@@ -204,7 +214,7 @@ function openProcess({ disk, turns, random, fates, signer }: Parts) {
       };
       try {
         const sequencer = await database.startSequencer(signer, { intervalMs: 1e9 });
-        return { database, sequencer, gone: () => dead || ended, end };
+        return { database, sequencer, dead: () => dead, ended: () => ended, end };
       } catch (error) {
         await turns.until(end());
         if (error instanceof Refusal && error.code === "unavailable") return undefined;
@@ -229,10 +239,10 @@ async function begin(life: Life, parts: Parts): Promise<void> {
     if (drawn < 0.72) return await sequencer.sequence();
     if (drawn < 0.85) return await database.state.act(act());
     const mark = await database.marks.newest();
-    if (mark !== undefined && !life.gone()) book.marks.push(mark);
+    if (mark !== undefined && !life.dead()) book.marks.push(mark);
   };
   await asked().catch((error: unknown) => {
-    if (life.gone() || (error instanceof Refusal && ["unavailable", "overloaded"].includes(error.code))) return;
+    if (life.dead() || (error instanceof Refusal && ["unavailable", "overloaded"].includes(error.code))) return;
     book.faults.push(`refused, and not as an outage does: ${error instanceof Error ? error.stack : String(error)}`);
   });
 }
@@ -247,11 +257,11 @@ async function ask(life: Life, { book, random, turns }: Parts): Promise<void> {
   const recorded = new Map(book.recorded);
   const answers = await life.database.ledger.intend(drafts);
   for (const answer of answers) {
-    if (life.gone()) return;
+    if (life.dead()) return;
     const signature = take(answer, recorded, book);
     if (signature !== undefined || !("intent" in answer)) continue;
     if (random.next() < 0.3) await turns.outside(syncMs);
-    if (life.gone() || random.next() < 0.1) return;
+    if (life.dead() || life.ended() || random.next() < 0.1) return;
     record(answer.intent, life, book);
   }
 }

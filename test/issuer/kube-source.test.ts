@@ -10,13 +10,12 @@ import { finalizer } from "../../src/issuer/status.ts";
 import type { World } from "../../src/issuer/world.ts";
 import { toWorld } from "../../src/issuer/world.ts";
 import { isRecord, type JsonRecord, listAt, recordAt } from "../../src/kube/json.ts";
-import type { AuthorityRecord } from "../../src/ledger/state.ts";
+import type { NamesInUse } from "../../src/ledger/state.ts";
 import { issuerSchema } from "../../src/ops/config.ts";
 import { namings } from "../../src/resources/crd.ts";
 import type { Declared } from "../../src/resources/declared.ts";
 import type { Kind } from "../../src/resources/kind.ts";
 import { cluster, root, tenant } from "../resources/build.ts";
-import { rootRecord } from "../support/authority-record.ts";
 import { hubName } from "../support/documents.ts";
 import { openKeptLog } from "../support/kept-log.ts";
 import { writeKubeconfig } from "../support/kube-cluster.ts";
@@ -32,8 +31,8 @@ interface Stage {
   /** Everything that came into force after `load`. */
   readonly taken: Declared[];
   lead: boolean;
-  /** What the database has. */
-  records: readonly AuthorityRecord[];
+  /** What is out, as the database has it. */
+  inUse: readonly NamesInUse[];
   put(text: string): void;
   remove(kind: Kind, name: string): void;
   object(kind: Kind, name: string): JsonRecord;
@@ -53,10 +52,9 @@ async function openStage(t: TestContext): Promise<Stage> {
     hub: hubName,
     kubernetes: { kubeconfig: writeKubeconfig(directory, api.access) },
   });
-  const stage = { lead: true, records: [] as readonly AuthorityRecord[], authorities: async () => stage.records };
-  const source = stack.use(
-    await openSource(config, { state: stage, now: () => new Date(), log, leads: () => stage.lead }),
-  );
+  const stage: Pick<Stage, "lead" | "inUse"> = { lead: true, inUse: [] };
+  const state = { namesInUse: async () => stage.inUse };
+  const source = stack.use(await openSource(config, { state, now: () => new Date(), log, leads: () => stage.lead }));
   const taken: Declared[] = [];
   const object: Stage["object"] = (kind, name) => api.store.get(collectionOf(kind), name)?.object ?? {};
   return Object.assign(stage, {
@@ -166,19 +164,19 @@ test("a bad edit leaves the last good state in force, and its object says why; t
   await eventually(() => assert.equal(stage.condition("MeshTenant", "shop", "Accepted")["observedGeneration"], 3));
 });
 
-test("a tenant that is declared anew with another trust domain is refused while an authority of its name may sign", async (t) => {
+test("a tenant that is declared anew with another trust domain is refused while certificates of the first are out", async (t) => {
   const stage = await openStage(t);
-  const authority = { id: "tenant-shop-1", kind: "tenant", owner: "shop", trustDomain: "old.example" } as const;
-  stage.records = [rootRecord({ ...authority, notAfter: new Date("2100-01-01T00:00:00Z") })];
+  const until = new Date("2100-01-01T00:00:00Z");
+  stage.inUse = [{ tenant: "shop", identity: "spiffe://old.example/ns/shop/sa/web", lastEnd: until }];
   for (const text of [root(), cluster("east")]) stage.put(text);
   await stage.start();
   stage.put(tenant("shop"));
   await eventually(() => {
     const { reason, message } = stage.condition("MeshTenant", "shop", "Accepted");
     assert.equal(reason, "Refused");
-    assert.match(String(message), /spec\.trustDomain: cannot be changed: it was "old\.example".* tenant-shop-1 signs/);
+    assert.match(String(message), /spec\.trustDomain: cannot be changed to .*"old\.example" are out until 2100-01-01/);
   });
-  stage.records = stage.records.map((record) => ({ ...record, state: "revoked" }));
+  stage.inUse = [];
   stage.put(tenant("shop", { more: "suspended: true" }));
   await eventually(() => assert.deepEqual([...(stage.taken.at(-1)?.tenants.keys() ?? [])], ["shop"]));
 });

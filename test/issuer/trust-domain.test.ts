@@ -1,9 +1,8 @@
-/** A tenant's trust domain is the one that its authority was made for: while that may sign, no document says another. */
+/** A tenant has the trust domain of the certificates that are out: until they have ended, no document says another. */
 import assert from "node:assert/strict";
-import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { isRecord } from "../../src/kube/json.ts";
-import { openAdmin, readStream } from "../../src/rpc/client.ts";
+import { openClock } from "../support/clock.ts";
 import { type Document, document, podToken, usualDocuments } from "../support/documents.ts";
 import { eventually } from "../support/patience.ts";
 import { makeSite, type Site } from "../support/site.ts";
@@ -12,7 +11,8 @@ import { openThief } from "../support/thief.ts";
 import { csrFor } from "../support/workload.ts";
 import { issued } from "./ask.ts";
 
-const changed = /spec\.trustDomain: cannot be changed: it was "media\.example" and would become "news\.example"/;
+const refused = "resources refused, the last good ones stay in force";
+const changed = /spec\.trustDomain: cannot be changed to "news\.example": certificates of "media\.example" are out/;
 
 /** The documents of a site, in which the tenant `media` has this trust domain; none where it is deleted. */
 function mediaOf(trustDomain: string | undefined): readonly Document[] {
@@ -25,22 +25,6 @@ function nameOf({ metadata }: Document): unknown {
   return isRecord(metadata) ? metadata["name"] : undefined;
 }
 
-/** What revokes an authority, as the refusal says. */
-async function revoke({ config }: Site, id: string): Promise<void> {
-  using closing = new DisposableStack();
-  const admin = closing.adopt(openAdmin(config.adminSocket), (one) => one.close());
-  const act = { operator: "test", reason: "another name" };
-  for await (const { done } of readStream(admin.revoke({ act, target: "authority", authority: id }))) assert.ok(done);
-}
-
-/** The authority that the refusal names. */
-function namedIn(problems: unknown): string {
-  const [, id] =
-    /, and (\S+) signs for the one until 20\S+: declare another tenant, or revoke/.exec(String(problems)) ?? [];
-  assert.ok(id !== undefined, String(problems));
-  return id;
-}
-
 async function ask(site: Site, { address }: IssuerStack, trustDomain: string): Promise<Uint8Array> {
   using thief = await openThief(site, address, "east");
   const workload = { namespace: "media", serviceAccount: "player" };
@@ -51,7 +35,8 @@ async function ask(site: Site, { address }: IssuerStack, trustDomain: string): P
 test("over a restart the issuer does not start with another, and goes on with the one there was", async () => {
   using site = await makeSite();
   {
-    await using _ = await startIssuerOn(site);
+    await using issuer = await startIssuerOn(site);
+    await ask(site, issuer, "media.example");
   }
   site.declare(mediaOf("news.example"));
   await assert.rejects(startIssuerOn(site), { message: changed });
@@ -60,45 +45,38 @@ test("over a restart the issuer does not start with another, and goes on with th
   await ask(site, issuer, "media.example");
 });
 
-test("a tenant that was deleted is declared anew with the same, or with another once its authority is revoked", async () => {
+test("a tenant that was deleted is declared anew with the same, and with another once nothing of the first is out", async () => {
   using site = await makeSite();
-  await using issuer = await startIssuerOn(site);
+  const clock = openClock();
+  await using issuer = await startIssuerOn(site, { clock });
   const inForce = async (count: number): Promise<void> => {
     await eventually(() => assert.equal(issuer.log.of("resources in force").length, count));
   };
+  const told = (): string => String(issuer.log.of(refused).at(-1)?.fields["problems"]);
+  // Nobody has a certificate yet.
+  site.declare(mediaOf("first.example"));
+  await eventually(() => assert.match(told(), /cannot be changed: it is "media\.example"/));
   site.declare(mediaOf(undefined));
   await inForce(1);
-  site.declare(mediaOf("news.example"));
-  const refused = await eventually(() => {
-    const [line] = issuer.log.of("resources refused, the last good ones stay in force");
-    assert.match(String(line?.fields["problems"]), changed);
-    return line;
-  });
-  site.declare(usualDocuments());
+  site.declare(mediaOf("first.example"));
   await inForce(2);
+  site.declare(mediaOf(undefined));
+  await inForce(3);
+  site.declare(usualDocuments());
+  await inForce(4);
   await ask(site, issuer, "media.example");
 
   site.declare(mediaOf(undefined));
-  await inForce(3);
-  await revoke(site, namedIn(refused?.fields["problems"]));
+  await inForce(5);
   site.declare(mediaOf("news.example"));
-  await inForce(4);
-  await ask(site, issuer, "news.example");
-});
+  await eventually(() => assert.match(told(), changed));
+  site.declare(usualDocuments());
+  await inForce(6);
+  await ask(site, issuer, "media.example");
 
-test("an authority that was made for another trust domain signs nothing, whatever is in force", async () => {
-  using site = await makeSite();
-  await using issuer = await startIssuerOn(site);
-  {
-    // As if another replica had taken the other document of two, before either had made the tenant's first authority.
-    using database = new DatabaseSync(site.databasePath);
-    database.prepare("UPDATE authorities SET trust_domain = 'news.example' WHERE owner = 'media'").run();
-  }
-  await issuer.suspend("cluster", "west");
-  const intents = site.intents();
-  await assert.rejects(
-    ask(site, issuer, "media.example"),
-    /unavailable: tenant-media-\S+ was made for trust domain "news/,
-  );
-  assert.equal(site.intents(), intents);
+  site.declare(mediaOf(undefined));
+  await inForce(7);
+  clock.offsetSeconds += 2 * 86_400;
+  site.declare(mediaOf("news.example"));
+  await inForce(8);
 });

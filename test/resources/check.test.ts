@@ -9,11 +9,7 @@ const east = cluster("east");
 const main = root();
 const before = read(join(main, tenant("shop"), east));
 
-const made = {
-  trustDomain: "shop.example",
-  authority: "tenant-shop-1",
-  until: new Date("2027-01-01T00:00:00Z"),
-} as const;
+const inUse = new Map([["shop", { trustDomain: "shop.example", until: new Date("2027-01-01T00:00:00Z") }]]);
 
 const authorities = (dnsNames = "[]"): string =>
   `requests: { authorities: { namespaces: [shop], dnsNames: ${dnsNames} } }`;
@@ -56,11 +52,11 @@ const refused: readonly (readonly [string, string, Context, readonly string[]])[
     ['all.yaml:11:3 spec.trustDomain: cannot be changed: it is "shop.example" and would become "new.example"'],
   ],
   [
-    "another trust domain than a tenant's authority was made for, which was deleted meanwhile",
+    "another trust domain than that of a tenant's certificates, which was deleted meanwhile",
     join(main, tenant("shop", { trustDomain: "new.example" }), east),
-    { bound: new Map([["shop", made]]) },
+    { inUse },
     [
-      'all.yaml:11:3 spec.trustDomain: cannot be changed: it was "shop.example" and would become "new.example", and tenant-shop-1 signs for the one until 2027-01-01T00:00:00.000Z: declare another tenant, or revoke that authority while this one is not declared',
+      'all.yaml:11:3 spec.trustDomain: cannot be changed to "new.example": certificates of "shop.example" are out until 2027-01-01T00:00:00.000Z; declare another tenant, or this one after that',
     ],
   ],
   [

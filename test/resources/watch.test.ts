@@ -5,12 +5,13 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { Refusal } from "../../src/errors.ts";
+import type { Context } from "../../src/resources/check.ts";
 import type { Declared } from "../../src/resources/declared.ts";
 import { directorySource } from "../../src/resources/directory-source.ts";
 import { loadDirectory } from "../../src/resources/load.ts";
 import { watchSource } from "../../src/resources/watch.ts";
 import { eventually } from "../support/patience.ts";
-import { root } from "./build.ts";
+import { cluster, root, tenant } from "./build.ts";
 
 type Event = { readonly roots: readonly string[] } | { readonly refused: string };
 
@@ -27,13 +28,14 @@ interface Watched extends AsyncDisposable {
 async function watched(
   setUp: (directory: string) => Promise<void>,
   onChange?: (declared: Declared) => void,
+  context?: () => Promise<Context>,
 ): Promise<Watched> {
   const directory = await mkdtemp(join(tmpdir(), "watch-"));
   await setUp(directory);
   const events: Event[] = [];
   const watcher = watchSource(
     directorySource(directory),
-    { inForce: await loadDirectory(directory), intervalMs: 30, settleMs: 15 },
+    { inForce: await loadDirectory(directory), intervalMs: 30, settleMs: 15, againMs: 60, ...(context && { context }) },
     {
       onChange: (declared) => {
         onChange?.(declared);
@@ -172,4 +174,15 @@ test("after it is disposed of, or told to stop, nothing is told", async (t) => {
   await delay(200);
   assert.deepEqual(told, []);
   assert.ok(watcher);
+});
+
+test("what is refused for what is out is told once, and comes into force when that has ended", async () => {
+  const inUse = new Map([["shop", { trustDomain: "old.example", until: new Date("2027-01-01T00:00:00Z") }]]);
+  await using it = await watched(one, undefined, async () => ({ inUse }));
+  await it.write("b.yaml", [root(), tenant("shop"), cluster("east")].join("---\n"));
+  const told = await it.next();
+  assert.match("refused" in told ? told.refused : "", /certificates of "old\.example" are out until 2027/);
+  await it.quiet();
+  inUse.clear();
+  assert.deepEqual(await it.next(), { roots: ["main", "one"] });
 });
