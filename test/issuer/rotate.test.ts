@@ -284,7 +284,8 @@ test("however much is waited for, something of each kind is shown, and how much 
     await using database = await openSqlite({ path: site.databasePath, now: () => new Date(), create: false });
     const signing = (await database.state.authorities()).find(({ kind }) => kind === "tenant");
     const [bundleVersion = ""] = await database.state.bundlesWith(signing?.parent ?? "");
-    const more = { log: "payments", authority: signing?.id ?? "", bundleVersion, proof: "certificate" } as const;
+    const of = { log: "payments", identity: "spiffe://payments.example/ns/pay-cart/sa/cart" } as const;
+    const more = { ...of, authority: signing?.id ?? "", bundleVersion, proof: "certificate" } as const;
     const at = Date.now();
     const ends = (i: number): Date => new Date(at + (3600 + i) * 1000);
     await database.ledger.intend(names.map((cluster, i) => draft({ ...more, cluster, notAfter: ends(i) })));
