@@ -21,8 +21,9 @@ interface Waiting<T> {
 
 interface Line<T> {
   readonly name: string;
-  readonly waiting: Waiting<T>[];
-  /** Where the line begins: taken items are cut off in bulk, so that taking stays cheap. */
+  /** Undefined before the head: what has been taken is nobody's to hold any more. */
+  readonly waiting: (Waiting<T> | undefined)[];
+  /** Where the line begins: taken places are cut off in bulk, so that taking stays cheap. */
   head: number;
   weight: number;
 }
@@ -64,6 +65,7 @@ export function openQueue<T>(weightMax: number): FairQueue<T> {
         lines.delete(line.name);
         const next = line.waiting[line.head];
         if (next === undefined) continue;
+        line.waiting[line.head] = undefined;
         line.head += 1;
         taken.push(leave(line, next));
         if (line.head < line.waiting.length) lines.set(line.name, shorten(line));
@@ -73,7 +75,7 @@ export function openQueue<T>(weightMax: number): FairQueue<T> {
     remove(name, item) {
       const line = lines.get(name);
       if (line === undefined) return;
-      const at = line.waiting.findIndex((one, index) => index >= line.head && one.item === item);
+      const at = line.waiting.findIndex((one, index) => index >= line.head && one?.item === item);
       const [gone] = at < 0 ? [] : line.waiting.splice(at, 1);
       if (gone !== undefined) leave(line, gone);
     },

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import * as fc from "fast-check";
 import { openQueue } from "../../src/rpc/queue.ts";
 
@@ -75,3 +78,23 @@ test("whatever comes and goes, nothing is lost or served twice, the bound holds 
     { numRuns: 300 },
   );
 });
+
+test("what has been served is held no longer, though its line goes on", async () => {
+  const queue = openQueue<object>(1000);
+  const pushAndTake = (): WeakRef<object> => {
+    for (let n = 0; n < 3; n++) queue.push("shop", 1, {});
+    const [served = {}] = queue.take(1);
+    return new WeakRef(served);
+  };
+  const served = pushAndTake();
+  // A reference that was looked at in this turn of the event loop holds until its end.
+  await setImmediate();
+  collect();
+  assert.equal(served.deref(), undefined);
+  assert.equal(queue.size, 2);
+});
+
+function collect(): void {
+  setFlagsFromString("--expose-gc");
+  runInNewContext("gc")();
+}
