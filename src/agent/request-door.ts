@@ -39,7 +39,7 @@ export interface RequestDoor<T extends RequestMeta> {
   /** All that a decision rests on beside requests and issuers. */
   readonly followed: readonly Pick<Informer<Meta, never>, "synced" | "freshness">[];
   readonly decide: (request: T, known: KnownIssuer) => Step;
-  /** Whether it says already what it waits for. */
+  /** Whether it says already what it waits for, as the informer has it: asked where nothing else is known of it. */
   readonly isTold: (request: T, wait: Wait) => boolean;
   /** All that we own of its status: what is left out of an application goes. Undefined where it has no place for that. */
   readonly toStatus: (request: T, outcome: Outcome) => object | undefined;
@@ -123,13 +123,16 @@ export function startRequestDoor<T extends RequestMeta>(
     settle(request.uid);
   };
 
-  /** Written once, and not with each try: who waits learns nothing from that. Told once, when there is room for the Event. */
+  /**
+   * Written once, and not with each try: who waits learns nothing from that. Told once, when there is room for the Event. What the informer
+   * has may be older than what was written last, and counts for those alone that were waiting before we led.
+   */
   const wait = async (request: T, step: Wait, signal: AbortSignal): Promise<void> => {
     const { event, message } = step;
     const before = unsettled.waitsFor(request.uid);
     if (before.event === event && before.told) return;
     if (before.event !== event) {
-      if (isTold(request, step)) return unsettled.wait(request.uid, { event, told: true });
+      if (before.event === "" && isTold(request, step)) return unsettled.wait(request.uid, { event, told: true });
       await write(request, step, signal);
       log.info("request waits", { request: keyOf(request), reason: event, message });
     }

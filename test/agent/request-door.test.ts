@@ -2,14 +2,17 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { startIssuerStatus } from "../../src/agent/issuer-status.ts";
 import { startIssuers } from "../../src/agent/issuers.ts";
-import type { DoorParts } from "../../src/agent/request-door.ts";
+import { byIssuer, type DoorParts, type RequestMeta, startRequestDoor } from "../../src/agent/request-door.ts";
+import { wait } from "../../src/agent/request-step.ts";
 import { startSigningRequests } from "../../src/agent/signing-requests.ts";
 import { openUnsettled } from "../../src/agent/unsettled.ts";
 import { applyObject } from "../../src/kube/apply.ts";
 import { openClient } from "../../src/kube/client.ts";
 import { fixedCredentials } from "../../src/kube/credentials.ts";
 import { startEvents } from "../../src/kube/events.ts";
+import { startInformer } from "../../src/kube/informer.ts";
 import { recordAt, textAt } from "../../src/kube/json.ts";
+import { readMeta } from "../../src/kube/meta.ts";
 import { mergeObject } from "../../src/kube/objects.ts";
 import { type Resource, resources } from "../../src/kube/resource.ts";
 import { openMetrics } from "../../src/ops/metrics.ts";
@@ -115,4 +118,52 @@ test("what an issuer says of itself is told when there is room for the Event, an
   refill();
   await touch(issuers, "second");
   await eventually(() => assert.deepEqual(told(), ["Ready first", "Ready second", "TenantNotFound third"]));
+});
+
+test("what a request waits for is written each time it is another, though the informer has not seen the last", async () => {
+  await using setting = await openSetting();
+  const { parts, make } = setting;
+  const resource = resources.certificateSigningRequests;
+  const ask = { issuer: { kind: "TenantClusterIssuer", namespace: "", name: "shop" } } as const;
+  const read = (object: unknown): RequestMeta => ({ ...readMeta(object), ask });
+  const { client, log, now } = parts;
+  await using requests = startInformer({ resource, read, indexes: byIssuer }, { client, log, now });
+  const written: string[] = [];
+  let event = "IssuerNotFound";
+  const open = () =>
+    startRequestDoor(
+      {
+        door: "certificate-request",
+        resource,
+        requests,
+        followed: [],
+        decide: () => wait(event, ""),
+        // What was written first is all that it has seen.
+        isTold: (_, step) => step.event === written[0],
+        toStatus: (_, outcome) => {
+          written.push(outcome.kind === "wait" ? outcome.event : outcome.kind);
+          return undefined;
+        },
+      },
+      parts,
+    );
+  {
+    await using door = open();
+    await make(resource, "waits", { spec: { signerName: "tenantclusterissuers.espalier.dev/shop" } });
+    await eventually(() => assert.deepEqual(written, ["IssuerNotFound"]));
+    event = "IssuerNotReady";
+    door.lookAt(requests.list());
+    await eventually(() => assert.deepEqual(written, ["IssuerNotFound", "IssuerNotReady"]));
+    event = "IssuerNotFound";
+    door.lookAt(requests.list());
+    await eventually(() => assert.deepEqual(written, ["IssuerNotFound", "IssuerNotReady", "IssuerNotFound"]));
+  }
+  // Who leads next finds it told.
+  await using door = open();
+  door.lookAt(requests.list());
+  await eventually(async () => {
+    const label = 'espalier_agent_requests_waiting{door="certificate-request",reason="IssuerNotFound"}';
+    assert.ok((await setting.metrics.registry.metrics()).includes(`${label} 1`));
+  });
+  assert.equal(written.length, 3);
 });
