@@ -69,17 +69,12 @@ function release(...values: readonly string[]): readonly string[] {
   return [...issuerRelease({ name: "hub", namespace: hubs, values: all }), ...waiting];
 }
 
+/** Those that stay: behind an upgrade the ones of before still run for a while. */
 async function pods(): Promise<readonly string[]> {
-  const names = await kubectl(
-    "-n",
-    hubs,
-    "get",
-    "pods",
-    "--field-selector=status.phase=Running",
-    "-o",
-    "jsonpath={.items[*].metadata.name}",
-  );
-  return names.split(" ");
+  const running = "--field-selector=status.phase=Running";
+  const staying = "{{range .items}}{{if not .metadata.deletionTimestamp}}{{.metadata.name}} {{end}}{{end}}";
+  const names = await kubectl("-n", hubs, "get", "pods", running, "-o", `go-template=${staying}`);
+  return names.trim().split(" ");
 }
 
 async function rootsAt(workload: string): Promise<readonly { kind: string; sha256: string }[]> {
