@@ -30,6 +30,11 @@ export function readSpiffeId(bytes: Uint8Array): SpiffeId {
   return parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1"));
 }
 
+/** Whether a text is a SPIFFE ID, spelled as one is. */
+export function isSpiffeId(text: string): text is SpiffeId {
+  return text.length <= spiffeIdBytesMax && grammar.test(text);
+}
+
 /** The identity Istio derives for a workload: `spiffe://<td>/ns/<ns>/sa/<sa>`. */
 export function workloadId(name: WorkloadName): SpiffeId {
   return parse(`${scheme}${name.trustDomain}/ns/${name.namespace}/sa/${name.serviceAccount}`);
@@ -74,9 +79,8 @@ function nameBelow(prefix: string, id: string): string | undefined {
 }
 
 function parse(text: string): SpiffeId {
-  if (text.length > spiffeIdBytesMax || !grammar.test(text)) throw malformed(ruleBroken(text));
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the brand: checked just above
-  return text as SpiffeId;
+  if (!isSpiffeId(text)) throw malformed(ruleBroken(text));
+  return text;
 }
 
 /** For a text that the grammar refused. */

@@ -41,14 +41,16 @@ export async function admit(asked: Asked, cluster: string, parts: IssueParts): P
  */
 export async function issue(batch: readonly Admitted[], parts: IssueParts): Promise<readonly Outcome[]> {
   const world = parts.world();
-  const judged = batch.map((admitted) => attempt("", () => judgeCsr(admitted, world, parts)));
+  const at = parts.now();
+  const moment = { now: () => at, random: parts.random };
+  const judged = batch.map((admitted) => attempt("", () => judgeCsr(admitted, world, at)));
   const within = judged.map((one) =>
-    isRefused(one) ? one : attempt(one.allowed.log, () => takeQuota(one, world, parts)),
+    isRefused(one) ? one : attempt(one.allowed.log, () => takeQuota(one, world, parts.quotas, at)),
   );
   // After the judgement, which costs next to nothing: nobody makes us verify a key that will get nothing.
   const proven = within.map((one) => (isRefused(one) ? one : attempt(one.allowed.log, () => provePossession(one))));
   const drafted = proven.map((one) =>
-    isRefused(one) ? one : attempt(one.allowed.log, () => prepare(one.allowed, one.csr.spki, parts)),
+    isRefused(one) ? one : attempt(one.allowed.log, () => prepare(one.allowed, one.csr.spki, moment)),
   );
   const drafts = drafted.filter((one): one is Draft => !isRefused(one));
   const intended = await parts.ledger.intend(drafts).then((all) => all.values(), toRefusal);
@@ -63,17 +65,17 @@ export async function issue(batch: readonly Admitted[], parts: IssueParts): Prom
 
 type Refused = Extract<Outcome, { readonly kind: "refused" }>;
 
-function judgeCsr(admitted: Admitted, world: World, parts: IssueParts): Judged {
-  if (parts.now() > admitted.asked.deadline)
+function judgeCsr(admitted: Admitted, world: World, at: Date): Judged {
+  if (at > admitted.asked.deadline)
     throw new Refusal("overloaded", "the request waited longer than its caller does");
   return judge(admitted, world);
 }
 
 /** By itself, so that a refusal is counted as its tenant's. */
-function takeQuota(judged: Judged, world: World, parts: IssueParts): Judged {
+function takeQuota(judged: Judged, world: World, quotas: Quotas, at: Date): Judged {
   const { allowed } = judged;
   const limits = world.declared.tenants.get(allowed.log)?.quotas;
-  if (limits !== undefined) parts.quotas.take(allowed, limits, parts.now());
+  if (limits !== undefined) quotas.take(allowed, limits, at);
   return judged;
 }
 

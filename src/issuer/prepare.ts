@@ -20,13 +20,14 @@ export function prepare(allowed: Allowed, spki: Uint8Array, parts: PrepareParts)
   const { authority, profile } = allowed;
   if ((authority.record.kind === "delegating") !== (profile === "authority"))
     throw new Error(`${authority.record.id} is not for certificates of the profile ${profile}`);
-  const now = Math.floor(parts.now().getTime() / 1000);
+  const at = parts.now();
+  const now = Math.floor(at.getTime() / 1000);
   const begin = now - backdateSeconds;
   // Who asks for a duration by an object plans by it, from NotBefore on; Istio's clients plan from now on.
   const from = allowed.request === undefined ? now : begin;
   const notBefore = new Date(begin * 1000);
   const notAfter = new Date((from + secondsLeft(allowed, from)) * 1000);
-  const serial = newSerialAt(parts.random, notBefore);
+  const serial = newSerialAt(parts.random, at);
   const content = { serial, notBefore, notAfter, spki };
   return {
     log: allowed.log,

@@ -63,7 +63,7 @@ export function toWorld(parts: WorldParts): World {
       { ...c, keys: () => keysOf(c), proposed: () => proposedOf(c) },
     ]),
   );
-  const isSuspended: World["isSuspended"] = (kind, name) => suspended[kind].has(name);
+  const isSuspended: World["isSuspended"] = (kind, name) => suspended[kind].size > 0 && suspended[kind].has(name);
   return {
     hub,
     declared,

@@ -2,7 +2,6 @@
 import type { Connection } from "./connection.ts";
 import type { Entry } from "./entry.ts";
 import type { Draft } from "./ledger.ts";
-import type { Value } from "./rows.ts";
 
 export interface Columns {
   readonly log: string;
@@ -46,25 +45,24 @@ export function prepareInsert(connection: Connection): InsertEntry {
     `INSERT INTO entries (log, kind, serial, identity, cluster, authority, bundle_version, not_after, idempotency_key, door,
        leaf_hash, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
-  return (columns, hash, body) => insert.run(...columnValues(columns), hash, body).id;
+  return (of, hash, body) =>
+    insert.run(
+      of.log,
+      of.kind,
+      of.serial,
+      of.identity,
+      of.cluster,
+      of.authority,
+      of.bundle_version,
+      of.not_after,
+      of.idempotency_key,
+      of.door,
+      hash,
+      body,
+    ).id;
 }
 
 function actColumns(log: string): Columns {
   const none = { serial: null, identity: null, cluster: null, authority: null };
   return { log, kind: "act", ...none, bundle_version: null, not_after: null, idempotency_key: null, door: null };
-}
-
-function columnValues(columns: Columns): readonly Value[] {
-  return [
-    columns.log,
-    columns.kind,
-    columns.serial,
-    columns.identity,
-    columns.cluster,
-    columns.authority,
-    columns.bundle_version,
-    columns.not_after,
-    columns.idempotency_key,
-    columns.door,
-  ];
 }

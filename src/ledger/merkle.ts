@@ -36,19 +36,22 @@ function sha256(bytes: Uint8Array): Uint8Array {
   return Buffer.from(hash("sha256", bytes, "latin1"), "latin1");
 }
 
-/** The tree with one leaf more. */
-export function grow(tree: Tree, leaf: Uint8Array): Tree {
+/** The tree with these leaves more. */
+export function grow(tree: Tree, ...leaves: readonly Uint8Array[]): Tree {
   const frontier = [...tree.frontier];
-  let right = leaf;
-  // Each low bit that is set is a full subtree of the size reached, and the two become one.
-  for (let size = tree.size; size % 2 === 1; size = (size - 1) / 2) {
-    const left = frontier.pop();
-    if (left === undefined)
-      throw new Error(`a frontier of ${tree.frontier.length} hashes is none of ${tree.size} leaves`);
-    right = nodeHash(left, right);
+  let { size } = tree;
+  for (const leaf of leaves) {
+    let right = leaf;
+    // Each low bit that is set is a full subtree of the size reached, and the two become one.
+    for (let full = size; full % 2 === 1; full = (full - 1) / 2) {
+      const left = frontier.pop();
+      if (left === undefined) throw new Error(`a frontier of ${frontier.length} hashes is none of ${size} leaves`);
+      right = nodeHash(left, right);
+    }
+    frontier.push(right);
+    size += 1;
   }
-  frontier.push(right);
-  return { size: tree.size + 1, frontier };
+  return { size, frontier };
 }
 
 /** The tree hash; of an empty tree, the hash of nothing. */

@@ -10,7 +10,7 @@ import { encodeHead, isSameLogs, isSignedBy, readHead } from "./head.ts";
 import { bindKey } from "./key.ts";
 import { emptyTree, encodeFrontier, grow, readTree, rootOf, type Tree } from "./merkle.ts";
 import { startPasses } from "./passes.ts";
-import { blob, integer, text } from "./rows.ts";
+import { blob, integer, type Row, text } from "./rows.ts";
 
 export interface SequencerOptions {
   /** How often new entries are looked for. Default 1000. */
@@ -58,7 +58,9 @@ function preparePlace(connection: Connection, epoch: number): () => number {
      ORDER BY id LIMIT ${entriesPerWriteMax}`,
   );
   const treeOf = connection.prepare("SELECT size, frontier FROM trees WHERE log = ?");
-  const insertLeaf = connection.prepare("INSERT INTO leaves (entry, log, position) VALUES (?, ?, ?)");
+  const insertRun = connection.prepare(
+    "INSERT INTO leaves (entry, log, position) SELECT id, log, id - ? FROM entries WHERE id BETWEEN ? AND ?",
+  );
   const setTree = connection.prepare(
     `INSERT INTO trees (log, size, root, frontier) VALUES (?, ?, ?, ?)
      ON CONFLICT (log) DO UPDATE SET size = excluded.size, root = excluded.root, frontier = excluded.frontier`,
@@ -77,16 +79,33 @@ function preparePlace(connection: Connection, epoch: number): () => number {
       holdEpoch(connection, epoch);
       const rows = unplaced.all();
       const trees = new Map<string, Tree>();
-      for (const row of rows) {
-        const log = text(row, "log");
+      for (const { log, first, hashes } of toRuns(rows)) {
         const tree = trees.get(log) ?? openTree(log);
-        insertLeaf.run(integer(row, "id"), log, tree.size);
-        trees.set(log, grow(tree, blob(row, "leaf_hash")));
+        insertRun.run(first - tree.size, first, first + hashes.length - 1);
+        trees.set(log, grow(tree, ...hashes));
       }
       for (const [log, tree] of trees) setTree.run(log, tree.size, rootOf(tree), encodeFrontier(tree));
       return rows.length;
     });
   };
+}
+
+/** Entries of one log whose ids follow each other, and so do their positions. */
+interface Run {
+  readonly log: string;
+  readonly first: number;
+  readonly hashes: Uint8Array[];
+}
+
+function toRuns(rows: readonly Row[]): readonly Run[] {
+  const runs: Run[] = [];
+  for (const row of rows) {
+    const [log, id, hash] = [text(row, "log"), integer(row, "id"), blob(row, "leaf_hash")];
+    const last = runs.at(-1);
+    if (last?.log === log && last.first + last.hashes.length === id) last.hashes.push(hash);
+    else runs.push({ log, first: id, hashes: [hash] });
+  }
+  return runs;
 }
 
 /** Signs the list of all heads, unless the newest list says the same. */

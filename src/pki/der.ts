@@ -223,8 +223,8 @@ function checkOid(bytes: Uint8Array, start: number, end: number): void {
 /** X.690 11.6: the elements of a SET OF ascend as octet strings. */
 function checkOrder(bytes: Uint8Array, start: number, end: number): void {
   const cursor = { bytes, at: start, end };
-  let previous = start;
-  while (cursor.at < end) {
+  if (start < end) skip(cursor);
+  for (let previous = start; cursor.at < end; ) {
     const current = cursor.at;
     skip(cursor);
     if (Buffer.compare(bytes.subarray(previous, current), bytes.subarray(current, cursor.at)) > 0) {

@@ -148,11 +148,11 @@ export function newSerial(random: (n: number) => Uint8Array): Uint8Array {
 }
 
 /**
- * The same 128 bits behind the time, to two seconds: serial numbers of one moment stand together in an index, which then
- * writes a page or two for a batch and not one for each certificate. Positive and of 20 octets until 2106.
+ * The same 128 bits behind the time, in steps of 8 ms, which begin anew every 99 days: serial numbers of one moment stand together
+ * in an index, which then writes a page or two for a batch and not one for each certificate. Positive and of 20 octets.
  */
 export function newSerialAt(random: (n: number) => Uint8Array, at: Date): Uint8Array {
-  const ticks = Math.floor(at.getTime() / 2000);
+  const ticks = (Math.floor(at.getTime() / 8) & 0x3fff_ffff) | 0x4000_0000;
   return concat([Uint8Array.of(ticks >>> 24, ticks >>> 16, ticks >>> 8, ticks), random(16)]);
 }
 

@@ -2,11 +2,11 @@
  * The last look at the exact bytes before they are signed: every MUST of X509-SVID and of RFC 5280's profile that a leaf of
  * ours can break. It reads the bytes anew and shares only `toKeyId` with the template that wrote them. A finding is our own fault.
  */
-import { readSpiffeId } from "../identity.ts";
+import { isSpiffeId } from "../identity.ts";
 import { signatureAlgorithmOf } from "./algorithm.ts";
 import { type Certificate, readTbs, type Tbs } from "./certificate.ts";
 import { isSame } from "./der.ts";
-import { fromHex, toAscii } from "./encode.ts";
+import { fromHex } from "./encode.ts";
 import { extensionId } from "./extension.ts";
 import { readPublicKey, toKeyId } from "./key.ts";
 import { backdateSeconds, type LeafNames, type ProfileName, profiles } from "./profile.ts";
@@ -66,7 +66,7 @@ const lints = {
   // X509-SVID section 2: exactly one URI; a profile without one has DNS names.
   "names-profile": ({ uris, dns }, { profile }) =>
     uris.length === (profiles[profile].uri ? 1 : 0) && dns.length > 0 === profiles[profile].dns,
-  "names-form": ({ uris, dns }) => uris.every(isSpiffeId) && dns.every(isHostName),
+  "names-form": ({ uris, dns }) => uris.every((uri) => isSpiffeId(uri)) && dns.every(isHostName),
   // RFC 5280 4.2.1.6 and X509-SVID section 2: critical, since the subject is empty.
   "names-critical": (tbs) => isCritical(tbs, extensionId.subjectAltName) === true,
   // X509-SVID 4.3: critical, digitalSignature, neither keyCertSign nor cRLSign.
@@ -131,14 +131,6 @@ export function is({ extensions }: Tbs, id: number, critical: boolean, value: Ui
     if (extension.id === id) return extension.critical === critical && isSame(extension.value, value);
   }
   return false;
-}
-
-function isSpiffeId(uri: string): boolean {
-  try {
-    return readSpiffeId(toAscii(uri)) === uri;
-  } catch {
-    return false;
-  }
 }
 
 /** RFC 1123 2.1 in lower case; no wildcards, no trailing dot. */

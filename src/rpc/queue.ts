@@ -61,14 +61,21 @@ export function openQueue<T>(weightMax: number): FairQueue<T> {
       const taken: T[] = [];
       for (const line of lines.values()) {
         if (taken.length === max) break;
-        // Served: out of the order, or to its back, where this loop meets it again.
+        // A line that is alone need not be put behind itself each time.
+        const alone = lines.size === 1;
+        const end = Math.min(line.head + (alone ? max - taken.length : 1), line.waiting.length);
+        while (line.head < end) {
+          const next = line.waiting[line.head];
+          line.waiting[line.head] = undefined;
+          line.head += 1;
+          if (next !== undefined) taken.push(leave(line, next));
+        }
+        if (line.head === line.waiting.length) continue;
+        shorten(line);
+        if (alone) break;
+        // To the back of the order, where this loop meets it again.
         lines.delete(line.name);
-        const next = line.waiting[line.head];
-        if (next === undefined) continue;
-        line.waiting[line.head] = undefined;
-        line.head += 1;
-        taken.push(leave(line, next));
-        if (line.head < line.waiting.length) lines.set(line.name, shorten(line));
+        lines.set(line.name, line);
       }
       return taken;
     },
@@ -95,10 +102,8 @@ function greediest<T>(lines: ReadonlyMap<string, Line<T>>): Line<T> {
   return most;
 }
 
-function shorten<T>(line: Line<T>): Line<T> {
-  if (line.head >= 1024) {
-    line.waiting.splice(0, line.head);
-    line.head = 0;
-  }
-  return line;
+function shorten<T>(line: Line<T>): void {
+  if (line.head < 1024) return;
+  line.waiting.splice(0, line.head);
+  line.head = 0;
 }

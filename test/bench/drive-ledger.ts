@@ -6,11 +6,14 @@ import { join } from "node:path";
 import { encodeIntent } from "../../src/ledger/entry.ts";
 import type { Draft } from "../../src/ledger/ledger.ts";
 import { openSqlite } from "../../src/ledger/sqlite.ts";
+import { openRandom } from "../../src/ops/random.ts";
+import { newSerialAt } from "../../src/pki/leaf.ts";
 import { draft, tbsOf } from "../contract/drafts.ts";
 import { type Order, serveDriver } from "./driver.ts";
 
-/** As a workload's certificate and a P-256 signature are. */
+/** As a workload's certificate, its serial number and a P-256 signature are. */
 const tbsBytes = 480;
+const random = openRandom();
 const signature = new Uint8Array(71).fill(0x30);
 
 const directory = await mkdtemp(join(tmpdir(), "espalier-bench-ledger-"));
@@ -26,7 +29,7 @@ let intents = 0;
 function makeBatches({ count, batch }: Order): readonly (readonly Draft[])[] {
   return Array.from({ length: count / batch }, () =>
     Array.from({ length: batch }, () => {
-      const made = draft();
+      const made = draft({ serial: newSerialAt(random, new Date()) });
       return { ...made, tbs: tbsOf(made.serial, tbsBytes) };
     }),
   );

@@ -151,9 +151,13 @@ test("a time in 2050 is a GeneralizedTime, and OpenSSL reads it", async () => {
 test("a serial number at a time is positive, and sorts by it before its 128 random bits", () => {
   const serial = (at: string): string =>
     Buffer.from(newSerialAt((n) => new Uint8Array(n).fill(0xff), new Date(at))).toString("hex");
-  assert.equal(serial("2026-11-21T10:11:12Z"), `3580b720${"ff".repeat(16)}`);
-  assert.ok(serial("2026-11-21T10:11:12Z") < serial("2026-11-21T10:11:14Z"));
-  assert.ok(Number.parseInt(serial("2105-12-31T23:59:59Z").slice(0, 2), 16) < 0x80);
+  assert.equal(serial("2026-11-21T10:11:12Z"), `7fb2d540${"ff".repeat(16)}`);
+  assert.ok(serial("2026-11-21T10:11:12.000Z") < serial("2026-11-21T10:11:12.008Z"));
+  // Whenever it is: the first octet is neither zero, which a number must not begin with, nor above 0x7f.
+  for (let days = 0; days < 200; days++) {
+    const first = Number.parseInt(serial(new Date(days * 86_400_000).toISOString()).slice(0, 2), 16);
+    assert.ok(first >= 0x40 && first < 0x80);
+  }
 });
 
 test("a serial number is 0x01 and 128 random bits", () => {
