@@ -66,8 +66,7 @@ export async function issue(batch: readonly Admitted[], parts: IssueParts): Prom
 type Refused = Extract<Outcome, { readonly kind: "refused" }>;
 
 function judgeCsr(admitted: Admitted, world: World, at: Date): Judged {
-  if (at > admitted.asked.deadline)
-    throw new Refusal("overloaded", "the request waited longer than its caller does");
+  if (at > admitted.asked.deadline) throw new Refusal("overloaded", "the request waited longer than its caller does");
   return judge(admitted, world);
 }
 

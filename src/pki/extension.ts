@@ -25,7 +25,7 @@ const criticalTrue = fromHex("0101ff");
 export function readExtensions(cursor: Cursor, read: (id: number, critical: boolean) => void): void {
   const list = enter(cursor, tag.sequence, "the list of extensions");
   if (cursor.at === cursor.end) throw malformed("an empty list of extensions (RFC 5280 4.1)");
-  const seen = new Set<number | string>();
+  const seen: (number | string)[] = [];
   while (cursor.at < cursor.end) {
     const extension = enter(cursor, tag.sequence, "an extension");
     const type = cursor.at;
@@ -47,10 +47,10 @@ export function toExtension(id: number, critical: boolean, value: Uint8Array): U
   return critical ? toSequence(type, criticalTrue, toOctetString(value)) : toSequence(type, toOctetString(value));
 }
 
-function checkNew(seen: Set<number | string>, type: number | string): void {
-  if (seen.has(type)) throw malformed("the same extension twice (RFC 5280 4.2)");
-  if (seen.size >= extensionsMax) throw malformed(`more than ${extensionsMax} extensions`);
-  seen.add(type);
+function checkNew(seen: (number | string)[], type: number | string): void {
+  if (seen.includes(type)) throw malformed("the same extension twice (RFC 5280 4.2)");
+  if (seen.length >= extensionsMax) throw malformed(`more than ${extensionsMax} extensions`);
+  seen.push(type);
 }
 
 /** DEFAULT FALSE is never written out (X.690 11.5). */
