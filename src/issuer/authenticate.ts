@@ -15,8 +15,8 @@ export interface AuthenticateParts {
   readonly now: () => Date;
 }
 
-/** @throws Refusal `proof-missing`, `proof-invalid`, `suspended` or `not-this-caller`. */
-export async function authenticate(shown: Shown, clusterName: string, parts: AuthenticateParts): Promise<Proven> {
+/** By a promise only where the ledger is asked. @throws Refusal `proof-missing`, `proof-invalid`, `suspended` or `not-this-caller`. */
+export function authenticate(shown: Shown, clusterName: string, parts: AuthenticateParts): Proven | Promise<Proven> {
   const world = parts.world();
   // Read again for every request: a suspended or deleted cluster is refused at once, whatever its agent still holds.
   const cluster = world.cluster(clusterName);
@@ -24,7 +24,7 @@ export async function authenticate(shown: Shown, clusterName: string, parts: Aut
     case "token":
       return byToken(shown.token, cluster, parts.now());
     case "certificate":
-      return await byCertificate(shown.certificate, cluster, world, parts);
+      return byCertificate(shown.certificate, cluster, world, parts);
     case "impersonated":
       return byImpersonation(shown.token, shown.identity, cluster, parts.now());
     case "serving":

@@ -55,10 +55,10 @@ export async function issue(batch: readonly Admitted[], parts: IssueParts): Prom
   const drafts = drafted.filter((one): one is Draft => !isRefused(one));
   const intended = await parts.ledger.intend(drafts).then((all) => all.values(), toRefusal);
   return await Promise.all(
-    drafted.map(async (one) => {
-      if (isRefused(one)) return one;
+    drafted.map((one) => {
+      if (isRefused(one)) return Promise.resolve(one);
       const next = intended instanceof Refusal ? intended : intended.next().value;
-      return await finish(one.log, next, world, parts);
+      return finish(one.log, next, world, parts);
     }),
   );
 }

@@ -17,6 +17,19 @@ export async function sign(
   authorities: Authorities,
   ledger: Pick<Ledger, "record">,
 ): Promise<Signed> {
+  const { intent, signature } = toSign(intended);
+  if (signature !== undefined) return assemble(intent, signature, authorities);
+  const authority = authorities.byId(intent.authority);
+  if (authority === undefined)
+    throw new Refusal("unavailable", "the authority of this certificate may not sign any more");
+  const made = await authority.signer.sign(intent.tbs);
+  // If we stop here: an intent without a signature, which counts as a live certificate and can be signed again.
+  ledger.record(intent, made);
+  return assemble(intent, made, authorities);
+}
+
+/** What is to be signed, or has been. */
+function toSign(intended: Intended): { readonly intent: Intent; readonly signature?: Uint8Array } {
   switch (intended.kind) {
     case "suspended":
       throw toRefusal(intended.what);
@@ -25,10 +38,8 @@ export async function sign(
     case "replay-pruned":
       throw new Refusal("replay-differs", "this request was answered once, and so long ago that its record is gone");
     case "replay":
-      if (intended.signature !== undefined) return assemble(intended.intent, intended.signature, authorities);
-      return await signIntent(intended.intent, authorities, ledger);
     case "intent":
-      return await signIntent(intended.intent, authorities, ledger);
+      return intended;
   }
 }
 
@@ -47,16 +58,6 @@ function toRefusal(what: SuspendedWhat): Refusal {
       // Ours to mend: its successor signs as soon as this replica has heard of it.
       return new Refusal("unavailable", "the authority of this request was revoked a moment ago");
   }
-}
-
-async function signIntent(intent: Intent, authorities: Authorities, ledger: Pick<Ledger, "record">): Promise<Signed> {
-  const authority = authorities.byId(intent.authority);
-  if (authority === undefined)
-    throw new Refusal("unavailable", "the authority of this certificate may not sign any more");
-  const signature = await authority.signer.sign(intent.tbs);
-  // If we stop here: an intent without a signature, which counts as a live certificate and can be signed again.
-  ledger.record(intent, signature);
-  return assemble(intent, signature, authorities);
 }
 
 function assemble(intent: Intent, signature: Uint8Array, authorities: Authorities): Signed {

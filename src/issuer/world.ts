@@ -63,6 +63,7 @@ export function toWorld(parts: WorldParts): World {
       { ...c, keys: () => keysOf(c), proposed: () => proposedOf(c) },
     ]),
   );
+  // A look for a name that was just put together costs a microsecond, and mostly there is nothing to find.
   const isSuspended: World["isSuspended"] = (kind, name) => suspended[kind].size > 0 && suspended[kind].has(name);
   return {
     hub,
