@@ -74,7 +74,7 @@ export function approverTests(stageOf: () => CertManagerStage): void {
       { ...allowed, name: "allowed-1" },
       { ...moved, name: "moved-2" },
     ];
-    for (const one of [request, next]) await eventually(async () => assert.equal((await conditions(one)).size, 0));
+    for (const one of [request, next]) await eventually(async () => assert.deepEqual([...(await conditions(one))], []));
     assert.equal(site.intents(), intents);
     const kept = await getObject(client, resources.secrets, moved);
     assert.deepEqual(recordAt(kept, "data"), first.secret, "the old certificate does not stand");
