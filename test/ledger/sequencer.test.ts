@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { after, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
 import { openFileCustody } from "../../src/custody/file.ts";
@@ -87,4 +88,27 @@ test("verification of a large log lets the event loop run", async () => {
   clearInterval(timer);
   // A walk in one piece lets nothing in between its reports.
   assert.ok(turns >= 5, `${turns} turns of the event loop`);
+});
+
+test("an entry that somebody took out before it was placed moves no other to a place that is not its own", async () => {
+  const path = freshPath();
+  await using database = await open(path);
+  const sequencer = await database.startSequencer(signer, manual);
+  for (const log of ["shop", "shop", "shop", "bank", "shop"]) await intendOne(database, draft({ log }));
+  {
+    using raw = new DatabaseSync(path);
+    raw.exec("DELETE FROM entries WHERE id = 2");
+  }
+  await sequencer.sequence();
+  using raw = new DatabaseSync(path, { readOnly: true });
+  const placed = raw.prepare("SELECT entry, log, position FROM leaves WHERE log <> '@ledger' ORDER BY entry").all();
+  assert.deepEqual(
+    placed.map(({ entry, log, position }) => [entry, log, position]),
+    [
+      [1, "shop", 0],
+      [3, "shop", 1],
+      [4, "bank", 0],
+      [5, "shop", 2],
+    ],
+  );
 });
